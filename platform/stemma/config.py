@@ -1,0 +1,106 @@
+"""Where the parts of the stack are: typed, strict, in one place.
+
+Values come from `STEMMA_*` variables, then from the file `env` in the home folder, which the local
+stack writes on its first start.  An unknown `STEMMA_*` variable is refused: a misspelt one would
+otherwise be ignored in silence.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stemma.errors import InvalidError
+
+PREFIX = "STEMMA_"
+
+
+class Settings(BaseSettings):
+    """Addresses and secrets of one installation.  Secrets are never printed."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    home: Path = Path(".stemma")
+    """Folder of everything the local stack keeps: data, logs, secrets, caches."""
+
+    database_url: SecretStr = SecretStr("postgresql://stemma@127.0.0.1:15432/stemma")
+    """The portal's PostgreSQL.  Only the portal opens it."""
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:16379/0")
+    s3_endpoint: str = "http://127.0.0.1:18333"
+    s3_access_key: str = "stemma"
+    s3_secret_key: SecretStr = SecretStr("")
+    s3_region: str = "us-east-1"
+    s3_bucket: str = "stemma"
+    mlflow_url: str = "http://127.0.0.1:15000"
+    portal_url: str = "http://127.0.0.1:18000"
+    serving_url: str = "http://127.0.0.1:18080"
+
+    portal_token: SecretStr = SecretStr("")
+    """Token of the operator's command line at the portal's API."""
+    api_key: SecretStr = SecretStr("")
+    """A licensee's key for `stemma generate`."""
+    secret_key: SecretStr = SecretStr("")
+    """Django's secret key."""
+    keys_dir: Path | None = None
+    """Folder of the private signing keys; `keys` in the home folder unless set."""
+    soundfont: Path | None = None
+    """SoundFont for rendering; found among the installed packages unless set."""
+    debug: bool = False
+    allowed_hosts: str = "127.0.0.1,localhost"
+    spool_dir: Path | None = None
+    """Folder where serving keeps facts until they are shipped; `spool` in the home unless set."""
+
+    @property
+    def keys_path(self) -> Path:
+        """The folder of private keys."""
+        return self.keys_dir or self.home / "keys"
+
+    @property
+    def spool_path(self) -> Path:
+        """The folder of facts not shipped yet."""
+        return self.spool_dir or self.home / "spool"
+
+
+def load(environ: dict[str, str] | None = None) -> Settings:
+    """Settings of this process.
+
+    Raises `InvalidError` that names every unknown or malformed variable.
+    """
+    env = dict(os.environ if environ is None else environ)
+    home = Path(env.get(PREFIX + "HOME", Settings.model_fields["home"].default))
+    values = {**_read_env_file(home / "env"), **env}
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    named = {k: v for k, v in values.items() if k.startswith(PREFIX) and not k.startswith(PREFIX + "PORT_")}
+    # Secrets may also be named by a file, as orchestrators mount them.
+    for key in [k for k in named if k.endswith("_FILE") and k.removesuffix("_FILE") in known]:
+        named[key.removesuffix("_FILE")] = Path(named.pop(key)).read_text().strip()
+    if unknown := sorted(set(named) - known):
+        raise InvalidError(
+            f"Unknown settings: {', '.join(unknown)}.",
+            remedy=f"Known are {', '.join(sorted(known))}; unset or correct the others.",
+        )
+    fields = {k.removeprefix(PREFIX).lower(): v for k, v in named.items()}
+    fields["home"] = str(home.absolute())
+    try:
+        return Settings.model_validate(fields)
+    except ValidationError as error:
+        lines = [f"{PREFIX}{e['loc'][0]}".upper() + f": {e['msg']}" for e in error.errors()]
+        raise InvalidError("Settings are malformed. " + "; ".join(lines) + ".") from None
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines of the local stack's own file; no quoting, no expansion."""
+    if not path.exists():
+        return {}
+    lines = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in lines if not name.startswith("#")}
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load()

@@ -1,0 +1,185 @@
+"""A frozen, provable set of recordings, and the judgement of whether each may be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stemma.errors import ProofError
+from stemma.proof.canonical import canonical
+from stemma.proof.keys import Jwks, verify
+from stemma.proof.merkle import Tree, leaf_hash
+from stemma.rights.consent import CONSENT, Grant, RightsStatus, Scope
+from stemma.rights.shares import WORLD, Share
+
+
+class SnapshotRecording(BaseModel):
+    """One recording as it was when the snapshot was taken: a leaf of its Merkle tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recording: str
+    isrc: str
+    work: str
+    iswc: str
+    title: str
+    composer: str
+    style: str
+    """Repertoire, such as `chorale`; a model is conditioned on it."""
+    tempo: float
+    """Quarter notes per minute."""
+    key: str
+    """Such as `D minor`."""
+    midi_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Hash of the score, object `midi/<sha256>.mid`."""
+    audio_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Hash of the recording, object `audio/<sha256>.flac`."""
+    duration_ms: int = Field(gt=0)
+    shares: tuple[Share, ...]
+    consents: tuple[str, ...]
+    """Identifiers of the grants that cover it, sorted."""
+
+    def leaf(self) -> bytes:
+        """Leaf hash of the recording."""
+        return leaf_hash(canonical(self))
+
+
+class Manifest(BaseModel):
+    """A snapshot: object `snapshots/<id>/manifest.json`, with its receipt in `receipt.json` beside it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["stemma.snapshot/1"] = "stemma.snapshot/1"
+    id: str
+    name: str
+    created_at: str
+    territory: str = WORLD
+    scopes: tuple[Scope, ...]
+    """What the snapshot is meant for; every owner must have granted all of them."""
+    covenant: str
+    recordings: tuple[SnapshotRecording, ...]
+    """Sorted by identifier."""
+    consents: dict[str, str]
+    """Signed grants (JWS) by identifier."""
+    root: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Merkle root over `recordings`, in their order."""
+
+    def tree(self) -> Tree:
+        """The Merkle tree over the recordings."""
+        return Tree(recording.leaf() for recording in self.recordings)
+
+    def check_root(self) -> None:
+        """Raise `ProofError` when the root is not the one of these recordings."""
+        if self.tree().root().hex() != self.root:
+            raise ProofError(
+                f"The manifest of snapshot {self.id} was changed: its recordings do not have root {self.root}.",
+                remedy="Fetch the snapshot again, or make a new one.",
+                code="manifest-tampered",
+            )
+
+
+def snapshot_root(recordings: Iterable[SnapshotRecording]) -> str:
+    """Merkle root over recordings sorted by identifier, in hexadecimal."""
+    return Tree(r.leaf() for r in sorted(recordings, key=lambda r: r.recording)).root().hex()
+
+
+class Offence(BaseModel):
+    """Why a recording may not be used, and what would mend it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recording: str
+    title: str
+    rule: str
+    """`no-consent`, `scope`, `withdrawn`, `held`, `expired`, `bad-consent`, `content-hash` or `missing-content`."""
+    reason: str
+    remedy: str
+
+
+def offences(
+    manifest: Manifest,
+    status: RightsStatus,
+    keys: Jwks,
+    at: str,
+    content: Callable[[SnapshotRecording], Offence | None] | None = None,
+) -> list[Offence]:
+    """Every reason why recordings of the snapshot may not be used at this moment.
+
+    Every party that owns a share must have granted every scope of the snapshot by a grant that is
+    signed by the rights keys and not withdrawn; nothing may be held.  `content` compares a recording
+    with its bytes.  An empty list means that all may be used.
+    """
+    grants: dict[str, Grant] = {}
+    forged: dict[str, str] = {}
+    for identifier, token in manifest.consents.items():
+        try:
+            grant = Grant.model_validate(verify(token, keys, "rights", CONSENT))
+            if grant.id != identifier:
+                raise ProofError(f"Consent {identifier} is signed as {grant.id}.")
+            grants[identifier] = grant
+        except (ProofError, ValueError) as error:
+            forged[identifier] = str(error)
+    covered = {identifier: frozenset(grant.recordings) for identifier, grant in grants.items()}
+
+    found: list[Offence] = []
+    for recording in manifest.recordings:
+        found += _offences_of(recording, manifest, status, at, grants, covered, forged)
+        if content is not None and (offence := content(recording)) is not None:
+            found.append(offence)
+    return found
+
+
+def _offences_of(
+    recording: SnapshotRecording,
+    manifest: Manifest,
+    status: RightsStatus,
+    at: str,
+    grants: dict[str, Grant],
+    covered: dict[str, frozenset[str]],
+    forged: dict[str, str],
+) -> list[Offence]:
+    def offence(rule: str, reason: str, remedy: str) -> Offence:
+        return Offence(recording=recording.recording, title=recording.title, rule=rule, reason=reason, remedy=remedy)
+
+    if hold := status.hold(recording.recording):
+        return [offence("held", f"Under claim {hold.claim}: {hold.reason}", "Resolve the claim, or leave the recording out.")]
+    if bad := [c for c in recording.consents if c in forged]:
+        return [offence("bad-consent", forged[bad[0]], "Ask the portal for a new snapshot; report a forged consent.")]
+
+    found = []
+    for party in sorted({share.party for share in recording.shares}):
+        own = [
+            grants[c]
+            for c in recording.consents
+            if c in grants and grants[c].party == party and recording.recording in covered[c]
+        ]
+        valid = [grant for grant in own if status.withdrawal(grant.id, recording.recording) is None]
+        timely = [g for g in valid if g.granted_at <= at and (g.valid_until is None or at < g.valid_until)]
+        missing = [
+            scope
+            for scope in manifest.scopes
+            if not any(scope in g.scopes and g.territory in (WORLD, manifest.territory) for g in timely)
+        ]
+        if not own:
+            found.append(
+                offence("no-consent", f"Owner {party} has not consented.", "Ask the owner to consent in the portal.")
+            )
+        elif not valid:
+            found.append(
+                offence("withdrawn", f"Owner {party} has withdrawn.", "Leave the recording out: make a new snapshot.")
+            )
+        elif not timely:
+            found.append(
+                offence("expired", f"The grant of owner {party} is not in force.", "Ask the owner to renew it.")
+            )
+        elif missing:
+            found.append(
+                offence(
+                    "scope",
+                    f"Owner {party} has not granted {', '.join(missing)} in {manifest.territory}.",
+                    "Ask the owner for a wider grant, or make a snapshot for fewer uses.",
+                )
+            )
+    return found

@@ -1,0 +1,1 @@
+"""From facts to money owed: pure functions, integers only."""

@@ -124,7 +124,8 @@ class _Translate:
             if error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}:
                 raise NotFoundError(f"Object storage holds no {self.key}.") from error
             raise UnavailableError(
-                f"Object storage refused {self.key}: {error}.", remedy="Check STEMMA_S3_ACCESS_KEY and STEMMA_S3_SECRET_KEY."
+                f"Object storage refused {self.key}: {error}.",
+                remedy="Check STEMMA_S3_ACCESS_KEY and STEMMA_S3_SECRET_KEY.",
             ) from error
         if isinstance(error, (BotoCoreError, OSError)) or type(error).__name__ == "S3UploadFailedError":
             raise UnavailableError(

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 MAX_PROMPT = 2000
 MAX_SECONDS = 180.0
 MAX_BARS = 64
-KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"))
+KEYS = tuple(
+    f"{tonic} {mode}"
+    for mode in ("major", "minor")
+    for tonic in ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+)
 
 
 class GenerationRequest(BaseModel):

@@ -55,7 +55,7 @@ class KeyRing:
         with os.fdopen(descriptor, "w") as file:
             json.dump({"keys": keys}, file)
         part.replace(self._path(role))
-        return cast(str, private["kid"])
+        return cast("str", private["kid"])
 
     def sign(self, role: Role, typ: str, payload: dict[str, Any] | BaseModel) -> str:
         """A compact JWS over the canonical payload, with the role's newest key."""
@@ -78,7 +78,7 @@ class KeyRing:
 
     def _read(self, role: Role) -> list[dict[str, Any]]:
         try:
-            return cast(list[dict[str, Any]], json.loads(self._path(role).read_text())["keys"])
+            return cast("list[dict[str, Any]]", json.loads(self._path(role).read_text())["keys"])
         except FileNotFoundError:
             raise NotFoundError(
                 f"There is no signing key for {role} in {self.folder}.",

@@ -127,9 +127,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     return last == 0 and value == root
 
 
-def verify_consistency(
-    first: int, first_root: bytes, second: int, second_root: bytes, path: Sequence[bytes]
-) -> bool:
+def verify_consistency(first: int, first_root: bytes, second: int, second_root: bytes, path: Sequence[bytes]) -> bool:
     """Whether the second tree only appended to the first (RFC 9162, 2.1.4.2)."""
     if not 0 < first <= second:
         return False

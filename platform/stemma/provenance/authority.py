@@ -77,7 +77,9 @@ def _issue(
     ca: bool,
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Stemma"), x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Stemma"), x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    )
     start = datetime.now(UTC) - timedelta(hours=1)
     signer = issuer_key or key
     builder = (

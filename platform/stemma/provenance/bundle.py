@@ -88,5 +88,6 @@ def parse(data: bytes) -> Bundle:
         return Bundle.model_validate(json.loads(data))
     except (ValueError, RecursionError, ValidationError) as error:
         raise InvalidError(
-            "The proof bundle cannot be read.", remedy="Download the bundle again; it is the JSON file beside an output."
+            "The proof bundle cannot be read.",
+            remedy="Download the bundle again; it is the JSON file beside an output.",
         ) from error

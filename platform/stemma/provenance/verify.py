@@ -74,7 +74,7 @@ class Report:
         return next((step.verdict for step in self.steps if not step.holds), Verdict.VERIFIED)
 
 
-class _Stop(Exception):
+class _Break(Exception):  # noqa: N818 - it ends a walk; it is no error
     """A link does not hold, and what follows it cannot be judged."""
 
 
@@ -97,7 +97,7 @@ class _Chain:
         for name, check in links:
             try:
                 self.report.steps.append(Step(name, Verdict.VERIFIED, check()))
-            except _Stop as stop:
+            except _Break as stop:
                 verdict, detail = stop.args
                 self.report.steps.append(Step(name, verdict, detail))
                 break
@@ -115,35 +115,35 @@ class _Chain:
         mime = credentials.MIME.get(self.path.suffix.lower())
         if mime is None:
             known = ", ".join(credentials.MIME)
-            raise _Stop(Verdict.UNREADABLE, f"{self.path.name} is none of {known}.")
+            raise _Break(Verdict.UNREADABLE, f"{self.path.name} is none of {known}.")
         try:
             if self.path.stat().st_size > MAX_BYTES:
-                raise _Stop(Verdict.UNREADABLE, f"{self.path.name} is larger than {MAX_BYTES >> 20} MiB.")
+                raise _Break(Verdict.UNREADABLE, f"{self.path.name} is larger than {MAX_BYTES >> 20} MiB.")
             audio = self.path.read_bytes()
             found = credentials.read(audio, mime, self.bundle.anchors)
         except (OSError, InvalidError) as error:
-            raise _Stop(Verdict.UNREADABLE, str(error)) from error
+            raise _Break(Verdict.UNREADABLE, str(error)) from error
         except ProofError as error:
-            raise _Stop(Verdict.NO_CREDENTIALS, str(error)) from error
+            raise _Break(Verdict.NO_CREDENTIALS, str(error)) from error
         altered = [code for code in found.problems if "mismatch" in code or "missing" in code]
         if found.state == "Invalid" or altered:
-            raise _Stop(Verdict.CHANGED, f"Failed: {', '.join(found.problems)}.")
+            raise _Break(Verdict.CHANGED, f"Failed: {', '.join(found.problems)}.")
         if found.state != "Trusted":
-            raise _Stop(Verdict.FOREIGN_KEY, f"Signed by {found.issuer!r}, whose root this bundle does not hold.")
+            raise _Break(Verdict.FOREIGN_KEY, f"Signed by {found.issuer!r}, whose root this bundle does not hold.")
         if found.source_type != credentials.TRAINED or not found.certificate or not found.entitlement:
-            raise _Stop(Verdict.BROKEN, "The credentials carry no Stemma certificate.")
+            raise _Break(Verdict.BROKEN, "The credentials carry no Stemma certificate.")
         self._certificate, self._entitlement = found.certificate, found.entitlement
         try:
             self._samples, _ = soundfile.read(io.BytesIO(audio), dtype="int16", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise _Stop(Verdict.CHANGED, f"The sound does not decode: {error}.") from error
+            raise _Break(Verdict.CHANGED, f"The sound does not decode: {error}.") from error
         return f"Signed by {found.issuer}; marked as made by a trained model."
 
     def certificate(self) -> str:
         self.given = certificates.read(self._certificate, self.keys)
         self.report.certificate = self.given
         if pcm_sha256(self._samples) != self.given.pcm_sha256:
-            raise _Stop(Verdict.CHANGED, "The certificate is for another sound than the one in the file.")
+            raise _Break(Verdict.CHANGED, "The certificate is for another sound than the one in the file.")
         return f"Generation {self.given.generation} of {self.given.at}."
 
     def license(self) -> str:
@@ -152,18 +152,17 @@ class _Chain:
         if sha256(self._entitlement.encode()) != given.entitlement_sha256 or entitlement.license != given.license:
             raise ProofError("The entitlement in the file is not the one that its certificate names.")
         if not entitlement.not_before <= given.at < entitlement.expires_at:
-            raise _Stop(
+            raise _Break(
                 Verdict.EXPIRED,
                 f"The license ran from {entitlement.not_before} to {entitlement.expires_at}; this was made {given.at}.",
             )
         if self.bundle.revocations is not None:
-            revoked = Revocations.model_validate(
-                verify_jws(self.bundle.revocations, self.keys, "license", REVOCATIONS)
-            )
+            revoked = Revocations.model_validate(verify_jws(self.bundle.revocations, self.keys, "license", REVOCATIONS))
             if given.license in revoked.licenses:
-                raise _Stop(Verdict.REVOKED, f"License {given.license} was revoked as of {revoked.at}.")
+                raise _Break(Verdict.REVOKED, f"License {given.license} was revoked as of {revoked.at}.")
         indemnity = "with indemnity" if entitlement.indemnified else "without indemnity"
-        return f"{entitlement.licensee_name}, {entitlement.tier} tier, {indemnity}; in force until {entitlement.expires_at}."
+        term = f"in force until {entitlement.expires_at}"
+        return f"{entitlement.licensee_name}, {entitlement.tier} tier, {indemnity}; {term}."
 
     def release(self) -> str:
         statement = ReleaseStatement.model_validate(verify_jws(self.bundle.statement, self.keys, "release", RELEASE))
@@ -196,7 +195,7 @@ class _Chain:
         found = offences(manifest, status, self.keys, self.statement.created_at)
         if withdrawn := [o for o in found if o.rule in ("withdrawn", "held")]:
             titles = "; ".join(f"{o.title}: {o.reason}" for o in withdrawn[:5])
-            raise _Stop(Verdict.WITHDRAWN, f"{len(withdrawn)} of {len(manifest.recordings)} recordings: {titles}")
+            raise _Break(Verdict.WITHDRAWN, f"{len(withdrawn)} of {len(manifest.recordings)} recordings: {titles}")
         if found:
             raise ProofError(f"{len(found)} recordings lack a consent that holds: {found[0].title}: {found[0].reason}")
         return f"{len(manifest.consents)} signed grants cover every owner; state of rights as of {status.at}."

@@ -144,7 +144,11 @@ def _offences_of(
         return Offence(recording=recording.recording, title=recording.title, rule=rule, reason=reason, remedy=remedy)
 
     if hold := status.hold(recording.recording):
-        return [offence("held", f"Under claim {hold.claim}: {hold.reason}", "Resolve the claim, or leave the recording out.")]
+        return [
+            offence(
+                "held", f"Under claim {hold.claim}: {hold.reason}", "Resolve the claim, or leave the recording out."
+            )
+        ]
     if bad := [c for c in recording.consents if c in forged]:
         return [offence("bad-consent", forged[bad[0]], "Ask the portal for a new snapshot; report a forged consent.")]
 

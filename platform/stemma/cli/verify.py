@@ -1,0 +1,57 @@
+"""`stemma verify FILE`: from a sound back to the people it came from, offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from stemma.errors import NotFoundError
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A FLAC or WAV file made with Stemma.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="Proof bundle; FILE.proof.json beside the file unless given.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Public keys (JWKS) of the installation you trust; else the bundle's own.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Check a file's credentials, certificate, license, model, snapshot and consents.  Needs no network.
+
+    Leaves with 0 when everything holds, else with the verdict's own code: 10 no credentials,
+    11 changed, 12 foreign key, 13 withdrawn consent, 14 expired license, 15 revoked license,
+    16 broken proof, 2 unreadable.
+    """
+    from stemma.provenance import bundle as bundles
+    from stemma.provenance.verify import verify_file
+
+    bundle = bundle or file.with_name(file.name + ".proof.json")
+    for path, what in ((file, "file"), (bundle, "proof bundle")):
+        if not path.is_file():
+            raise NotFoundError(f"There is no {what} {path}.", remedy="Give its path; see `stemma verify --help`.")
+    given = bundles.parse(bundle.read_bytes())
+    report = verify_file(file, given, json.loads(keys.read_text()) if keys else None)
+    if as_json:
+        steps = [{"link": s.name, "verdict": s.verdict.code, "detail": s.detail} for s in report.steps]
+        typer.echo(json.dumps({"file": file.name, "verdict": report.verdict.code, "steps": steps}, indent=2))
+        raise typer.Exit(report.verdict.exit_code)
+
+    console = Console()
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for step in report.steps:
+        mark = "[green]✓[/]" if step.holds else "[red]✗[/]"
+        table.add_row(mark, f"[bold]{step.name}[/]", escape(step.detail))
+    console.print(table)
+    colour = "green" if report.verdict.exit_code == 0 else "red"
+    console.print(f"\n[{colour} bold]{report.verdict.code}[/]  {report.verdict.text}")
+    if keys is None and report.verdict.exit_code == 0:
+        console.print("[dim]Checked with the keys of the bundle; give --keys to check who issued it.[/]")
+    raise typer.Exit(report.verdict.exit_code)

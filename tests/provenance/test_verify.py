@@ -45,8 +45,8 @@ class Installation:
         )  # fmt: skip
         self.entitlement = Entitlement(
             id="e", license="license", licensee="org", licensee_name="Studio", tier="professional",
-            uses=("api_outputs",), covenant=COVENANT, requests_per_minute=60, not_before=GRANTED, expires_at="2027-01-01T00:00:00.000Z",
-            keys=(ApiKey(id="k", sha256="0" * 64),),
+            uses=("api_outputs",), covenant=COVENANT, requests_per_minute=60, not_before=GRANTED,
+            expires_at="2027-01-01T00:00:00.000Z", keys=(ApiKey(id="k", sha256="0" * 64),),
         )  # fmt: skip
         self.withdrawn = ()
         self.revoked = ()

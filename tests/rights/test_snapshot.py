@@ -32,9 +32,9 @@ def recording(name, *parties, consents=()):
 
 
 def grant(keys, name, party, recordings, **changes):
+    terms = {"scopes": SCOPES, "covenant": "c" * 64, "granted_at": "2026-01-01T00:00:00.000Z", "signed_by": "a@b"}
     document = Grant(
-        id=name, party=party, party_name=party, recordings=tuple(sorted(recordings)),
-        **{"scopes": SCOPES, "covenant": "c" * 64, "granted_at": "2026-01-01T00:00:00.000Z"} | {"signed_by": "a@b"} | changes,
+        id=name, party=party, party_name=party, recordings=tuple(sorted(recordings)), **(terms | changes)
     )  # fmt: skip
     return keys.sign("rights", CONSENT, document)
 

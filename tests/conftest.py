@@ -1,0 +1,114 @@
+"""What every test may ask for: the real engines, started once for the session, and a home with keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.session import Session
+
+# Before anything reads the settings: Django's are fixed by the first import.
+SESSION = Session()
+os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
+
+
+def pytest_configure() -> None:
+    from django.conf import settings
+
+    settings.INSTALLED_APPS  # noqa: B018 - reads the settings now, so that pytest-django sets Django up
+
+
+def pytest_unconfigure() -> None:
+    SESSION.close()
+
+
+@pytest.fixture(scope="session")
+def session() -> Session:
+    """The test session: its ports, its engines' home, and `session.start(NAME)`."""
+    return SESSION
+
+
+@pytest.fixture(scope="session")
+def home() -> Path:
+    """`STEMMA_HOME` of this worker, with signing keys in it."""
+    return Path(os.environ["STEMMA_HOME"])
+
+
+@pytest.fixture(scope="session")
+def keyring(home: Path):
+    """The signing keys of this worker's home."""
+    from stemma.proof.keys import KeyRing
+
+    return KeyRing(home / "keys")
+
+
+@pytest.fixture(scope="session")
+def postgres(session: Session) -> str:
+    """A real PostgreSQL; gives the address of the worker's database."""
+    session.start("postgres")
+    return os.environ["STEMMA_DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def redis(session: Session) -> str:
+    """A real Redis; gives the address of the worker's database in it."""
+    session.start("redis")
+    return os.environ["STEMMA_REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def s3(session: Session) -> str:
+    """A real object storage; gives its endpoint."""
+    session.start("s3")
+    session.ensure_bucket()
+    return os.environ["STEMMA_S3_ENDPOINT"]
+
+
+@pytest.fixture(scope="session")
+def mlflow(session: Session) -> str:
+    """A real MLflow server on that PostgreSQL and object storage; gives its address."""
+    session.start("mlflow")
+    return os.environ["STEMMA_MLFLOW_URL"]
+
+
+@pytest.fixture(scope="session")
+def engines(postgres: str, redis: str, s3: str) -> Session:
+    """PostgreSQL, Redis and S3 together."""
+    return SESSION
+
+
+@pytest.fixture
+def storage(s3: str):
+    """The worker's bucket as `stemma.storage` sees it, emptied after the test."""
+    from stemma.storage import storage
+
+    bucket = storage()
+    yield bucket
+    for key in list(bucket.keys("")):
+        bucket.delete(key)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, postgres: str) -> None:
+    """Tests with a database get it on the real PostgreSQL, each worker its own."""
+
+
+@pytest.fixture
+def settings_changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Change `STEMMA_*` variables for one test; the cached settings follow."""
+    from stemma.config import settings
+    from stemma.storage import storage
+
+    class Changer:
+        def __call__(self, **values: str) -> None:
+            for name, value in values.items():
+                monkeypatch.setenv(f"STEMMA_{name.upper()}", value)
+            settings.cache_clear()
+            storage.cache_clear()
+
+    yield Changer()
+    monkeypatch.undo()
+    settings.cache_clear()
+    storage.cache_clear()

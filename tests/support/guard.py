@@ -1,0 +1,45 @@
+"""Runs a command for as long as its session lives: `guard.py LOCK COMMAND…`.
+
+The session holds a lock on the file LOCK; when it ends, in whatever way, the system gives the lock
+back, and the guard ends the command.
+"""
+
+import fcntl
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> int:
+    lock, command = Path(sys.argv[1]).open("rb"), sys.argv[2:]
+    stop = {"asked": False}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.update(asked=True))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and not stop["asked"] and _held(lock):
+        time.sleep(0.2)
+    # What the engines hold is thrown away, so they may end at once; for PostgreSQL it is still a clean way.
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(3)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+    return process.wait()
+
+
+def _held(lock) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Who signs in, for which organisation, with which role or token."""

@@ -1,0 +1,1 @@
+"""Works, recordings, the parties who own them, and their shares."""

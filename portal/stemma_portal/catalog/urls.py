@@ -1,0 +1,6 @@
+"""Addresses of the pages about catalog."""
+
+from django.urls import URLPattern
+
+app_name = "catalog"
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,21 @@
+"""Addresses of the portal: the API, what is well known, health, sign-in, and the pages of each app."""
+
+from django.urls import include, path
+
+from stemma_portal.api.api import api
+from stemma_portal.api.wellknown import healthz, jwks
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path(".well-known/jwks.json", jwks, name="jwks"),
+    path("api/v1/", api.urls),
+    path("accounts/", include("allauth.urls")),
+    path("", include("stemma_portal.dashboards.urls")),
+    path("", include("stemma_portal.accounts.urls")),
+    path("", include("stemma_portal.catalog.urls")),
+    path("", include("stemma_portal.consent.urls")),
+    path("", include("stemma_portal.licensing.urls")),
+    path("", include("stemma_portal.metering.urls")),
+    path("", include("stemma_portal.operations.urls")),
+    path("", include("stemma_portal.royalties.urls")),
+]

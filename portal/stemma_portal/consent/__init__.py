@@ -1,0 +1,1 @@
+"""Grants, withdrawals and claims: what owners allow and what stands against it."""

@@ -1,0 +1,1 @@
+"""What every app builds on: the transparency log, jobs, the audit trail, storage."""

@@ -1,0 +1,35 @@
+"""What the database itself guarantees."""
+
+import zlib
+
+from django.db import connection
+from django.db.migrations.operations import RunSQL
+
+_REFUSE = """
+CREATE OR REPLACE FUNCTION stemma_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'restrict_violation', HINT = 'State a new fact that names the old one.';
+END
+$$;
+"""
+
+
+def append_only(table: str) -> RunSQL:
+    """A migration operation after which rows of the table can be added and never changed or removed."""
+    return RunSQL(
+        sql=f"""
+        {_REFUSE}
+        CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
+            FOR EACH ROW EXECUTE FUNCTION stemma_refuse();
+        CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION stemma_refuse();
+        """,
+        reverse_sql=f"DROP TRIGGER {table}_append_only ON {table}; DROP TRIGGER {table}_no_truncate ON {table};",
+    )
+
+
+def lock(name: str) -> None:
+    """Wait for, and hold until the end of the transaction, the one lock of this name."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(name.encode())])

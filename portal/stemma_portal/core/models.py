@@ -1,0 +1,86 @@
+"""The transparency log, the audit trail, and long work."""
+
+from django.db import models
+
+from stemma.ids import timestamp
+from stemma.proof.log import Entry
+from stemma_portal.core.fields import IdField
+
+
+class LogEntry(models.Model):
+    """One fact in the transparency log.  The database refuses to change or remove it."""
+
+    id = IdField()
+    position = models.BigIntegerField(unique=True)
+    """Its index in the tree, from 0 without gaps."""
+    kind = models.CharField(max_length=16, db_index=True)
+    subject = models.CharField(max_length=200, db_index=True)
+    at = models.DateTimeField()
+    digest = models.CharField(max_length=64)
+    leaf = models.BinaryField(max_length=32)
+    root = models.BinaryField(max_length=32)
+    """Root of the tree that ends with this entry: whoever holds a tree in memory checks it against this."""
+
+    class Meta:
+        ordering = ["position"]
+        verbose_name_plural = "log entries"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+    def entry(self) -> Entry:
+        """The entry as receipts carry it."""
+        return Entry(id=self.id, kind=self.kind, subject=self.subject, at=timestamp(self.at), digest=self.digest)
+
+
+class AuditEvent(models.Model):
+    """Who did what, and when.  The database refuses to change or remove it."""
+
+    id = IdField()
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=254)
+    """E-mail address of the account, or `system`."""
+    actor_id = models.CharField(max_length=36, blank=True)
+    action = models.CharField(max_length=64, db_index=True)
+    """Such as `consent.grant`."""
+    subject = models.CharField(max_length=200, db_index=True)
+    """Identifier of what it was done to."""
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.subject}"
+
+
+class Job(models.Model):
+    """Long work: how far it is, what it says, and whether somebody wants it to stop."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    id = IdField()
+    kind = models.CharField(max_length=64, db_index=True)
+    run_key = models.CharField(max_length=200, unique=True)
+    """What makes a repeat harmless: the same key is the same job."""
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    progress = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    """Steps in all; 0 while unknown."""
+    message = models.TextField(blank=True)
+    log = models.TextField(blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.state}"

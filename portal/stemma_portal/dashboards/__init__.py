@@ -1,0 +1,1 @@
+"""The pages that bring the other apps together."""

@@ -1,0 +1,1 @@
+"""Covenant versions, licenses and API keys, and the documents serving trusts."""

@@ -1,0 +1,74 @@
+"""Covenant versions, licenses and API keys."""
+
+from django.db import models
+
+from stemma.rights.covenant import Covenant
+from stemma_portal.accounts.models import Organisation
+from stemma_portal.core.fields import IdField
+
+
+class CovenantVersion(models.Model):
+    """A version of the license terms, found by the hash of its document."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    version = models.CharField(max_length=40, unique=True)
+    document = models.JSONField()
+    receipt = models.JSONField()
+    published_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-published_at"]
+
+    def __str__(self) -> str:
+        return self.version
+
+    def covenant(self) -> Covenant:
+        """The terms."""
+        return Covenant.model_validate(self.document)
+
+
+class License(models.Model):
+    """What an organisation may do with the music, and for how long."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        REVOKED = "revoked"
+
+    id = IdField()
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="licenses")
+    tier = models.CharField(max_length=16)
+    covenant = models.ForeignKey(CovenantVersion, on_delete=models.PROTECT, related_name="licenses")
+    not_before = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    published = models.BooleanField(default=False)
+    """Whether object storage holds the newest entitlement."""
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.organisation}: {self.tier}"
+
+
+class ApiKey(models.Model):
+    """A key of a license, kept as its hash."""
+
+    id = IdField()
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12)
+    """The first characters, by which people tell their keys apart."""
+    sha256 = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… {self.name}"

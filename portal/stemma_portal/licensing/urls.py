@@ -1,0 +1,6 @@
+"""Addresses of the pages about licensing."""
+
+from django.urls import URLPattern
+
+app_name = "licensing"
+urlpatterns: list[URLPattern] = []

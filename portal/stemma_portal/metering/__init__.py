@@ -1,0 +1,1 @@
+"""Generations, as the facts in object storage tell of them."""

@@ -1,0 +1,6 @@
+"""Addresses of the pages about generations."""
+
+from django.urls import URLPattern
+
+app_name = "metering"
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,10 @@
+from django.db import migrations
+
+from stemma_portal.core.db import append_only
+
+
+class Migration(migrations.Migration):
+    dependencies = [("operations", "0001_initial")]
+    operations = [
+        append_only("operations_snapshotmember"),
+    ]

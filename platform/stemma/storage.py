@@ -49,6 +49,18 @@ class Storage:
             else:
                 self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
+    def put_new(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> bool:
+        """Write an object only where there is none; whether it was written."""
+        with self._errors(key):
+            try:
+                self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+            except ClientError as error:
+                # 409: somebody else is writing the same key just now, and will have written it.
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {409, 412}:
+                    return False
+                raise
+        return True
+
     def put_json(self, key: str, value: Any) -> None:
         """Write a value as JSON."""
         self.put(key, json.dumps(value, ensure_ascii=False).encode(), "application/json")
@@ -85,6 +97,13 @@ class Storage:
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
                     yield entry["Key"]
+
+    def entries(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Names and entity tags of the objects under a prefix: a tag changes when its object does."""
+        with self._errors(prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield entry["Key"], entry["ETag"]
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""

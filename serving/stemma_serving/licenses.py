@@ -1,0 +1,186 @@
+"""Who may call: signed entitlements and revocations, kept here so that no caller waits for the portal.
+
+They are read from object storage every few seconds and written to disk, so that serving decides as
+before when the portal and the storage are down, and after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+from pydantic import ValidationError
+
+from stemma.errors import ProofError
+from stemma.ids import now, timestamp
+from stemma.proof.canonical import sha256
+from stemma.proof.keys import Jwks, verify
+from stemma.rights.entitlement import (
+    ENTITLEMENT,
+    ENTITLEMENTS_PREFIX,
+    REVOCATIONS,
+    REVOCATIONS_KEY,
+    ApiKey,
+    Entitlement,
+    Revocations,
+    hash_api_key,
+)
+from stemma.storage import Storage
+from stemma_serving.files import write_whole
+from stemma_serving.problems import Problem, RefusedError
+
+JWKS_KEY = "keys/jwks.json"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A key that is known, with the license it belongs to."""
+
+    entitlement: Entitlement
+    token: str
+    """The signed entitlement (JWS), which goes into every output."""
+    sha256: str
+    """Hash of `token`."""
+    key: ApiKey
+
+
+@dataclass(frozen=True)
+class Book:
+    """All that is known at one moment.  Replaced whole, never changed."""
+
+    grants: dict[str, Grant] = field(default_factory=dict)
+    """By SHA-256 of the API key."""
+    revoked_licenses: frozenset[str] = frozenset()
+    revoked_keys: frozenset[str] = frozenset()
+
+    def decide(self, key: str | None, at: str) -> Grant:
+        """The grant behind an API key at a moment (RFC 3339).  Raises `RefusedError`."""
+        if not key:
+            raise _refusal(401, "missing-key", "The request carries no API key.", _HOW_TO_SIGN_IN)
+        grant = self.grants.get(hash_api_key(key))
+        if grant is None:
+            raise _refusal(401, "unknown-key", "This API key is not known.", _NEW_KEY)
+        entitlement = grant.entitlement
+        if grant.key.id in self.revoked_keys:
+            raise _refusal(401, "revoked-key", "This API key was revoked.", _NEW_KEY)
+        if grant.key.expires_at is not None and grant.key.expires_at <= at:
+            raise _refusal(401, "expired-key", f"This API key expired {grant.key.expires_at}.", _NEW_KEY)
+        if entitlement.license in self.revoked_licenses:
+            raise _refusal(403, "revoked-license", "This license was revoked.", "Ask the licensor why; see the portal.")
+        if at < entitlement.not_before:
+            raise _refusal(403, "not-yet", f"This license begins {entitlement.not_before}.", "Come back then.")
+        if entitlement.expires_at <= at:
+            raise _refusal(
+                402, "expired-license", f"This license ended {entitlement.expires_at}.", "Renew it in the portal."
+            )
+        if "api_outputs" not in entitlement.uses:
+            raise _refusal(
+                403,
+                "use-not-licensed",
+                f"The {entitlement.tier} license does not cover outputs of the API.",
+                "Choose a tier in the portal that does.",
+            )
+        return grant
+
+
+def allows(grant: Grant, release: str) -> None:
+    """Raise `RefusedError` when the license does not cover this model release."""
+    allowed = grant.entitlement.model_releases
+    if "*" not in allowed and release not in allowed:
+        raise _refusal(
+            403,
+            "model-not-licensed",
+            f"This license covers {', '.join(allowed)}, not {release}.",
+            "Ask for a license of this release in the portal.",
+        )
+
+
+_HOW_TO_SIGN_IN = "Send it as `Authorization: Bearer stm_…`; make one in the portal under Licenses."
+_NEW_KEY = "Make a new key in the portal under Licenses, and check for missing characters."
+
+
+def _refusal(status: int, code: str, detail: str, remedy: str) -> RefusedError:
+    return RefusedError(Problem(status, code, detail, remedy))
+
+
+class _Documents(TypedDict):
+    jwks: Jwks
+    revocations: str | None
+    entitlements: dict[str, str]
+
+
+class Licenses:
+    """The current book, its copy on disk, and its source."""
+
+    def __init__(self, storage: Storage, cache: Path) -> None:
+        self.book = Book()
+        self.read_at: float | None = None
+        self._storage, self._cache = storage, cache
+        self._etags: dict[str, str] = {}
+        self._documents: _Documents = {"jwks": {"keys": []}, "revocations": None, "entitlements": {}}
+        self._revoked_at = ""
+        self._lock = threading.Lock()
+        if cache.exists():
+            try:
+                self._documents = json.loads(cache.read_text())
+                self._index()
+            except (ValueError, KeyError, TypeError) as error:
+                log.warning("The copy of the licenses in %s cannot be read (%s); it is read anew.", cache, error)
+
+    def decide(self, key: str | None) -> Grant:
+        """The grant behind an API key now.  Raises `RefusedError`."""
+        return self.book.decide(key, timestamp(now()))
+
+    def refresh(self) -> bool:
+        """Read what has changed in object storage; whether anything had.  Raises `UnavailableError`."""
+        with self._lock:
+            seen = dict(self._storage.entries("licenses/")) | dict(self._storage.entries(JWKS_KEY))
+            changed = {key for key, etag in seen.items() if self._etags.get(key) != etag}
+            gone = {key for key in self._etags if key not in seen}
+            if not changed and not gone:
+                return False
+            for key in changed:
+                self._take(key, self._storage.get(key).decode())
+            for key in gone:
+                self._documents["entitlements"].pop(key, None)
+            self._index()
+            self._etags = seen
+            write_whole(self._cache, json.dumps(self._documents).encode())
+            return True
+
+    def _take(self, key: str, text: str) -> None:
+        if key == JWKS_KEY:
+            self._documents["jwks"] = json.loads(text)
+        elif key == REVOCATIONS_KEY:
+            self._documents["revocations"] = text
+        elif key.startswith(ENTITLEMENTS_PREFIX):
+            self._documents["entitlements"][key] = text
+
+    def _index(self) -> None:
+        """Check every signature and put up a new book.  A forged document counts as not there."""
+        keys = self._documents["jwks"]
+        grants: dict[str, Grant] = {}
+        for name, token in self._documents["entitlements"].items():
+            try:
+                entitlement = Entitlement.model_validate(verify(token, keys, "license", ENTITLEMENT))
+            except (ProofError, ValidationError) as error:
+                log.warning("%s is left out: %s", name, error)
+                continue
+            digest = sha256(token.encode())
+            grants |= {key.sha256: Grant(entitlement, token, digest, key) for key in entitlement.keys}
+        licenses, revoked = self.book.revoked_licenses, self.book.revoked_keys
+        if token := self._documents["revocations"]:
+            try:
+                given = Revocations.model_validate(verify(token, keys, "license", REVOCATIONS))
+                # An older list must not bring back what a newer one has ended.
+                if given.at >= self._revoked_at:
+                    licenses, revoked = frozenset(given.licenses), frozenset(given.keys)
+                    self._revoked_at = given.at
+            except (ProofError, ValidationError) as error:
+                log.warning("The revocations are left as they were: %s", error)
+        self.book = Book(grants, licenses, revoked)

@@ -1,0 +1,133 @@
+"""What a generation is: the order that asks for it, and the record that is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stemma.models.protocol import GenerationRequest
+from stemma.rights.covenant import TierName
+from stemma.royalties.facts import UsageFact
+
+FOLDER = "generations"
+Format = Literal["flac", "wav"]
+
+
+class Body(GenerationRequest):
+    """The body of `POST /v1/generations`."""
+
+    format: Format = "flac"
+    """`wav` gives a WAV file beside the FLAC file."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the gateway asks of a generator: everything that the output must carry."""
+
+    id: str
+    at: str
+    request: GenerationRequest
+    """With a seed."""
+    format: Format
+    prompt_sha256: str
+    license: str
+    licensee: str
+    licensee_name: str
+    tier: TierName
+    indemnified: bool
+    covenant: str
+    key: str
+    """Identifier of the API key."""
+    entitlement: str
+    """The signed entitlement (JWS)."""
+    entitlement_sha256: str
+    model_releases: tuple[str, ...]
+    """Releases that the license covers."""
+
+
+class File(BaseModel):
+    """One object of a generation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    object: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Record(BaseModel):
+    """A generation as it is kept: object `generations/<id>/generation.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    document: Literal["stemma.generation/1"] = "stemma.generation/1"
+    id: str
+    created_at: str
+    license: str
+    licensee: str
+    key_id: str
+    tier: TierName
+    covenant: str
+    model_release: str
+    snapshot: str
+    style: str
+    tempo: float
+    key: str
+    bars: int
+    seed: int
+    prompt_sha256: str
+    duration_ms: int
+    pcm_sha256: str
+    peaks: tuple[int, ...]
+    """Waveform: peak of each of 400 equal parts, 0…255."""
+    parts: tuple[str, ...]
+    """Names of the parts, from the top; each has a stem."""
+    files: dict[str, File]
+    """`flac`, `wav`, `midi`, `certificate`."""
+    stems: dict[str, File]
+
+    def usage(self) -> UsageFact:
+        """The fact that bills it."""
+        return UsageFact(
+            id=self.id,
+            at=self.created_at,
+            license=self.license,
+            licensee=self.licensee,
+            key=self.key_id,
+            tier=self.tier,
+            covenant=self.covenant,
+            model_release=self.model_release,
+            snapshot=self.snapshot,
+            style=self.style,
+            prompt_sha256=self.prompt_sha256,
+            seed=self.seed,
+            billable_ms=self.duration_ms,
+            audio_sha256=self.files["flac"].sha256,
+            midi_sha256=self.files["midi"].sha256,
+        )
+
+    def answer(self, urls: dict[str, str], stems: dict[str, str]) -> dict[str, Any]:
+        """The body of the answer, with an address for every file."""
+        files: dict[str, Any] = {
+            name: {"url": urls[name], "sha256": file.sha256, "bytes": file.bytes} for name, file in self.files.items()
+        }
+        files["stems"] = {
+            name: {"url": stems[name], "sha256": file.sha256, "bytes": file.bytes} for name, file in self.stems.items()
+        }
+        for extra in urls.keys() - self.files.keys():
+            files[extra] = {"url": urls[extra]}
+        shown = self.model_dump(
+            mode="json",
+            include={
+                "id", "created_at", "model_release", "style", "tempo", "key", "bars", "seed", "duration_ms",
+                "pcm_sha256", "peaks", "parts",
+            },
+        )  # fmt: skip
+        return {**shown, "files": files, "attribution": f"/v1/generations/{self.id}/attribution"}
+
+
+def folder(generation: str) -> str:
+    """Prefix of a generation's objects."""
+    return f"{FOLDER}/{generation}/"

@@ -6,8 +6,18 @@ identifier is made by whoever states it; the same fact may lie in the lake twice
 
 from __future__ import annotations
 
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
+
+from stemma.errors import InvalidError
+from stemma.ids import timestamp
 
 PPB = 1_000_000_000
 """Parts per billion: the unit of attribution shares."""
@@ -104,3 +114,61 @@ ATTRIBUTION_SCHEMA = pa.schema(
     ]
 )
 """One row per recording that has a share, and one for the commons."""
+
+
+def usage_table(facts: Iterable[UsageFact]) -> pa.Table:
+    """Usage facts as rows of `USAGE_SCHEMA`."""
+    return pa.Table.from_pylist([{**f.model_dump(), "at": _moment(f.at)} for f in facts], USAGE_SCHEMA)
+
+
+def attribution_table(facts: Iterable[AttributionFact]) -> pa.Table:
+    """Attribution facts as rows of `ATTRIBUTION_SCHEMA`."""
+    rows = []
+    for fact in facts:
+        common = {**fact.model_dump(exclude={"shares"}), "at": _moment(fact.at)}
+        rows += [{**common, "recording": recording, "ppb": ppb} for recording, ppb in fact.shares.items()]
+    return pa.Table.from_pylist(rows, ATTRIBUTION_SCHEMA)
+
+
+def usage_facts(table: pa.Table) -> list[UsageFact]:
+    """The facts of a table of `USAGE_SCHEMA`."""
+    return [UsageFact.model_validate({**row, "at": timestamp(row["at"])}) for row in table.to_pylist()]
+
+
+def attribution_facts(table: pa.Table) -> list[AttributionFact]:
+    """The facts of a table of `ATTRIBUTION_SCHEMA`, one per identifier, in the order of their first row."""
+    shares: dict[str, dict[str, int]] = defaultdict(dict)
+    common: dict[str, dict[str, Any]] = {}
+    for row in table.to_pylist():
+        shares[row["id"]][row.pop("recording")] = row.pop("ppb")
+        common.setdefault(row["id"], {**row, "at": timestamp(row["at"])})
+    return [AttributionFact.model_validate({**row, "shares": shares[id_]}) for id_, row in common.items()]
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """A table as one Parquet object of the lake."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def from_parquet(body: bytes, schema: pa.Schema, name: str) -> pa.Table:
+    """The facts in one Parquet object.
+
+    Raises `InvalidError` that names the object when it is not Parquet or not of this schema.
+    """
+    try:
+        return pq.read_table(io.BytesIO(body)).select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, ValueError, OSError) as error:
+        raise InvalidError(
+            f"{name} does not hold facts of the form expected: {error}",
+            remedy="Move the object out of the lake; its facts are still in the spool of who wrote it.",
+            code="bad-facts",
+        ) from error
+
+
+def _moment(at: str) -> datetime:
+    moment = datetime.fromisoformat(at)
+    if moment.tzinfo is None:
+        raise InvalidError(f"{at} has no time zone.", remedy="Write moments as RFC 3339 in UTC, ending in Z.")
+    return moment

@@ -1,0 +1,308 @@
+"""Who gets which part of a period's money: license → recording → side → party, to the micro-unit.
+
+Each licensee's own money goes to the works behind that licensee's own generations.  Per license:
+
+- the *training* part is shared equally per work of the snapshots its generations came from;
+- the *output* part is shared by attribution, each generation weighing `billable_ms`; what
+  attribution leaves unexplained, and what has no attribution fact, is the *commons* and is shared
+  equally per trained work too;
+- a license that paid and generated nothing gives both parts equally per work of the current snapshot.
+
+Every division is `divide`: integer floor, then largest remainders, so each level hands on exactly
+what it received and the whole conserves by construction.
+"""
+# ruff: noqa: S608 - the queries are put together from our own names and constants only
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stemma.errors import InvalidError
+from stemma.rights.covenant import Covenant
+from stemma.rights.shares import WHOLE, WORLD, Side
+from stemma.rights.snapshot import Manifest, SnapshotRecording
+from stemma.royalties.facts import COMMONS, PPB
+from stemma.royalties.lake import Facts
+from stemma.royalties.pools import Pool, Subscription, pools
+
+Kind = Literal["training", "attribution", "commons"]
+
+LINES_SCHEMA = pa.schema(
+    [
+        *(
+            pa.field(n, pa.string(), nullable=False)
+            for n in ("license", "recording", "party", "side", "kind", "currency")
+        ),
+        pa.field("amount", pa.int64(), nullable=False),
+    ]
+)
+"""What one party gets, in micro-units of the currency: one row per license, recording, side and kind."""
+
+# The steps, each a table of `amount`, `weight` and `total`, the sum of the weights that share the amount.
+_WEIGHTS = f"""
+CREATE TABLE weights AS
+SELECT u.license, u.snapshot, coalesce(a.recording, '{COMMONS}') AS recording,
+       sum(u.billable_ms::HUGEINT * coalesce(a.ppb, {PPB})) AS weight
+FROM usage u LEFT JOIN attribution a ON a.generation = u.id
+GROUP BY ALL HAVING weight > 0
+"""
+# A license without generations stands as one generation of the current snapshot that nothing explains.
+_IDLE = f"""
+INSERT INTO weights
+SELECT DISTINCT license, $current, '{COMMONS}', 1::HUGEINT FROM pools ANTI JOIN weights USING (license)
+"""
+_TOTALS = "CREATE TABLE totals AS SELECT license, sum(weight) AS total FROM weights GROUP BY license"
+_OUTPUT = """
+CREATE TABLE output AS
+SELECT pool, snapshot, recording, output::HUGEINT AS amount, weight, total
+FROM pools JOIN weights USING (license) JOIN totals USING (license)
+"""
+_TRAINING = """
+CREATE TABLE training AS
+SELECT pool, snapshot, training::HUGEINT AS amount, sum(weight) AS weight, total
+FROM pools JOIN weights USING (license) JOIN totals USING (license) GROUP BY ALL
+"""
+_WORK = f"""
+CREATE TABLE work AS
+WITH equal AS (
+    SELECT pool, snapshot, 'training' AS kind, amount FROM training_parts
+    UNION ALL SELECT pool, snapshot, 'commons', amount FROM output_parts WHERE recording = '{COMMONS}'
+), works AS (
+    SELECT DISTINCT snapshot, work FROM trained
+), counts AS (
+    SELECT snapshot, count(*) AS total FROM works GROUP BY snapshot
+)
+SELECT equal.*, work, 1::HUGEINT AS weight, total::HUGEINT AS total
+FROM equal JOIN works USING (snapshot) JOIN counts USING (snapshot)
+"""
+_RECORDING = """
+CREATE TABLE recording AS
+WITH counts AS (SELECT snapshot, work, count(*) AS total FROM trained GROUP BY ALL)
+SELECT work_parts.*, trained.recording, 1::HUGEINT AS weight, total::HUGEINT AS total
+FROM work_parts JOIN trained USING (snapshot, work) JOIN counts USING (snapshot, work)
+"""
+_SIDE = f"""
+CREATE TABLE side AS
+WITH parts AS (
+    SELECT pool, snapshot, kind, recording, amount FROM recording_parts
+    UNION ALL SELECT pool, snapshot, 'attribution', recording, amount FROM output_parts WHERE recording <> '{COMMONS}'
+)
+SELECT parts.*, side, {WHOLE}::HUGEINT AS total,
+       CASE side WHEN 'master' THEN master_ppm ELSE {WHOLE} - master_ppm END::HUGEINT AS weight
+FROM parts JOIN pools USING (pool) CROSS JOIN (VALUES ('master'), ('publishing')) sides(side)
+"""
+_PARTY = f"""
+CREATE TABLE party AS
+SELECT side_parts.*, party, ppm::HUGEINT AS weight, {WHOLE}::HUGEINT AS total
+FROM side_parts JOIN owners USING (snapshot, recording, side)
+"""
+_LINES = """
+SELECT license, recording, party, side, kind, currency, sum(amount)::BIGINT AS amount
+FROM party_parts JOIN pools USING (pool)
+GROUP BY ALL ORDER BY ALL
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one party gets for one recording from one license; `amount` in micro-units."""
+
+    license: str
+    recording: str
+    party: str
+    side: Side
+    kind: Kind
+    currency: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """A period's money, allocated."""
+
+    pools: list[Pool]
+    lines: pa.Table
+    """Rows of `LINES_SCHEMA`, sorted; amounts are positive."""
+
+    def party_totals(self) -> dict[tuple[str, str], int]:
+        """Micro-units by party and currency."""
+        sums = self.lines.group_by(["party", "currency"]).aggregate([("amount", "sum")]).to_pylist()
+        return {
+            (r["party"], r["currency"]): r["amount_sum"]
+            for r in sorted(sums, key=lambda r: (r["party"], r["currency"]))
+        }
+
+    def party_lines(self, party: str) -> list[Line]:
+        """The lines of one party, for its statement."""
+        return [Line(**row) for row in self.lines.filter(pc.equal(self.lines["party"], party)).to_pylist()]
+
+    def check(self) -> None:
+        """Raise `InvalidError` unless every license's lines sum to what its pools give creators."""
+        owed: dict[tuple[str, str], int] = defaultdict(int)
+        for pool in self.pools:
+            owed[pool.license, pool.currency] += pool.creators
+        given = self.lines.group_by(["license", "currency"]).aggregate([("amount", "sum")]).to_pylist()
+        got = {(r["license"], r["currency"]): r["amount_sum"] for r in given}
+        if wrong := sorted(key for key in {*owed, *got} if owed.get(key, 0) != got.get(key, 0)):
+            raise InvalidError(
+                f"The allocation of {len(wrong)} licenses does not conserve, first {wrong[0]}: "
+                f"{got.get(wrong[0], 0)} of {owed.get(wrong[0], 0)} micro-units.",
+                code="not-conserved",
+            )
+
+
+def allocate(
+    *,
+    facts: Facts,
+    subscriptions: Iterable[Subscription],
+    covenants: Mapping[str, Covenant],
+    manifests: Mapping[str, Manifest],
+    current: str,
+) -> Allocation:
+    """The allocation of a period: the same facts give the same lines, in whatever order they came.
+
+    `covenants` are by digest and `manifests` by snapshot.  `current` is the snapshot whose works
+    get the money of licenses that generated nothing.  Raises `InvalidError` when a fact names
+    terms, a snapshot or a recording that is not given.
+    """
+    found = pools(subscriptions, facts.usage, covenants)
+    with duckdb.connect() as db:
+        _register(db, facts, found, manifests, current)
+        try:
+            lines = _run(db, current)
+        except duckdb.OutOfRangeError as error:
+            raise InvalidError(
+                "An amount times its weight passes 2^127: this period is too large for exact integers.",
+                remedy="Close shorter periods.",
+                code="too-large",
+            ) from error
+    allocation = Allocation(pools=found, lines=lines)
+    allocation.check()
+    return allocation
+
+
+def divide(db: duckdb.DuckDBPyConnection, source: str, *, within: str, order: str) -> None:
+    """Divide the `amount` of every group of a table by the rows' `weight`: `shares.split` over tables.
+
+    Rows with equal `within` columns are one group: they carry one amount, and one `total` to which
+    their weights sum.  Floor, then largest remainders, ties to the earlier by `order`, in 128-bit
+    integers.  The table `<source>_parts` gets the other columns and each row's part as `amount`;
+    rows that get nothing are left out.
+    """
+    db.execute(
+        f"""CREATE TABLE {source}_parts AS
+            WITH floors AS (
+                SELECT *, amount * weight // total AS part, amount * weight % total AS rest FROM {source}
+            ), ranked AS (
+                SELECT *, amount - sum(part) OVER (ranking ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+                       AS missing, row_number() OVER ranking AS place
+                FROM floors WINDOW ranking AS (PARTITION BY {within} ORDER BY rest DESC, {order})
+            )
+            SELECT * EXCLUDE (amount, weight, total, part, rest, missing, place),
+                   part + (place <= missing)::HUGEINT AS amount
+            FROM ranked WHERE part > 0 OR place <= missing"""
+    )
+
+
+def _run(db: duckdb.DuckDBPyConnection, current: str) -> pa.Table:
+    """License → snapshot and recording → work → recording → side → party."""
+    db.execute(_WEIGHTS)
+    db.execute(_IDLE, {"current": current})
+    for statement in (_TOTALS, _OUTPUT, _TRAINING):
+        db.execute(statement)
+    divide(db, "output", within="pool", order="snapshot, recording")
+    divide(db, "training", within="pool", order="snapshot")
+    db.execute(_WORK)
+    divide(db, "work", within="pool, snapshot, kind", order="work")
+    db.execute(_RECORDING)
+    divide(db, "recording", within="pool, snapshot, kind, work", order="recording")
+    db.execute(_SIDE)
+    divide(db, "side", within="pool, snapshot, kind, recording", order="side")
+    db.execute(_PARTY)
+    divide(db, "party", within="pool, snapshot, kind, recording, side", order="party")
+    return db.sql(_LINES).to_arrow_table().cast(LINES_SCHEMA)
+
+
+def _register(
+    db: duckdb.DuckDBPyConnection, facts: Facts, found: list[Pool], manifests: Mapping[str, Manifest], current: str
+) -> None:
+    """Put everything the division needs into tables, after checking that it fits together."""
+    used = {*facts.usage["snapshot"].unique().to_pylist(), current}
+    if unknown := sorted(used - manifests.keys()):
+        raise InvalidError(
+            f"The period names snapshots that are not known: {', '.join(unknown)}.",
+            remedy="Give the manifest of every snapshot that was used, and the current one.",
+            code="unknown-snapshot",
+        )
+    trained = [(s, r.work, r.recording) for s in sorted(used) for r in manifests[s].recordings]
+    owners = [
+        (s, r.recording, side, party, ppm)
+        for s in sorted(used)
+        for r in manifests[s].recordings
+        for (side, party), ppm in _owners(r, manifests[s].territory).items()
+    ]
+    rows = [(i, p.license, p.currency, p.training, p.output, p.master_ppm) for i, p in enumerate(found) if p.creators]
+    db.register("usage", facts.usage)
+    db.register("attribution", facts.attribution)
+    _table(
+        db,
+        "pools",
+        {
+            "pool": "int64",
+            "license": "string",
+            "currency": "string",
+            "training": "int64",
+            "output": "int64",
+            "master_ppm": "int64",
+        },
+        rows,
+    )
+    _table(db, "trained", {"snapshot": "string", "work": "string", "recording": "string"}, trained)
+    _table(
+        db,
+        "owners",
+        {"snapshot": "string", "recording": "string", "side": "string", "party": "string", "ppm": "int64"},
+        owners,
+    )
+    strangers = db.execute(
+        f"""SELECT DISTINCT a.recording FROM attribution a JOIN usage u ON u.id = a.generation
+            ANTI JOIN trained t ON t.snapshot = u.snapshot AND t.recording = a.recording
+            WHERE a.recording <> '{COMMONS}' ORDER BY ALL LIMIT 5"""
+    ).fetchall()
+    if strangers:
+        raise InvalidError(
+            f"Attribution names recordings that the snapshot does not hold: {', '.join(r for (r,) in strangers)}.",
+            remedy="State new attribution facts for these generations from the right store.",
+            code="unknown-recording",
+        )
+
+
+def _owners(recording: SnapshotRecording, territory: str) -> dict[tuple[Side, str], int]:
+    """Parts per million by side and party: the shares of the territory where there are some, else those of the world."""
+    own = [s for s in recording.shares if s.territory == territory] or [
+        s for s in recording.shares if s.territory == WORLD
+    ]
+    ppm: dict[tuple[Side, str], int] = defaultdict(int)
+    for share in own:
+        ppm[share.side, share.party] += share.ppm
+    for side in ("master", "publishing"):
+        if (total := sum(part for (of, _), part in ppm.items() if of == side)) != WHOLE:
+            raise InvalidError(
+                f"{side} shares of {recording.recording} ({recording.title}) in {territory} sum to {total} ppm.",
+                remedy=f"Correct the shares to {WHOLE} ppm and take a new snapshot.",
+                code="shares-sum",
+            )
+    return ppm
+
+
+def _table(db: duckdb.DuckDBPyConnection, name: str, types: dict[str, str], rows: Sequence[Sequence[object]]) -> None:
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, types.values(), strict=True)]
+    db.register(name, pa.Table.from_arrays(arrays, names=list(types)))

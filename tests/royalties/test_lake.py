@@ -1,0 +1,107 @@
+"""Facts are read once, of the period, whatever lies in the lake."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from royalties.making import attribution, usage
+from stemma.errors import InvalidError
+from stemma.royalties.facts import (
+    COMMONS,
+    PPB,
+    USAGE_SCHEMA,
+    attribution_facts,
+    attribution_table,
+    from_parquet,
+    to_parquet,
+    usage_facts,
+    usage_table,
+)
+from stemma.royalties.lake import Folder, put_attribution, put_usage, read, unique
+
+pytestmark = pytest.mark.unit
+
+NOVEMBER = {"starts": datetime(2026, 11, 1, tzinfo=UTC), "ends": datetime(2026, 12, 1, tzinfo=UTC)}
+
+
+def test_facts_survive_parquet():
+    facts = [usage("g1", "l", 1), usage("g2", "l", 2)]
+    table = from_parquet(to_parquet(usage_table(facts)), USAGE_SCHEMA, "x")
+    assert usage_facts(table) == facts
+    shares = [attribution("g1", {"r1": 7, "r2": 8}), attribution("g2", {})]
+    assert attribution_facts(attribution_table(shares)) == shares
+
+
+def test_each_fact_once_however_often_it_was_shipped(tmp_path):
+    lake = Folder(tmp_path)
+    facts = [usage("g1", "l", 1), usage("g2", "l", 2, at="2026-11-11T00:00:00.000Z")]
+    keys = put_usage(lake, facts)
+    assert [key.split("/")[1] for key in keys] == ["day=2026-11-10", "day=2026-11-11"]
+    assert put_usage(lake, facts) == keys
+    put_usage(lake, facts[:1])
+    put_usage(lake, list(reversed(facts)))
+    put_attribution(lake, [attribution("g1", {"r": 1}), attribution("other", {"r": 1})])
+    found = read(lake, **NOVEMBER)
+    assert usage_facts(found.usage) == facts
+    assert found.attribution["generation"].to_pylist() == ["g1", "g1"]
+
+
+def test_an_empty_lake(tmp_path):
+    found = read(Folder(tmp_path), **NOVEMBER)
+    assert found.usage.num_rows == found.attribution.num_rows == 0
+
+
+def test_a_period_is_half_open_and_knows_time_zones(tmp_path):
+    lake = Folder(tmp_path)
+    at = [
+        "2026-10-31T23:59:59.999Z",
+        "2026-11-01T00:00:00.000Z",
+        "2026-11-30T23:59:59.999Z",
+        "2026-12-01T00:00:00.000Z",
+    ]
+    put_usage(lake, [usage(f"g{i}", "l", 1, at=moment) for i, moment in enumerate(at)])
+    assert read(lake, **NOVEMBER).usage["id"].to_pylist() == ["g1", "g2"]
+    east = timezone(timedelta(hours=1))
+    moved = {"starts": datetime(2026, 11, 1, tzinfo=east), "ends": datetime(2026, 12, 1, tzinfo=east)}
+    assert read(lake, **moved).usage["id"].to_pylist() == ["g0", "g1"]
+    with pytest.raises(InvalidError):
+        read(lake, starts=NOVEMBER["ends"], ends=NOVEMBER["starts"])
+
+
+def test_the_newest_attribution_of_a_generation_counts():
+    old, new = (
+        attribution("g", {"r1": 5}, name="a2"),
+        attribution("g", {"r2": 6}, name="a1", at="2026-12-05T00:00:00.000Z"),
+    )
+    for facts in ([old, new], [new, old]):
+        found = unique(usage_table([usage("g", "l", 1)]), attribution_table(facts), **NOVEMBER)
+        assert attribution_facts(found.attribution)[0].shares == {"r2": 6, COMMONS: PPB - 6}
+
+
+@pytest.mark.parametrize(
+    ("usages", "attributions"),
+    [
+        ([usage("g", "l", 1), usage("g", "l", 2)], []),
+        ([usage("g", "l", 1)], [attribution("g", {"r1": 5}), attribution("g", {"r2": 5})]),
+        ([usage("g", "l", 1)], [attribution("g", {}).model_copy(update={"shares": {"r1": 5}})]),
+        ([usage("g", "l", 1)], [attribution("g", {"r1": -5})]),
+    ],
+)
+def test_what_contradicts_or_does_not_add_up_is_refused(usages, attributions):
+    with pytest.raises(InvalidError) as error:
+        unique(usage_table(usages), attribution_table(attributions), **NOVEMBER)
+    assert error.value.code == "conflicting-facts"
+
+
+@pytest.mark.parametrize("body", [b"", b"PAR1 but not really", to_parquet(usage_table([]).drop_columns(["seed"]))])
+def test_an_unreadable_object_is_named(tmp_path, body):
+    Folder(tmp_path).put("usage/day=2026-11-10/broken.parquet", body)
+    with pytest.raises(InvalidError, match=r"broken\.parquet") as error:
+        read(Folder(tmp_path), **NOVEMBER)
+    assert error.value.code == "bad-facts"
+
+
+def test_an_object_under_no_day_is_named(tmp_path):
+    Folder(tmp_path).put("usage/stray.parquet", to_parquet(usage_table([])))
+    with pytest.raises(InvalidError, match="stray"):
+        read(Folder(tmp_path), **NOVEMBER)

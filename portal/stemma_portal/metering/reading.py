@@ -1,0 +1,100 @@
+"""Facts out of Parquet objects: strict, so that what enters the ledger's basis is what was meant."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stemma.errors import InvalidError
+from stemma.ids import timestamp
+from stemma.proof.canonical import digest
+from stemma.royalties.facts import (
+    ATTRIBUTION_SCHEMA,
+    COMMONS,
+    PPB,
+    USAGE_SCHEMA,
+    AttributionFact,
+    UsageFact,
+)
+
+FACT = (
+    "id",
+    "generation",
+    "at",
+    "model_release",
+    "snapshot",
+    "method",
+    "store",
+    "checkpoints",
+    "lds",
+    "lds_low",
+    "lds_high",
+)
+"""Columns that all rows of one attribution fact have in common."""
+
+
+def usage_facts(body: bytes) -> list[tuple[UsageFact, str]]:
+    """The usage facts of one object, in its order, each with the SHA-256 of its canonical form.
+
+    Raises `InvalidError` that says what is wrong with the object, for one malformed fact too: half an
+    object would be paid as if it were the whole.
+    """
+    return [_usage(row) for row in _table(body, USAGE_SCHEMA).to_pylist()]
+
+
+def attribution_facts(body: bytes) -> list[tuple[AttributionFact, str]]:
+    """The attribution facts of one object with their hashes; errors as in `usage_facts`."""
+    rows = sorted(_table(body, ATTRIBUTION_SCHEMA).to_pylist(), key=lambda row: row["id"])
+    return [_attribution(identifier, list(group)) for identifier, group in groupby(rows, key=lambda row: row["id"])]
+
+
+def _table(body: bytes, schema: pa.Schema) -> pa.Table:
+    try:
+        table = pq.read_table(io.BytesIO(body))
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+        raise InvalidError(f"This is no Parquet object of facts: {_first(error)}.") from error
+
+
+def _usage(row: dict[str, Any]) -> tuple[UsageFact, str]:
+    try:
+        _identifiers([row["id"], row["license"], row["licensee"]])
+        fact = UsageFact.model_validate({**row, "at": timestamp(row["at"])})
+        return fact, digest(fact)
+    except (InvalidError, ValueError, TypeError) as error:
+        raise InvalidError(f"Usage fact {row['id']} is malformed: {_first(error)}.") from error
+
+
+def _attribution(identifier: str, rows: list[dict[str, Any]]) -> tuple[AttributionFact, str]:
+    try:
+        common = {tuple(row[name] for name in FACT) for row in rows}
+        if len(common) > 1:
+            raise ValueError("its rows do not agree with one another")
+        shares = {row["recording"]: row["ppb"] for row in sorted(rows, key=lambda row: row["recording"])}
+        if len(shares) < len(rows):
+            raise ValueError("it names a recording twice")
+        if min(shares.values()) < 0 or sum(shares.values()) != PPB:
+            raise ValueError(f"its shares sum to {sum(shares.values())} ppb, not to {PPB}")
+        _identifiers([identifier, rows[0]["generation"], *(name for name in shares if name != COMMONS)])
+        values = dict(zip(FACT, common.pop(), strict=True))
+        fact = AttributionFact.model_validate({**values, "at": timestamp(values["at"]), "shares": shares})
+        return fact, digest(fact)
+    except (InvalidError, ValueError, TypeError) as error:
+        raise InvalidError(f"Attribution fact {identifier} is malformed: {_first(error)}.") from error
+
+
+def _identifiers(names: Iterable[str]) -> None:
+    for name in names:
+        if str(UUID(name)) != name:
+            raise ValueError(f"{name} is not spelt as a UUID is")
+
+
+def _first(error: Exception) -> str:
+    """The first line of what a library says."""
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

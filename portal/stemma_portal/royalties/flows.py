@@ -1,0 +1,45 @@
+"""The accounts' meanings and the only ways money moves between them.
+
+    receivable ◄─ fee, usage ── revenue        a licensee owes for its months and minutes
+    revenue    ◄─ creators ──── pool           the covenant's part of it belongs to creators
+    pool       ◄─ training ──── payable        shared equally per trained work
+    pool       ◄─ attribution ─ payable        shared among the recordings that shaped an output
+    pool       ◄─ commons ───── payable        what nothing explains: equally per trained work
+    pool       ◄─ reserve ───── reserve        creators' money that no work can be named for yet
+    any        ◄─ reversal ──── any            the mirror of a posting that was wrong
+
+An arrow points to the account that is debited, from the one that is credited.  `receivable` is what
+we are owed; all others are where it came from, and whose it is: `revenue` the platform's, `pool` the
+creators' until a period is allocated (afterwards it is empty), `payable` a party's.
+"""
+
+from stemma.errors import InvalidError
+from stemma_portal.royalties.models import Account
+
+Kind = Account.Kind
+
+REVERSAL = "reversal"
+FLOWS: dict[str, tuple[str, str]] = {
+    "fee": (Kind.RECEIVABLE, Kind.REVENUE),
+    "usage": (Kind.RECEIVABLE, Kind.REVENUE),
+    "creators": (Kind.REVENUE, Kind.POOL),
+    "training": (Kind.POOL, Kind.PAYABLE),
+    "attribution": (Kind.POOL, Kind.PAYABLE),
+    "commons": (Kind.POOL, Kind.PAYABLE),
+    "reserve": (Kind.POOL, Kind.RESERVE),
+}
+"""What is debited and what is credited, by kind of posting."""
+EARNING = ("training", "attribution", "commons")
+"""The flows by which a party earns."""
+
+
+def flow_check(*, kind: str, debit: str, credit: str) -> None:
+    """Raise `InvalidError` unless this kind of posting may move money between these kinds of account."""
+    if kind == REVERSAL or FLOWS.get(kind) == (debit, credit):
+        return
+    allowed = " and ".join(FLOWS[kind]) if kind in FLOWS else None
+    raise InvalidError(
+        f"A {kind} posting may not debit {debit} and credit {credit}.",
+        remedy=f"It debits and credits {allowed}." if allowed else f"Kinds of posting are {', '.join(FLOWS)}.",
+        code="flow-refused",
+    )

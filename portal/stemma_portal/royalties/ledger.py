@@ -1,0 +1,208 @@
+"""The only writer of the ledger: accounts, postings and reversals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from stemma.errors import InvalidError, NotFoundError, StemmaError
+from stemma.ids import new_id, now
+from stemma_portal.core.services import Actor, audit
+from stemma_portal.royalties.flows import REVERSAL, flow_check
+from stemma_portal.royalties.models import Account, Period, Posting
+
+BATCH = 5_000
+
+
+class ConflictError(StemmaError):
+    """The ledger already says otherwise."""
+
+    code = "conflict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A posting to be made.  `id` is made by whoever posts: the same entry twice is posted once."""
+
+    id: str
+    kind: str
+    debit: Account
+    credit: Account
+    amount: int
+    """Micro-units, positive."""
+    reference: str
+    occurred_at: datetime
+    reverses: str | None = None
+
+    def same_as(self, posting: Posting) -> bool:
+        """Whether the posting that stands under this identifier says the same."""
+        return (
+            posting.kind == self.kind
+            and posting.debit_id == self.debit.pk
+            and posting.credit_id == self.credit.pk
+            and posting.amount == self.amount
+            and posting.reference == self.reference
+            and posting.reverses_id == self.reverses
+            and posting.occurred_at == self.occurred_at
+        )
+
+
+def account_ensure(*, kind: str, currency: str, party: str | None = None, license: str | None = None) -> Account:  # noqa: A002 - the domain's word
+    """The account of this kind, made on first use."""
+    code = ":".join(part for part in (kind, party or license, currency) if part)
+    Account.objects.bulk_create(
+        [Account(code=code, kind=kind, currency=currency, party_id=party, license_id=license)], ignore_conflicts=True
+    )
+    return Account.objects.get(code=code)
+
+
+def postings_make(*, period: Period, entries: Sequence[Entry]) -> list[Posting]:
+    """Post all entries or none, into an open period; returns those that are new.
+
+    An entry that stands already is passed over; one whose identifier stands with another body raises
+    `ConflictError`.  Writers wait for one another at the period, so none can deadlock or race: post in
+    batches.
+    Raises `InvalidError` for an amount that is not positive, a flow that is not allowed or a currency
+    that is not the accounts' and the period's.
+    """
+    for entry in entries:
+        _entry_check(entry, period)
+    given: dict[str, Entry] = {}
+    for entry in entries:
+        if given.setdefault(entry.id, entry) != entry:
+            raise _otherwise(entry)
+    with transaction.atomic():
+        _period_lock(period)
+        stands = Posting.objects.in_bulk(list(given))
+        for identifier, posting in stands.items():
+            if not given[str(identifier)].same_as(posting) or posting.period_id != period.pk:
+                raise _otherwise(given[str(identifier)])
+        fresh = [
+            Posting(
+                id=entry.id,
+                kind=entry.kind,
+                debit=entry.debit,
+                credit=entry.credit,
+                amount=entry.amount,
+                currency=period.currency,
+                period=period,
+                reverses_id=entry.reverses,
+                reference=entry.reference,
+                occurred_at=entry.occurred_at,
+            )
+            for entry in given.values()
+            if entry.id not in stands
+        ]
+        Posting.objects.bulk_create(fresh, batch_size=BATCH)
+        _checkpoints_advance(fresh)
+    return fresh
+
+
+def posting_reverse(*, posting: str, reason: str, by: Actor | None, id: str | None = None) -> Posting:  # noqa: A002 - the domain's word
+    """Take a posting back by its mirror image, in the open period of its currency.
+
+    The original stays.  `id` makes a repeat harmless.  Raises `ConflictError` when it was reversed by
+    another reversal before, `InvalidError` when it is a reversal itself: post what is right instead.
+    """
+    with transaction.atomic():
+        try:
+            original = Posting.objects.select_related("debit", "credit").get(pk=posting)
+        except (Posting.DoesNotExist, ValueError) as error:
+            raise NotFoundError(f"There is no posting {posting}.") from error
+        if original.kind == REVERSAL:
+            raise InvalidError(
+                "A reversal is not reversed again.", remedy="Post what is right as a new posting.", code="flow-refused"
+            )
+        period = period_open_get(currency=original.currency)
+        _period_lock(period)
+        identifier = id or new_id()
+        before = Posting.objects.filter(reverses=original).first()
+        if before is not None and before.pk != identifier:
+            raise ConflictError(
+                f"Posting {posting} was reversed before.", remedy=f"See reversal {before.pk}.", code="already-reversed"
+            )
+        if before is not None:
+            return before
+        entry = Entry(
+            id=identifier,
+            kind=REVERSAL,
+            debit=original.credit,
+            credit=original.debit,
+            amount=original.amount,
+            reference=reason,
+            occurred_at=now(),
+            reverses=original.pk,
+        )
+        made = postings_make(period=period, entries=[entry])
+        audit(by=by, action="posting.reverse", subject=original.pk, reversal=identifier, reason=reason)
+    return made[0]
+
+
+def period_open_get(*, currency: str) -> Period:
+    """The period that takes postings now."""
+    period = Period.objects.filter(currency=currency, state=Period.State.OPEN).first()
+    if period is None:
+        raise NotFoundError(f"No period in {currency} is open.", remedy="Open the next period first.")
+    return period
+
+
+def _entry_check(entry: Entry, period: Period) -> None:
+    flow_check(kind=entry.kind, debit=entry.debit.kind, credit=entry.credit.kind)
+    if entry.amount <= 0:
+        raise InvalidError(
+            f"A posting of {entry.amount} micro-units moves nothing.",
+            remedy="Amounts are positive; exchange debit and credit, or leave the posting out.",
+            code="amount",
+        )
+    if entry.debit.pk == entry.credit.pk:
+        raise InvalidError("A posting needs two accounts.", code="flow-refused")
+    if {entry.debit.currency, entry.credit.currency} != {period.currency}:
+        raise InvalidError(
+            f"{entry.debit.code} and {entry.credit.code} do not both count {period.currency}.",
+            remedy="A posting has one currency; money changes it outside this ledger.",
+            code="currency",
+        )
+
+
+def _otherwise(entry: Entry) -> ConflictError:
+    return ConflictError(
+        f"Posting {entry.id} stands with another body.",
+        remedy="Nothing was posted.  Reverse the one that stands, or post under a new identifier.",
+        code="posting-conflict",
+    )
+
+
+def _period_lock(period: Period) -> None:
+    """Be the only writer into the period until the end of the transaction; closing waits for us, or we for it."""
+    state = Period.objects.select_for_update(no_key=True).values_list("state", flat=True).get(pk=period.pk)
+    if state != Period.State.OPEN:
+        raise ConflictError(
+            f"Period {period.pk} is closed.", remedy="Post into the period that is open now.", code="period-closed"
+        )
+
+
+def _checkpoints_advance(postings: Sequence[Posting]) -> None:
+    """Carry the accounts' sums forward by what was posted, in one statement."""
+    moved: dict[str, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+    for posting in postings:
+        debits, credits, count = moved[posting.debit_id]
+        moved[posting.debit_id] = (debits + posting.amount, credits, count + 1)
+        debits, credits, count = moved[posting.credit_id]
+        moved[posting.credit_id] = (debits, credits + posting.amount, count + 1)
+    if not moved:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE royalties_account AS account
+               SET debits = account.debits + moved.debits,
+                   credits = account.credits + moved.credits,
+                   postings = account.postings + moved.postings
+               FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
+                    AS moved(id, debits, credits, postings)
+               WHERE account.id = moved.id""",
+            [list(moved), *(list(column) for column in zip(*moved.values(), strict=True))],
+        )

@@ -77,7 +77,10 @@ def load(environ: dict[str, str] | None = None) -> Settings:
     named = {k: v for k, v in values.items() if k.startswith(PREFIX) and not k.startswith(PREFIX + "PORT_")}
     # Secrets may also be named by a file, as orchestrators mount them.
     for key in [k for k in named if k.endswith("_FILE") and k.removesuffix("_FILE") in known]:
-        named[key.removesuffix("_FILE")] = Path(named.pop(key)).read_text().strip()
+        try:
+            named[key.removesuffix("_FILE")] = Path(named.pop(key)).read_text().strip()
+        except OSError as error:
+            raise InvalidError(f"{key} names a file that cannot be read: {error.strerror}.") from error
     if unknown := sorted(set(named) - known):
         raise InvalidError(
             f"Unknown settings: {', '.join(unknown)}.",

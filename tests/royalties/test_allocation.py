@@ -125,6 +125,25 @@ def test_money_without_generations_goes_to_all_works_equally():
     assert {row["kind"] for row in allocation.lines.to_pylist()} == {"training", "commons"}
 
 
+def test_money_without_works_stays_apart():
+    world = ([usage("g", "busy", 60_000)], [], [subscription("quiet"), subscription("busy")], {"s1": house()})
+    allocation = run(*world, current=None)
+    assert allocation.unallocated == {("quiet", "USD"): 24_500_000}
+    assert {row["license"] for row in allocation.lines.to_pylist()} == {"busy"}
+
+
+def test_lines_tell_from_how_many_generations_they_come():
+    facts = [usage(f"g{i}", "l", 1000 * i) for i in range(4)]
+    attributions = [attribution("g1", {"r0": PPB}), attribution("g2", {"r0": 10**8, "r1": 10**8})]
+    tiers = [subscription("l"), subscription("l", tier="enterprise")]
+    lines = run(facts, attributions, tiers, {"s1": house()}).lines.to_pylist()
+    uses = {(line["recording"], line["kind"]): line["uses"] for line in lines}
+    assert uses["r0", "attribution"] == 2
+    assert uses["r1", "attribution"] == 1
+    assert uses["r3", "commons"] == 2  # g2 and g3; g0 is billed for nothing and g1 explained in full
+    assert uses["r3", "training"] == 3
+
+
 def test_a_free_tier_pays_nothing():
     allocation = run([], [], [subscription("free", tier="community")], {"s1": house()})
     assert allocation.lines.num_rows == 0
@@ -172,7 +191,7 @@ def test_facts_that_fit_nothing_are_refused(facts, attributions, code):
 
 def test_a_check_that_can_fail():
     allocation = run([], [], [subscription("l")], {"s1": house()})
-    lost = Allocation(pools=allocation.pools, lines=allocation.lines.slice(1))
+    lost = Allocation(pools=allocation.pools, lines=allocation.lines.slice(1), unallocated={})
     with pytest.raises(InvalidError, match="does not conserve"):
         lost.check()
     assert isinstance(allocation.lines, pa.Table)

@@ -68,14 +68,14 @@ def test_a_period_is_half_open_and_knows_time_zones(tmp_path):
         read(lake, starts=NOVEMBER["ends"], ends=NOVEMBER["starts"])
 
 
-def test_the_newest_attribution_of_a_generation_counts():
+def test_the_first_attribution_of_a_generation_counts():
     old, new = (
         attribution("g", {"r1": 5}, name="a2"),
         attribution("g", {"r2": 6}, name="a1", at="2026-12-05T00:00:00.000Z"),
     )
     for facts in ([old, new], [new, old]):
         found = unique(usage_table([usage("g", "l", 1)]), attribution_table(facts), **NOVEMBER)
-        assert attribution_facts(found.attribution)[0].shares == {"r2": 6, COMMONS: PPB - 6}
+        assert attribution_facts(found.attribution)[0].shares == {"r1": 5, COMMONS: PPB - 5}
 
 
 @pytest.mark.parametrize(

@@ -40,40 +40,48 @@ LINES_SCHEMA = pa.schema(
             pa.field(n, pa.string(), nullable=False)
             for n in ("license", "recording", "party", "side", "kind", "currency")
         ),
+        pa.field("uses", pa.int64(), nullable=False),
         pa.field("amount", pa.int64(), nullable=False),
     ]
 )
-"""What one party gets, in micro-units of the currency: one row per license, recording, side and kind."""
+"""What one party gets, in micro-units of the currency: one row per license, recording, side and kind.
+
+`uses` counts the generations the line comes from: 0 for a fee without one."""
 
 # The steps, each a table of `amount`, `weight` and `total`, the sum of the weights that share the amount.
 _WEIGHTS = f"""
 CREATE TABLE weights AS
 SELECT u.license, u.snapshot, coalesce(a.recording, '{COMMONS}') AS recording,
-       sum(u.billable_ms::HUGEINT * coalesce(a.ppb, {PPB})) AS weight
+       sum(u.billable_ms::HUGEINT * coalesce(a.ppb, {PPB})) AS weight,
+       count(*) FILTER (u.billable_ms > 0 AND coalesce(a.ppb, {PPB}) > 0) AS uses
 FROM usage u LEFT JOIN attribution a ON a.generation = u.id
 GROUP BY ALL HAVING weight > 0
 """
 # A license without generations stands as one generation of the current snapshot that nothing explains.
 _IDLE = f"""
 INSERT INTO weights
-SELECT DISTINCT license, $current, '{COMMONS}', 1::HUGEINT FROM pools ANTI JOIN weights USING (license)
+SELECT DISTINCT license, $current, '{COMMONS}', 1::HUGEINT, 0 FROM pools ANTI JOIN weights USING (license)
 """
 _TOTALS = "CREATE TABLE totals AS SELECT license, sum(weight) AS total FROM weights GROUP BY license"
 _OUTPUT = """
 CREATE TABLE output AS
-SELECT pool, snapshot, recording, output::HUGEINT AS amount, weight, total
+SELECT pool, snapshot, recording, uses, output::HUGEINT AS amount, weight, total
 FROM pools JOIN weights USING (license) JOIN totals USING (license)
 """
 _TRAINING = """
 CREATE TABLE training AS
-SELECT pool, snapshot, training::HUGEINT AS amount, sum(weight) AS weight, total
-FROM pools JOIN weights USING (license) JOIN totals USING (license) GROUP BY ALL
+WITH used AS (
+    SELECT license, snapshot, count(*) FILTER (billable_ms > 0) AS uses FROM usage GROUP BY ALL
+)
+SELECT pool, snapshot, coalesce(used.uses, 0) AS uses, training::HUGEINT AS amount, sum(weight) AS weight, total
+FROM pools JOIN weights w USING (license) JOIN totals USING (license) LEFT JOIN used USING (license, snapshot)
+GROUP BY ALL
 """
 _WORK = f"""
 CREATE TABLE work AS
 WITH equal AS (
-    SELECT pool, snapshot, 'training' AS kind, amount FROM training_parts
-    UNION ALL SELECT pool, snapshot, 'commons', amount FROM output_parts WHERE recording = '{COMMONS}'
+    SELECT pool, snapshot, uses, 'training' AS kind, amount FROM training_parts
+    UNION ALL SELECT pool, snapshot, uses, 'commons', amount FROM output_parts WHERE recording = '{COMMONS}'
 ), works AS (
     SELECT DISTINCT snapshot, work FROM trained
 ), counts AS (
@@ -91,8 +99,9 @@ FROM work_parts JOIN trained USING (snapshot, work) JOIN counts USING (snapshot,
 _SIDE = f"""
 CREATE TABLE side AS
 WITH parts AS (
-    SELECT pool, snapshot, kind, recording, amount FROM recording_parts
-    UNION ALL SELECT pool, snapshot, 'attribution', recording, amount FROM output_parts WHERE recording <> '{COMMONS}'
+    SELECT pool, snapshot, uses, kind, recording, amount FROM recording_parts
+    UNION ALL
+    SELECT pool, snapshot, uses, 'attribution', recording, amount FROM output_parts WHERE recording <> '{COMMONS}'
 )
 SELECT parts.*, side, {WHOLE}::HUGEINT AS total,
        CASE side WHEN 'master' THEN master_ppm ELSE {WHOLE} - master_ppm END::HUGEINT AS weight
@@ -104,9 +113,12 @@ SELECT side_parts.*, party, ppm::HUGEINT AS weight, {WHOLE}::HUGEINT AS total
 FROM side_parts JOIN owners USING (snapshot, recording, side)
 """
 _LINES = """
-SELECT license, recording, party, side, kind, currency, sum(amount)::BIGINT AS amount
-FROM party_parts JOIN pools USING (pool)
-GROUP BY ALL ORDER BY ALL
+WITH per_snapshot AS (  -- the pools of one license count the same generations
+    SELECT license, snapshot, recording, party, side, kind, currency, max(uses) AS uses, sum(amount) AS amount
+    FROM party_parts JOIN pools USING (pool) GROUP BY ALL
+)
+SELECT license, recording, party, side, kind, currency, sum(uses)::BIGINT AS uses, sum(amount)::BIGINT AS amount
+FROM per_snapshot GROUP BY ALL ORDER BY ALL
 """
 
 
@@ -120,6 +132,8 @@ class Line:
     side: Side
     kind: Kind
     currency: str
+    uses: int
+    """Generations it comes from: 0 for a fee without one."""
     amount: int
 
 
@@ -130,6 +144,8 @@ class Allocation:
     pools: list[Pool]
     lines: pa.Table
     """Rows of `LINES_SCHEMA`, sorted; amounts are positive."""
+    unallocated: dict[tuple[str, str], int]
+    """Creators' money that no work is there for, by license and currency; see `allocate`."""
 
     def party_totals(self) -> dict[tuple[str, str], int]:
         """Micro-units by party and currency."""
@@ -144,12 +160,14 @@ class Allocation:
         return [Line(**row) for row in self.lines.filter(pc.equal(self.lines["party"], party)).to_pylist()]
 
     def check(self) -> None:
-        """Raise `InvalidError` unless every license's lines sum to what its pools give creators."""
+        """Raise `InvalidError` unless each license's lines and rest sum to what its pools give creators."""
         owed: dict[tuple[str, str], int] = defaultdict(int)
         for pool in self.pools:
             owed[pool.license, pool.currency] += pool.creators
         given = self.lines.group_by(["license", "currency"]).aggregate([("amount", "sum")]).to_pylist()
-        got = {(r["license"], r["currency"]): r["amount_sum"] for r in given}
+        got = defaultdict(int, self.unallocated)
+        for row in given:
+            got[row["license"], row["currency"]] += row["amount_sum"]
         if wrong := sorted(key for key in {*owed, *got} if owed.get(key, 0) != got.get(key, 0)):
             raise InvalidError(
                 f"The allocation of {len(wrong)} licenses does not conserve, first {wrong[0]}: "
@@ -164,13 +182,13 @@ def allocate(
     subscriptions: Iterable[Subscription],
     covenants: Mapping[str, Covenant],
     manifests: Mapping[str, Manifest],
-    current: str,
+    current: str | None,
 ) -> Allocation:
     """The allocation of a period: the same facts give the same lines, in whatever order they came.
 
     `covenants` are by digest and `manifests` by snapshot.  `current` is the snapshot whose works
-    get the money of licenses that generated nothing.  Raises `InvalidError` when a fact names
-    terms, a snapshot or a recording that is not given.
+    get the money of licenses that generated nothing; None leaves it `unallocated`.  Raises
+    `InvalidError` when a fact names terms, a snapshot or a recording that is not given.
     """
     found = pools(subscriptions, facts.usage, covenants)
     with duckdb.connect() as db:
@@ -183,7 +201,13 @@ def allocate(
                 remedy="Close shorter periods.",
                 code="too-large",
             ) from error
-    allocation = Allocation(pools=found, lines=lines)
+    rest: dict[tuple[str, str], int] = defaultdict(int)
+    if current is None:
+        served = set(lines["license"].unique().to_pylist())
+        for pool in found:
+            if pool.creators and pool.license not in served:
+                rest[pool.license, pool.currency] += pool.creators
+    allocation = Allocation(pools=found, lines=lines, unallocated=dict(rest))
     allocation.check()
     return allocation
 
@@ -211,10 +235,11 @@ def divide(db: duckdb.DuckDBPyConnection, source: str, *, within: str, order: st
     )
 
 
-def _run(db: duckdb.DuckDBPyConnection, current: str) -> pa.Table:
+def _run(db: duckdb.DuckDBPyConnection, current: str | None) -> pa.Table:
     """License → snapshot and recording → work → recording → side → party."""
     db.execute(_WEIGHTS)
-    db.execute(_IDLE, {"current": current})
+    if current is not None:
+        db.execute(_IDLE, {"current": current})
     for statement in (_TOTALS, _OUTPUT, _TRAINING):
         db.execute(statement)
     divide(db, "output", within="pool", order="snapshot, recording")
@@ -231,10 +256,14 @@ def _run(db: duckdb.DuckDBPyConnection, current: str) -> pa.Table:
 
 
 def _register(
-    db: duckdb.DuckDBPyConnection, facts: Facts, found: list[Pool], manifests: Mapping[str, Manifest], current: str
+    db: duckdb.DuckDBPyConnection,
+    facts: Facts,
+    found: list[Pool],
+    manifests: Mapping[str, Manifest],
+    current: str | None,
 ) -> None:
     """Put everything the division needs into tables, after checking that it fits together."""
-    used = {*facts.usage["snapshot"].unique().to_pylist(), current}
+    used = {*facts.usage["snapshot"].unique().to_pylist(), *([current] if current else [])}
     if unknown := sorted(used - manifests.keys()):
         raise InvalidError(
             f"The period names snapshots that are not known: {', '.join(unknown)}.",
@@ -285,7 +314,7 @@ def _register(
 
 
 def _owners(recording: SnapshotRecording, territory: str) -> dict[tuple[Side, str], int]:
-    """Parts per million by side and party: the shares of the territory where there are some, else those of the world."""
+    """Parts per million by side and party: the shares of the territory, where it has some, else of the world."""
     own = [s for s in recording.shares if s.territory == territory] or [
         s for s in recording.shares if s.territory == WORLD
     ]

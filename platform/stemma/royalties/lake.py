@@ -79,7 +79,7 @@ class Facts:
     usage: pa.Table
     """Rows of `USAGE_SCHEMA`, one per generation, sorted by identifier."""
     attribution: pa.Table
-    """Rows of `ATTRIBUTION_SCHEMA`: for each of these generations at most one fact, its newest."""
+    """Rows of `ATTRIBUTION_SCHEMA`: for each of these generations at most one fact, its first."""
 
 
 def put_usage(lake: Objects, facts: Iterable[UsageFact]) -> list[str]:
@@ -130,12 +130,13 @@ def unique(usage: pa.Table, attribution: pa.Table, *, starts: datetime, ends: da
                 HAVING sum(ppb) <> {PPB} OR min(ppb) < 0 OR count(DISTINCT recording) <> count(*)
                     OR count(DISTINCT (generation, "at", model_release, snapshot, method, store)) <> 1""",
         )
-        newest = 'SELECT generation, arg_max(id, ("at", id)) AS id FROM attribution GROUP BY generation'
+        # What was settled stays settled: of several attributions of one generation the first counts.
+        first = 'SELECT generation, arg_min(id, ("at", id)) AS id FROM attribution GROUP BY generation'
         return Facts(
             usage=_table(db, "SELECT * FROM usage ORDER BY id", USAGE_SCHEMA),
             attribution=_table(
                 db,
-                f"SELECT a.* FROM attribution a SEMI JOIN ({newest}) n ON a.id = n.id ORDER BY a.id, a.recording",
+                f"SELECT a.* FROM attribution a SEMI JOIN ({first}) n ON a.id = n.id ORDER BY a.id, a.recording",
                 ATTRIBUTION_SCHEMA,
             ),
         )

@@ -264,6 +264,9 @@ def bucket_of(home: Home, ports: Ports, bucket: str) -> Storage:
 def mlflow(home: Home, ports: Ports) -> Service:
     """MLflow's tracking server and model registry, on that PostgreSQL and that object storage."""
 
+    def prepare() -> None:
+        home.folder("mlflow")
+
     def healthy() -> None:
         httpx.get(f"http://{LOOPBACK}:{ports.mlflow}/health", timeout=2).raise_for_status()
 
@@ -288,7 +291,7 @@ def mlflow(home: Home, ports: Ports) -> Service:
             "AWS_SECRET_ACCESS_KEY": home.secrets.s3_secret,
             "AWS_DEFAULT_REGION": "us-east-1",
         },
-        prepare=lambda: home.folder("mlflow") and None,
+        prepare=prepare,
         healthy=healthy,
         url=f"http://{LOOPBACK}:{ports.mlflow}",
         start_seconds=120,

@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from stemma.proof.keys import KeyRing
-from stemma.stack.ports import LOOPBACK, Ports
+from stemma.provenance.authority import Authority
+from stemma.stack.ports import LOOPBACK, PORT_PREFIX, Ports
 
 
 def _random() -> str:
@@ -91,6 +92,16 @@ class Home:
             "STEMMA_PORTAL_TOKEN": s.portal_token,
         }
 
+    def process_environment(self, ports: Ports) -> dict[str, str]:
+        """The environment in which a process of the stack runs: this one's, with the installation's addresses."""
+        return {k: v for k, v in os.environ.items() if not k.startswith(PORT_PREFIX)} | self.environment(ports)
+
+    def ports(self) -> Ports:
+        """Ports of the last start, changed by this environment's `STEMMA_PORT_*`."""
+        lines = (self.path / "env").read_text().splitlines() if (self.path / "env").exists() else []
+        known = dict(line.split("=", 1) for line in lines if line.startswith(PORT_PREFIX))
+        return Ports.from_environ({**known, **os.environ})
+
     def open(self, ports: Ports) -> None:
         """Make whatever the installation still lacks: folder, secrets, keys, and the file `env`."""
         self.make()
@@ -99,6 +110,7 @@ class Home:
         text = "# Written by `stemma up`; variables of the environment win over it.\n"
         write_private(self.path / "env", text + "".join(f"{name}={value}\n" for name, value in values.items()))
         self.keyring.create()
+        Authority(self.keyring.folder).create()
 
 
 def write_private(path: Path, text: str) -> None:

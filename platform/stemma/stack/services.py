@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-def _nothing() -> None:
-    return None
+def nothing() -> None:
+    """Do nothing, which is enough for many a service."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +24,14 @@ class Service:
     command: Sequence[str]
     folder: Path
     """Its working folder."""
-    healthy: Callable[[], None]
-    """Returns when it does its work; raises anything when it does not yet."""
+    healthy: Callable[[], None] = nothing
+    """Returns when it does its work; raises anything when it does not."""
     ports: tuple[int, ...] = ()
     needs: tuple[str, ...] = ()
+    """Names of those that must be healthy before it starts, and that end after it."""
     env: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[], None] = _nothing
-    complete: Callable[[], None] = _nothing
+    prepare: Callable[[], None] = nothing
+    complete: Callable[[], None] = nothing
     url: str = ""
     """Where a person may look at it."""
     stop_signal: str = "TERM"

@@ -66,7 +66,9 @@ class Organisation(models.Model):
     name = models.CharField(max_length=200)
     slug = models.SlugField(unique=True)
     kind = models.CharField(max_length=16, choices=Kind)
-    party = models.ForeignKey("catalog.Party", on_delete=models.PROTECT, null=True, blank=True, related_name="organisations")
+    party = models.ForeignKey(
+        "catalog.Party", on_delete=models.PROTECT, null=True, blank=True, related_name="organisations"
+    )
     """The rights-holder that this organisation is, where it is one."""
     demo = models.BooleanField(default=False)
     """Made up for the demonstration; marked as such wherever it is shown."""

@@ -63,6 +63,8 @@ class Recording(models.Model):
     source_free = models.BooleanField()
     """Whether the source allows training, publication and commercial use."""
     source_note = models.TextField(blank=True)
+    record_sha256 = models.CharField(max_length=64, default="")
+    """Hash of the record it was last imported from: the same record changes nothing."""
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -33,6 +33,8 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "csp",
     "ninja",
+    "django.forms",
+    "stemma_portal.design",
     "stemma_portal.core",
     "stemma_portal.accounts",
     "stemma_portal.catalog",
@@ -58,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "stemma_portal.core.middleware.UnavailableMiddleware",
+    "stemma_portal.design.errors.StemmaErrorMiddleware",
 ]
 
 TEMPLATES = [
@@ -70,6 +73,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "stemma_portal.dashboards.context.shell",
             ],
         },
     }
@@ -157,6 +161,7 @@ STATICFILES_DIRS = [PACKAGE / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "stemma_portal.design.fonts.FontFinder",
 ]
 WHITENOISE_USE_FINDERS = DEBUG
 STORAGES = {
@@ -192,8 +197,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "snapshots": {
+        "task": "stemma_portal.operations.tasks.snapshot_receipts_heal",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     # Each change publishes at once; these heal what a broken moment has missed.
-    "rights": {"task": "stemma_portal.consent.tasks.rights_status_publish", "schedule": 60.0, "options": {"expires": 60}},
+    "rights": {
+        "task": "stemma_portal.consent.tasks.rights_status_publish",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "revocations": {
         "task": "stemma_portal.licensing.tasks.revocations_publish",
         "schedule": 30.0,

@@ -51,7 +51,9 @@ class Withdrawal(models.Model):
 
     id = IdField()
     consent = models.ForeignKey(Consent, on_delete=models.PROTECT, related_name="withdrawals")
-    recording = models.ForeignKey(Recording, on_delete=models.PROTECT, null=True, blank=True, related_name="withdrawals")
+    recording = models.ForeignKey(
+        Recording, on_delete=models.PROTECT, null=True, blank=True, related_name="withdrawals"
+    )
     """None: the whole grant."""
     at = models.DateTimeField()
     signed_by = models.EmailField()
@@ -60,9 +62,7 @@ class Withdrawal(models.Model):
     class Meta:
         ordering = ["-at"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["consent", "recording"], name="withdrawal_once", nulls_distinct=False
-            )
+            models.UniqueConstraint(fields=["consent", "recording"], name="withdrawal_once", nulls_distinct=False)
         ]
 
     def __str__(self) -> str:
@@ -79,6 +79,9 @@ class Claim(models.Model):
     id = IdField()
     recording = models.ForeignKey(Recording, on_delete=models.PROTECT, related_name="claims")
     claimant = models.CharField(max_length=200)
+    """Name of whoever claims it."""
+    claimant_party = models.ForeignKey(Party, on_delete=models.PROTECT, null=True, blank=True, related_name="claims")
+    """The claimant as a rights-holder, where the catalog knows it."""
     reason = models.TextField()
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
     opened_at = models.DateTimeField()

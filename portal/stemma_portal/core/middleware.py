@@ -16,7 +16,9 @@ log = logging.getLogger(__name__)
 
 Next = Callable[[HttpRequest], HttpResponse]
 
-PERMISSIONS = "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()"
+PERMISSIONS = (
+    "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()"
+)
 
 
 class PermissionsPolicyMiddleware:
@@ -50,7 +52,10 @@ class UnavailableMiddleware:
         if not isinstance(error, (UnavailableError, OperationalError, redis.ConnectionError, BrokerError)):
             return None
         log.error("A part of the stack is away: %s", error)
-        context = {"message": "A part of Stemma is not answering.", "remedy": "Try again in a minute; nothing was lost."}
+        context = {
+            "message": "A part of Stemma is not answering.",
+            "remedy": "Try again in a minute; nothing was lost.",
+        }
         if isinstance(error, UnavailableError):
             context = {"message": error.message, "remedy": error.remedy}
         try:

@@ -1,0 +1,67 @@
+"""Who may do what.  A stranger is told that a thing is not there."""
+
+from stemma.errors import NotFoundError
+from stemma_portal.accounts.models import Membership, Organisation, User
+from stemma_portal.core.errors import ForbiddenError
+
+HOUSE = (Organisation.Kind.RIGHTS, Organisation.Kind.OPS)
+
+
+def is_staff(user: User | None) -> bool:
+    """Whether the user belongs to the house: rights staff, operations, or the installation's own staff."""
+    if user is None or not user.is_active:
+        return False
+    return user.is_staff or user.memberships.filter(organisation__kind__in=HOUSE).exists()
+
+
+def is_operator(user: User | None) -> bool:
+    """Whether the user runs the installation."""
+    if user is None or not user.is_active:
+        return False
+    return user.is_staff or user.memberships.filter(organisation__kind=Organisation.Kind.OPS).exists()
+
+
+def require_staff(user: User | None, to: str) -> None:
+    """Raise `ForbiddenError` unless the user belongs to the house.  `to` says what for."""
+    if not is_staff(user):
+        raise ForbiddenError(
+            f"Only rights and operations staff may {to}.", remedy="Ask them, or sign in as one of them."
+        )
+
+
+def require_operator(user: User | None, to: str) -> None:
+    """Raise `ForbiddenError` unless the user runs the installation."""
+    if not is_operator(user):
+        raise ForbiddenError(f"Only operators may {to}.", remedy="Ask one, or sign in as one.")
+
+
+def organisations_of(user: User) -> list[Organisation]:
+    """The user's own organisations."""
+    return list(Organisation.objects.filter(memberships__user=user).select_related("party"))
+
+
+def parties_of(user: User) -> set[str]:
+    """Identifiers of the rights-holders that the user's organisations are."""
+    found = Organisation.objects.filter(memberships__user=user, party__isnull=False)
+    return {str(party) for party in found.values_list("party_id", flat=True)}
+
+
+def is_owner(user: User, organisation: Organisation) -> bool:
+    """Whether the user may act for the organisation."""
+    return organisation.memberships.filter(user=user, role=Membership.Role.OWNER).exists()
+
+
+def access_organisation(user: User, identifier: str, *, owner: bool = False) -> Organisation:
+    """An organisation that the user may see; with `owner`, one that they may act for.
+
+    Staff see every one.  Raises `NotFoundError` for strangers and `ForbiddenError` for a member who
+    is no owner where one is needed.
+    """
+    found = Organisation.objects.select_related("party").filter(id=identifier).first()
+    if found is not None and is_staff(user):
+        return found
+    if found is None or not found.memberships.filter(user=user).exists():
+        raise NotFoundError(f"There is no organisation {identifier}.")
+    if owner and not is_owner(user, found):
+        raise ForbiddenError(f"Only owners of {found.name} may do this.", remedy="Ask one of its owners.")
+    return found

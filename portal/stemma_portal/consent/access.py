@@ -1,0 +1,28 @@
+"""The only way to a grant or a claim for a user."""
+
+from stemma.errors import NotFoundError
+from stemma_portal.accounts.access import require_staff
+from stemma_portal.accounts.models import User
+from stemma_portal.catalog.access import access_party
+from stemma_portal.consent.models import Claim, Consent
+from stemma_portal.consent.selectors import claims_visible, consents_visible
+
+
+def access_consent(user: User, identifier: str, *, act: bool = False) -> Consent:
+    """A grant that the user may see; with `act`, one that they may withdraw."""
+    found = consents_visible(user).filter(id=identifier).first()
+    if found is None:
+        raise NotFoundError(f"There is no consent {identifier}.")
+    if act:
+        access_party(user, found.party_id, act=True)
+    return found
+
+
+def access_claim(user: User, identifier: str, *, act: bool = False) -> Claim:
+    """A claim that the user may see; with `act`, one that they may resolve."""
+    found = claims_visible(user).filter(id=identifier).first()
+    if found is None:
+        raise NotFoundError(f"There is no claim {identifier}.")
+    if act:
+        require_staff(user, "resolve claims")
+    return found

@@ -1,0 +1,152 @@
+"""Reading grants, withdrawals and claims."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from stemma.ids import now, timestamp
+from stemma.rights.consent import Held, RightsStatus, Withdrawn
+from stemma_portal.accounts.access import is_staff, parties_of
+from stemma_portal.accounts.models import User
+from stemma_portal.catalog.models import Party, Recording, Share
+from stemma_portal.catalog.selectors import recordings_of_party
+from stemma_portal.consent.models import Claim, Consent, ConsentRecording, Withdrawal
+
+
+def consents_visible(user: User) -> QuerySet[Consent]:
+    """Staff see every grant, owners those of their own party."""
+    found = Consent.objects.select_related("party")
+    return found if is_staff(user) else found.filter(party__in=parties_of(user))
+
+
+def claims_visible(user: User) -> QuerySet[Claim]:
+    """Staff see every claim; owners those on what they have a share in, and their own."""
+    found = Claim.objects.select_related("recording", "recording__work", "claimant_party")
+    if is_staff(user):
+        return found
+    parties = parties_of(user)
+    return found.filter(Q(recording__shares__party__in=parties) | Q(claimant_party__in=parties)).distinct()
+
+
+def rights_status() -> RightsStatus:
+    """Everything that stops holding: all withdrawals, and the open claims."""
+    withdrawals = Withdrawal.objects.order_by("at", "id").values_list("consent_id", "recording_id", "at")
+    claims = Claim.objects.filter(state=Claim.State.OPEN).order_by("opened_at", "id")
+    return RightsStatus(
+        at=timestamp(now()),
+        withdrawn=tuple(Withdrawn(consent=c, recording=r, at=timestamp(at)) for c, r, at in withdrawals),
+        held=tuple(
+            Held(recording=c.recording_id, claim=c.id, reason=c.reason, since=timestamp(c.opened_at)) for c in claims
+        ),
+    )
+
+
+def grants_of(*, recordings: Collection[str]) -> dict[str, list[str]]:
+    """Identifiers of all grants that name each recording, in their order, whether or not they still hold."""
+    found: dict[str, list[str]] = defaultdict(list)
+    items = ConsentRecording.objects.filter(recording__in=recordings) if recordings else ConsentRecording.objects.none()
+    for recording, consent in items.order_by("consent").values_list("recording_id", "consent_id"):
+        found[recording].append(consent)
+    return found
+
+
+class Standing(NamedTuple):
+    """How a party stands to a recording of its own."""
+
+    party: Party
+    state: str
+    """`granted`, `withdrawn`, `expired` or `none`."""
+    consent: Consent | None
+    """The grant that the state comes from."""
+
+
+def standings(*, recording_id: str) -> list[Standing]:
+    """How each owner of a recording stands to it; the best of its grants counts."""
+    moment = now()
+    consents = Consent.objects.filter(items__recording=recording_id).select_related("party").order_by("granted_at")
+    ended = set(
+        Withdrawal.objects.filter(consent__items__recording=recording_id)
+        .filter(Q(recording=None) | Q(recording=recording_id))
+        .values_list("consent_id", flat=True)
+    )
+    found = []
+    for party in Party.objects.filter(shares__recording=recording_id).distinct():
+        best = Standing(party, "none", None)
+        for consent in (c for c in consents if c.party_id == party.id):
+            if consent.id in ended:
+                state = "withdrawn"
+            elif consent.valid_until is not None and consent.valid_until <= moment:
+                state = "expired"
+            else:
+                state = "granted"
+            if best.state != "granted" or state == "granted":
+                best = Standing(party, state, consent)
+        found.append(best)
+    return found
+
+
+def _ended() -> Exists:
+    """Whether the grant of a `ConsentRecording` was withdrawn, for this recording or as a whole."""
+    facts = Withdrawal.objects.filter(consent=OuterRef("consent"))
+    return Exists(facts.filter(Q(recording=None) | Q(recording=OuterRef("recording"))))
+
+
+class State(NamedTuple):
+    """How a recording stands, over all its owners."""
+
+    state: str
+    """`claimed`, `not-free`, `consented`, `partial`, `withdrawn` or `unconsented`, in this order of weight."""
+    why: str
+    since: datetime | None
+
+
+def recording_states(recordings: Iterable[str]) -> dict[str, State]:
+    """How each of the recordings stands, in four queries."""
+    wanted, moment = list(recordings), now()
+    free = dict(Recording.objects.filter(id__in=wanted).values_list("id", "source_free"))
+    notes = dict(Recording.objects.filter(id__in=wanted, source_free=False).values_list("id", "source_note"))
+    claims = {c.recording_id: c for c in Claim.objects.filter(recording__in=wanted, state=Claim.State.OPEN)}
+    owners: dict[str, set[str]] = defaultdict(set)
+    for recording, party in Share.objects.filter(recording__in=wanted).values_list("recording_id", "party_id"):
+        owners[recording].add(party)
+    granted: dict[str, dict[str, datetime]] = defaultdict(dict)
+    left: dict[str, set[str]] = defaultdict(set)
+    items = ConsentRecording.objects.filter(recording__in=wanted).annotate(ended=_ended())
+    for recording, party, since, until, over in items.values_list(
+        "recording_id", "consent__party_id", "consent__granted_at", "consent__valid_until", "ended"
+    ):
+        if over:
+            left[recording].add(party)
+        elif until is None or until > moment:
+            granted[recording][party] = since
+    found = {}
+    for recording in free:
+        agreed, all_of = granted[recording], owners[recording]
+        open_owners = len(all_of - agreed.keys())
+        if claim := claims.get(recording):
+            found[recording] = State("claimed", f"{claim.claimant}: {claim.reason}", claim.opened_at)
+        elif not free[recording]:
+            found[recording] = State("not-free", notes[recording] or "Its source reserves rights.", None)
+        elif all_of and not open_owners:
+            found[recording] = State("consented", "Every owner has granted it.", max(agreed.values()))
+        elif left[recording] - agreed.keys():
+            found[recording] = State("withdrawn", "An owner has withdrawn.", None)
+        elif agreed:
+            found[recording] = State("partial", f"{open_owners} of {len(all_of)} owners have not consented.", None)
+        else:
+            found[recording] = State("unconsented", "No owner has consented.", None)
+    return found
+
+
+def recordings_to_consent(party_id: str) -> QuerySet[Recording]:
+    """Recordings of a party that it could grant and has no running grant for."""
+    moment = now()
+    running = (
+        ConsentRecording.objects.filter(recording=OuterRef("pk"), consent__party=party_id)
+        .filter(Q(consent__valid_until=None) | Q(consent__valid_until__gt=moment))
+        .exclude(_ended())
+    )
+    return recordings_of_party(party_id=party_id).filter(~Exists(running), source_free=True).select_related("work")

@@ -1,0 +1,204 @@
+"""The only writers of grants, withdrawals and claims."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal
+
+from django.db import transaction
+
+from stemma.errors import InvalidError
+from stemma.ids import new_id, now, timestamp
+from stemma.proof.canonical import digest, sha256
+from stemma.rights.consent import CONSENT, Grant, Scope, Withdrawn
+from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.catalog.selectors import recordings_of_party
+from stemma_portal.consent.models import Claim, Consent, ConsentRecording, Withdrawal
+from stemma_portal.consent.tasks import rights_status_publish
+from stemma_portal.core.db import lock
+from stemma_portal.core.errors import ConflictError
+from stemma_portal.core.keys import keyring
+from stemma_portal.core.publish import after_commit
+from stemma_portal.core.selectors import covenant_in_force
+from stemma_portal.core.services import Actor, audit, log_append
+
+
+@transaction.atomic
+def consent_grant(
+    *,
+    party: Party,
+    recordings: Collection[str] | Literal["all"],
+    scopes: Collection[Scope],
+    by: Actor,
+    territory: str = "WORLD",
+    valid_until: datetime | None = None,
+    identifier: str | None = None,
+) -> Consent:
+    """Sign and log what a party allows with its shares of the recordings.
+
+    "all" means every recording in which the party has a share and whose source allows it.  A grant
+    with an identifier that is known already is not made twice.  Raises `InvalidError` for recordings
+    that the party cannot grant, and `ConflictError` when the identifier names another grant.
+    """
+    moment = now()
+    if not scopes:
+        raise InvalidError("A grant without scopes allows nothing.", remedy="Name at least one scope.")
+    if valid_until is not None and valid_until <= moment:
+        raise InvalidError("The grant would have ended before it began.", remedy="Let valid_until be in the future.")
+    lock(f"consent:{party.id}")
+    if identifier and (known := Consent.objects.filter(id=identifier).first()):
+        return _same(known, party, recordings, scopes, territory, valid_until)
+    granted = _grantable(party, recordings)
+    grant = Grant(
+        id=identifier or new_id(),
+        party=party.id,
+        party_name=party.name,
+        recordings=tuple(sorted(granted)),
+        scopes=tuple(sorted(set(scopes))),
+        territory=territory,
+        covenant=covenant_in_force(),
+        granted_at=timestamp(moment),
+        valid_until=timestamp(valid_until) if valid_until else None,
+        signed_by=by.email,
+    )
+    document = keyring().sign("rights", CONSENT, grant)
+    receipt = log_append(kind="consent", subject=grant.id, document_digest=sha256(document.encode()), at=moment)
+    consent = Consent.objects.create(
+        id=grant.id,
+        party=party,
+        document=document,
+        scopes=list(grant.scopes),
+        territory=territory,
+        covenant=grant.covenant,
+        granted_at=moment,
+        valid_until=valid_until,
+        signed_by=by.email,
+        receipt=receipt.model_dump(mode="json"),
+    )
+    ConsentRecording.objects.bulk_create(ConsentRecording(consent=consent, recording_id=r) for r in grant.recordings)
+    audit(by=by, action="consent.grant", subject=consent.id, party=party.id, recordings=len(granted))
+    return consent
+
+
+def _grantable(party: Party, recordings: Collection[str] | Literal["all"]) -> set[str]:
+    own = dict(recordings_of_party(party_id=party.id).values_list("id", "source_free"))
+    if recordings == "all":
+        granted = {recording for recording, free in own.items() if free}
+        if not granted:
+            raise InvalidError(f"{party.name} has no share in a recording that could be granted.")
+        return granted
+    asked = set(recordings)
+    if not asked:
+        raise InvalidError("A grant over no recordings allows nothing.", remedy="Name recordings, or say all.")
+    if foreign := sorted(asked - own.keys()):
+        raise InvalidError(
+            f"{party.name} has no share in {', '.join(foreign[:5])}{' …' if len(foreign) > 5 else ''}.",
+            remedy="Leave these recordings out, or correct their shares first.",
+            code="not-owned",
+        )
+    if reserved := sorted(recording for recording in asked if not own[recording]):
+        raise InvalidError(
+            f"The source of {', '.join(reserved[:5])}{' …' if len(reserved) > 5 else ''} reserves its rights.",
+            remedy="Leave these recordings out: a share-holder cannot grant what the source keeps.",
+            code="source-reserved",
+        )
+    return asked
+
+
+def _same(
+    known: Consent,
+    party: Party,
+    recordings: Collection[str] | Literal["all"],
+    scopes: Collection[Scope],
+    territory: str,
+    valid_until: datetime | None,
+) -> Consent:
+    same = (
+        known.party_id == party.id
+        and set(known.scopes) == set(scopes)
+        and known.territory == territory
+        and known.valid_until == valid_until
+        and (recordings == "all" or set(recordings) == set(known.items.values_list("recording_id", flat=True)))
+    )
+    if not same:
+        raise ConflictError(
+            f"Consent {known.id} was granted with other terms.", remedy="Take a new identifier for a new grant."
+        )
+    return known
+
+
+@transaction.atomic
+def consent_withdraw(*, consent: Consent, recording_id: str | None, by: Actor) -> Withdrawal:
+    """End a grant, for one recording or for all of it; doing it again changes nothing.
+
+    Raises `InvalidError` when the grant does not name the recording.
+    """
+    lock(f"consent:{consent.party_id}")
+    if known := consent.withdrawals.filter(recording=None).first():
+        return known
+    if recording_id is not None:
+        if known := consent.withdrawals.filter(recording=recording_id).first():
+            return known
+        if not consent.items.filter(recording=recording_id).exists():
+            raise InvalidError(
+                f"Consent {consent.id} does not name recording {recording_id}.",
+                remedy="Look for the consent that does, among those of this recording.",
+                code="not-granted",
+            )
+    moment = now()
+    fact = Withdrawn(consent=consent.id, recording=recording_id, at=timestamp(moment))
+    receipt = log_append(kind="withdrawal", subject=consent.id, document_digest=digest(fact), at=moment)
+    withdrawal = Withdrawal.objects.create(
+        consent=consent,
+        recording_id=recording_id,
+        at=moment,
+        signed_by=by.email,
+        receipt=receipt.model_dump(mode="json"),
+    )
+    audit(by=by, action="consent.withdraw", subject=consent.id, recording=recording_id)
+    after_commit(rights_status_publish)
+    return withdrawal
+
+
+@transaction.atomic
+def claim_open(*, recording: Recording, claimant: str, reason: str, by: Actor, party: Party | None = None) -> Claim:
+    """Hold a recording because somebody else says it is theirs; the same open claim is not made twice.
+
+    `party` is the claimant where the catalog knows it; `claimant` is then its name.
+    """
+    lock(f"claim:{recording.id}")
+    claimant = party.name if party else claimant.strip()
+    if not claimant or not reason.strip():
+        raise InvalidError("A claim needs a claimant and a reason.", remedy="Say who claims the recording, and why.")
+    if known := Claim.objects.filter(recording=recording, claimant=claimant, state=Claim.State.OPEN).first():
+        return known
+    moment, identifier = now(), new_id()
+    fact = {"claim": identifier, "recording": recording.id, "claimant": claimant, "reason": reason, "state": "open"}
+    receipt = log_append(kind="claim", subject=identifier, document_digest=digest(fact), at=moment)
+    claim = Claim.objects.create(
+        id=identifier,
+        recording=recording,
+        claimant=claimant,
+        claimant_party=party,
+        reason=reason,
+        opened_at=moment,
+        receipt=receipt.model_dump(mode="json"),
+    )
+    audit(by=by, action="claim.open", subject=claim.id, recording=recording.id, claimant=claimant)
+    after_commit(rights_status_publish)
+    return claim
+
+
+@transaction.atomic
+def claim_resolve(*, claim: Claim, resolution: str, by: Actor) -> Claim:
+    """Say how a claim ended; the recording is free again.  Doing it again changes nothing."""
+    claim = Claim.objects.select_for_update().get(id=claim.id)
+    if claim.state == Claim.State.RESOLVED:
+        return claim
+    moment = now()
+    fact = {"claim": claim.id, "recording": claim.recording_id, "resolution": resolution, "state": "resolved"}
+    log_append(kind="claim", subject=claim.id, document_digest=digest(fact), at=moment)
+    claim.state, claim.resolution, claim.resolved_at = Claim.State.RESOLVED, resolution, moment
+    claim.save(update_fields=["state", "resolution", "resolved_at"])
+    audit(by=by, action="claim.resolve", subject=claim.id, resolution=resolution)
+    after_commit(rights_status_publish)
+    return claim

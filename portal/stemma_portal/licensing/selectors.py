@@ -1,0 +1,57 @@
+"""Reading licenses, and the documents that follow from them."""
+
+from django.db.models import QuerySet
+
+from stemma.ids import new_id, now, timestamp
+from stemma.rights.covenant import Tier
+from stemma.rights.entitlement import ApiKey as KeyDocument
+from stemma.rights.entitlement import Entitlement, Revocations
+from stemma_portal.accounts.access import is_staff
+from stemma_portal.accounts.models import User
+from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
+
+
+def licenses_visible(user: User) -> QuerySet[License]:
+    """Staff see every license, members those of their organisations."""
+    found = License.objects.select_related("organisation", "covenant")
+    return found if is_staff(user) else found.filter(organisation__memberships__user=user).distinct()
+
+
+def covenant_current() -> CovenantVersion | None:
+    """The terms in force: the version published last."""
+    return CovenantVersion.objects.first()
+
+
+def tier_of(*, license_: License) -> Tier:
+    """What the license's tier allows and costs, under its own covenant."""
+    return license_.covenant.covenant().tier(license_.tier)
+
+
+def entitlement(*, license_: License) -> Entitlement:
+    """What serving may trust about a license as of now."""
+    tier = tier_of(license_=license_)
+    keys = ApiKey.objects.filter(license=license_, revoked_at=None).order_by("id")
+    return Entitlement(
+        id=new_id(),
+        license=license_.id,
+        licensee=license_.organisation_id,
+        licensee_name=license_.organisation.name,
+        tier=tier.name,
+        uses=tier.uses,
+        covenant=license_.covenant_id,
+        requests_per_minute=tier.requests_per_minute,
+        not_before=timestamp(license_.not_before),
+        expires_at=timestamp(license_.expires_at),
+        keys=tuple(
+            KeyDocument(id=k.id, sha256=k.sha256, expires_at=timestamp(k.expires_at) if k.expires_at else None)
+            for k in keys
+        ),
+        indemnified=tier.indemnified,
+    )
+
+
+def revocations() -> Revocations:
+    """All licenses and keys that were ended before their time."""
+    licenses = License.objects.filter(state=License.State.REVOKED).order_by("id").values_list("id", flat=True)
+    keys = ApiKey.objects.exclude(revoked_at=None).order_by("id").values_list("id", flat=True)
+    return Revocations(at=timestamp(now()), licenses=tuple(licenses), keys=tuple(keys))

@@ -1,0 +1,40 @@
+"""What the licensing app publishes: serving decides from these documents alone."""
+
+from django.db import transaction
+
+from stemma.rights.entitlement import ENTITLEMENT, ENTITLEMENTS_PREFIX, REVOCATIONS, REVOCATIONS_KEY
+from stemma.storage import storage
+from stemma_portal.core.db import lock
+from stemma_portal.core.keys import keyring
+from stemma_portal.core.publish import publisher
+from stemma_portal.licensing.models import License
+from stemma_portal.licensing.selectors import entitlement, revocations
+
+JOSE = "application/jose"
+
+
+@publisher
+def entitlement_publish(license_id: str) -> None:
+    """Put the newest entitlement of a license where serving reads it."""
+    with transaction.atomic():
+        license_ = (
+            License.objects.select_for_update(of=("self",))
+            .select_related("organisation", "covenant")
+            .get(id=license_id)
+        )
+        document = keyring().sign("license", ENTITLEMENT, entitlement(license_=license_))
+        storage().put(f"{ENTITLEMENTS_PREFIX}{license_.id}.jws", document.encode(), JOSE)
+        License.objects.filter(id=license_.id).update(published=True)
+
+
+@publisher
+def revocations_publish() -> None:
+    """Put the signed list of revoked licenses and keys where serving reads it.
+
+    Run once more every half a minute, with any entitlement that an earlier failure has left behind.
+    """
+    with transaction.atomic():
+        lock("revocations")
+        storage().put(REVOCATIONS_KEY, keyring().sign("license", REVOCATIONS, revocations()).encode(), JOSE)
+    for waiting in License.objects.filter(published=False).values_list("id", flat=True):
+        entitlement_publish(waiting)

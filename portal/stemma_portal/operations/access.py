@@ -1,0 +1,22 @@
+"""The only way to a snapshot or a release for a user."""
+
+from stemma.errors import NotFoundError
+from stemma_portal.accounts.models import User
+from stemma_portal.operations.models import ModelRelease, Snapshot
+from stemma_portal.operations.selectors import releases, snapshots_visible
+
+
+def access_snapshot(user: User, identifier: str) -> Snapshot:
+    """A snapshot that the user may see."""
+    found = snapshots_visible(user).filter(id=identifier).first()
+    if found is None:
+        raise NotFoundError(f"There is no snapshot {identifier}.")
+    return found
+
+
+def access_release(user: User, identifier: str) -> ModelRelease:  # noqa: ARG001 - every access function asks who wants in
+    """A model release: whoever has signed in sees all of them, since any may be made of their music."""
+    found = releases().filter(id=identifier).first()
+    if found is None:
+        raise NotFoundError(f"There is no model release {identifier}.")
+    return found

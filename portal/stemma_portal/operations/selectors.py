@@ -1,0 +1,118 @@
+"""Reading snapshots and releases, and judging what a snapshot may hold."""
+
+from django.db.models import Prefetch, QuerySet
+
+from stemma.ids import timestamp, now
+from stemma.rights.consent import Scope
+from stemma.rights.shares import Share as ShareDocument
+from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences
+from stemma.storage import storage
+from stemma_portal.accounts.access import is_staff
+from stemma_portal.accounts.models import User
+from stemma_portal.catalog.models import Recording, Share
+from stemma_portal.consent.models import Consent
+from stemma_portal.consent.selectors import grants_of, rights_status
+from stemma_portal.core.keys import keyring
+from stemma_portal.operations.models import ModelRelease, Snapshot
+
+
+def snapshots_visible(user: User) -> QuerySet[Snapshot]:
+    """Staff see every snapshot; others meet them through the releases made from them."""
+    return Snapshot.objects.all() if is_staff(user) else Snapshot.objects.exclude(releases=None).distinct()
+
+
+def snapshots() -> QuerySet[Snapshot]:
+    """All snapshots, newest first."""
+    return Snapshot.objects.all()
+
+
+def releases() -> QuerySet[ModelRelease]:
+    """All model releases, newest first."""
+    return ModelRelease.objects.select_related("snapshot")
+
+
+def snapshot_offences(snapshot: Snapshot) -> list[Offence]:
+    """What stands now against the recordings of a snapshot that was taken before."""
+    return judge(manifest_of(snapshot))
+
+
+def recordings_as_offered() -> list[SnapshotRecording]:
+    """The whole catalog as a snapshot would hold it, with every grant that was ever made for it."""
+    shares = Prefetch("shares", Share.objects.order_by("party", "side", "territory"))
+    rows = Recording.objects.select_related("work").defer("peaks").prefetch_related(shares).order_by("id")
+    found = list(rows)
+    grants = grants_of(recordings=[row.id for row in found])
+    return [
+        SnapshotRecording(
+            recording=row.id,
+            isrc=row.isrc,
+            work=row.work_id,
+            iswc=row.work.iswc,
+            title=row.title,
+            composer=row.work.composer,
+            style=row.style,
+            tempo=row.tempo,
+            key=row.key,
+            midi_sha256=row.midi_sha256,
+            audio_sha256=row.audio_sha256,
+            duration_ms=row.duration_ms,
+            shares=tuple(
+                ShareDocument(party=s.party_id, side=s.side, ppm=s.ppm, territory=s.territory)  # type: ignore[arg-type]
+                for s in row.shares.all()
+            ),
+            consents=tuple(sorted(grants.get(row.id, ()))),
+        )
+        for row in found
+    ]
+
+
+def consent_documents(recordings: list[SnapshotRecording]) -> tuple[dict[str, str], dict[str, object]]:
+    """The signed grants that the recordings name, and their receipts, both by identifier."""
+    wanted = {consent for recording in recordings for consent in recording.consents}
+    rows = Consent.objects.filter(id__in=wanted).order_by("id").values_list("id", "document", "receipt")
+    return {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
+
+
+def judge(manifest: Manifest) -> list[Offence]:
+    """Why recordings of a manifest may not be used now, by the same rules as the gate."""
+    return offences(manifest, rights_status(), keyring().jwks(), timestamp(now()))
+
+
+def manifest_of(snapshot: Snapshot) -> Manifest:
+    """The manifest as it lies in object storage."""
+    return Manifest.model_validate_json(storage().get(snapshot.manifest_key))
+
+
+def eligibility(*, scopes: tuple[Scope, ...], territory: str) -> dict[str, list[Offence]]:
+    """What stands against each recording of the catalog now; an empty list for those that may be used."""
+    manifest = draft(recordings_as_offered(), name="draft", scopes=scopes, territory=territory, covenant="0" * 64)
+    found: dict[str, list[Offence]] = {recording.recording: [] for recording in manifest.recordings}
+    for offence in judge(manifest):
+        found[offence.recording].append(offence)
+    return found
+
+
+def draft(
+    recordings: list[SnapshotRecording],
+    *,
+    name: str,
+    scopes: tuple[Scope, ...],
+    territory: str,
+    covenant: str,
+    identifier: str = "",
+    root: str = "0" * 64,
+    created_at: str = "",
+) -> Manifest:
+    """A manifest over these recordings, with the grants that they name."""
+    documents, _ = consent_documents(recordings)
+    return Manifest(
+        id=identifier,
+        name=name,
+        created_at=created_at,
+        territory=territory,
+        scopes=scopes,
+        covenant=covenant,
+        recordings=tuple(recordings),
+        consents=documents,
+        root=root,
+    )

@@ -198,6 +198,20 @@ class Stack:
             for future in [pool.submit(bring_down, service) for service in self.services.values()]:
                 future.result()
 
+    def restart(self, name: str, watch: Watch = _unwatched) -> None:
+        """Stop one process and start it again.  Others that need it stay and reconnect.
+
+        Raises `UnavailableError` when the stack does not run, or the process does not come back.
+        """
+        service = self.service(name)
+        with self._alone():
+            if not self.supervisor.alive():
+                raise UnavailableError("The local stack does not run.", remedy="Start it with `stemma start`.")
+            began = time.monotonic()
+            self.supervisor.stop(name)
+            self._bring_up(service, lambda state: watch(name, state, time.monotonic() - began), threading.Event())
+            watch(name, "running", time.monotonic() - began)
+
     def _end_leftovers(self) -> None:
         """End what an earlier supervisor started and left behind, applications before engines."""
         left = marked(self.home.path)

@@ -1,0 +1,137 @@
+"""From scores to shares of one output: what stands out of the noise, and the commons for the rest.
+
+1. Scores of recordings with the same owners in the same parts are summed *signed*, so that noise
+   cancels before anything is clipped; how a group's money falls on its recordings changes nobody's pay.
+2. A group of n recordings must pass `n·μ + z·√n·σ`, where μ and σ are those of decoys: recordings
+   that were scored like all others, but that the model never learned from.
+3. What passes is shared in proportion to its excess over the threshold; inside a group in proportion
+   to the recordings' positive scores.
+4. The attributable fraction is the excess of all groups over the positive score of all groups: 0
+   when nothing stands out of the noise, near 1 when everything that matters does.  The *commons* gets
+   the rest.  (It is monotone and needs no calibration; retrainings can calibrate it later.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stemma.attribution.store import Store
+from stemma.models.protocol import Example
+from stemma.rights.shares import split
+
+PPB = 1_000_000_000
+COMMONS = "commons"
+"""The unit and the name that facts use; see `stemma.royalties.facts`."""
+
+Z = 2.33
+"""Standard deviations above the decoys' mean: 1 % of decoys pass by chance."""
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Shares of one output, with what they rest on."""
+
+    shares: dict[str, int]
+    """ppb by recording and for `COMMONS`, in falling order; they sum to `PPB` exactly."""
+    passed: int
+    """Groups of owners that stand out of the noise."""
+    negative: float
+    """Sum of the groups' scores below zero: works the output moved away from.  Told, never charged."""
+
+
+def explain(
+    recordings: Sequence[str], scores: Vector, owners: Sequence[str], decoys: Vector, *, z: float = Z
+) -> Explained:
+    """Shares of an output.
+
+    `scores` and `owners` are of the recordings, in their order; equal `owners` share alike.
+    `decoys` are the scores of recordings never trained on.
+    """
+    mean, deviation = noise(decoys if len(decoys) >= 2 else scores)
+    names, group = np.unique(np.array(owners), return_inverse=True)
+    size = np.bincount(group, minlength=len(names))
+    total = np.bincount(group, weights=scores, minlength=len(names))
+    excess = np.clip(total - (size * mean + z * np.sqrt(size) * deviation), 0, None)
+    excess[total <= 0] = 0
+    shares = {COMMONS: PPB}
+    positive = np.clip(total, 0, None)
+    if excess.sum() > 0:
+        attributable = int(PPB * min(1.0, excess.sum() / positive.sum()))
+        # Inside a group only positive scores carry the group's excess.
+        inside = np.clip(scores, 0, None)
+        carried = np.bincount(group, weights=inside, minlength=len(names))
+        weight = excess[group] * inside / np.where(carried > 0, carried, 1)[group]
+        parts = split(attributable, [int(w) for w in np.rint(weight / weight.sum() * PPB)])
+        found = {name: part for name, part in zip(recordings, parts, strict=True) if part}
+        shares = dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        shares[COMMONS] = PPB - attributable
+    return Explained(shares=shares, passed=int((excess > 0).sum()), negative=float(total[total < 0].sum()))
+
+
+def noise(scores: Vector) -> tuple[float, float]:
+    """Mean and standard deviation of scores that mean nothing, told from those below their median.
+
+    Half of noise lies below its median; what lies above may be influence (of a decoy that resembles
+    a work the model did learn), so only the lower half is believed.
+    """
+    middle = float(np.median(scores))
+    below = scores[scores <= middle] - middle
+    return middle, float(np.sqrt(np.mean(below**2)))
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Who shaped one output, with the evidence; field names are those of `AttributionFact`."""
+
+    model_release: str
+    snapshot: str
+    method: str
+    store: str
+    """Version of the store that was asked."""
+    checkpoints: int
+    lds: float | None
+    """Fidelity of the store; None where it was not measured."""
+    lds_low: float | None
+    lds_high: float | None
+    shares: dict[str, int]
+    """ppb by recording and for `COMMONS`; they sum to `PPB` exactly."""
+    passed: int
+    """Groups of owners that stood out of the noise."""
+    negative: float
+    """Sum of scores below zero; told, never charged."""
+
+    def fact_fields(self) -> dict[str, Any]:
+        """What an `AttributionFact` takes besides its identifier, generation and moment."""
+        fields = asdict(self)
+        del fields["passed"], fields["negative"]
+        return fields
+
+
+def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
+    """Who shaped an output, `example` being the output as the model sees it."""
+    found = store.scores(example)
+    recordings = [store.manifest.recordings[i] for i in store.rows]
+    explained = explain(
+        [r.recording for r in recordings], found[store.rows], [r.owners for r in recordings], found[store.decoys], z=z
+    )
+    about = store.manifest
+    return Attribution(
+        model_release=about.release,
+        snapshot=about.snapshot,
+        method=about.method,
+        store=about.version,
+        checkpoints=len(about.checkpoints),
+        lds=about.lds,
+        lds_low=about.lds_low,
+        lds_high=about.lds_high,
+        shares=explained.shares,
+        passed=explained.passed,
+        negative=explained.negative,
+    )

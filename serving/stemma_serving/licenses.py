@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -88,14 +89,13 @@ class Book:
         return grant
 
 
-def allows(grant: Grant, release: str) -> None:
-    """Raise `RefusedError` when the license does not cover this model release."""
-    allowed = grant.entitlement.model_releases
-    if "*" not in allowed and release not in allowed:
+def check_release(covered: Sequence[str], release: str) -> None:
+    """Raise `RefusedError` when a license of these releases does not cover this one."""
+    if "*" not in covered and release not in covered:
         raise _refusal(
             403,
             "model-not-licensed",
-            f"This license covers {', '.join(allowed)}, not {release}.",
+            f"This license covers {', '.join(covered)}, not {release}.",
             "Ask for a license of this release in the portal.",
         )
 

@@ -19,7 +19,9 @@ class GatewayMetrics:
     def commit_seconds(self) -> Histogram:
         """Time to put a usage fact on disk."""
         return Histogram(
-            "stemma_fact_commit_seconds", "Time to put a usage fact on disk.", boundaries=[0.001, 0.005, 0.02, 0.1, 0.5, 2]
+            "stemma_fact_commit_seconds",
+            "Time to put a usage fact on disk.",
+            boundaries=[0.001, 0.005, 0.02, 0.1, 0.5, 2],
         )
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stemma.models.protocol import GenerationRequest
 from stemma.rights.covenant import TierName
 from stemma.royalties.facts import UsageFact
+from stemma_serving.problems import Problem
 
 FOLDER = "generations"
 Format = Literal["flac", "wav"]
@@ -108,26 +110,60 @@ class Record(BaseModel):
             midi_sha256=self.files["midi"].sha256,
         )
 
-    def answer(self, urls: dict[str, str], stems: dict[str, str]) -> dict[str, Any]:
-        """The body of the answer, with an address for every file."""
-        files: dict[str, Any] = {
-            name: {"url": urls[name], "sha256": file.sha256, "bytes": file.bytes} for name, file in self.files.items()
-        }
-        files["stems"] = {
-            name: {"url": stems[name], "sha256": file.sha256, "bytes": file.bytes} for name, file in self.stems.items()
-        }
-        for extra in urls.keys() - self.files.keys():
-            files[extra] = {"url": urls[extra]}
-        shown = self.model_dump(
-            mode="json",
-            include={
-                "id", "created_at", "model_release", "style", "tempo", "key", "bars", "seed", "duration_ms",
-                "pcm_sha256", "peaks", "parts",
-            },
-        )  # fmt: skip
-        return {**shown, "files": files, "attribution": f"/v1/generations/{self.id}/attribution"}
+    def answer(self, sign: Callable[[str, str], str], extra: Mapping[str, str]) -> dict[str, Any]:
+        """The body of the answer.  `sign` gives the address of an object under a file name."""
+
+        def shown(file: File) -> dict[str, Any]:
+            name = f"{self.style}-{self.id[-8:]}-{file.object.rsplit('/', 1)[-1]}"
+            return {"url": sign(file.object, name), "sha256": file.sha256, "bytes": file.bytes}
+
+        fields = self.model_dump(mode="json", include=_SHOWN)
+        files: dict[str, Any] = {name: shown(file) for name, file in self.files.items()}
+        files["stems"] = {name: shown(file) for name, file in self.stems.items()}
+        files |= {name: {"url": sign(key, key.rsplit("/", 1)[-1])} for name, key in extra.items()}
+        return {**fields, "files": files, "attribution": f"/v1/generations/{self.id}/attribution"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a generator hands back: an output that lies in object storage and has not been accounted yet."""
+
+    usage: UsageFact
+    answer: bytes
+    """Body of the answer, JSON."""
+    objects: tuple[str, ...]
+    """Its objects, to be removed when it cannot be accounted."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a generator can do at the moment."""
+
+    release: str | None
+    """The release it serves; None when it has none, for the reason in `problem`."""
+    styles: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+_SHOWN = {
+    "id", "created_at", "model_release", "style", "tempo", "key", "bars", "seed", "duration_ms", "pcm_sha256", "parts",
+}  # fmt: skip
 
 
 def folder(generation: str) -> str:
     """Prefix of a generation's objects."""
     return f"{FOLDER}/{generation}/"
+
+
+def media_type(key: str) -> str:
+    """The media type of an object, by the end of its name."""
+    return _MEDIA_TYPES[key.rsplit(".", 1)[-1]]
+
+
+_MEDIA_TYPES = {
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "mid": "audio/midi",
+    "jws": "application/jose",
+    "json": "application/json",
+}

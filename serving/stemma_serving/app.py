@@ -1,0 +1,56 @@
+"""The deployments and how they are joined."""
+
+from __future__ import annotations
+
+from ray import serve
+
+from stemma_serving.attributor import Attributor
+from stemma_serving.config import ServingConfig
+from stemma_serving.gateway import GatewayIngress
+from stemma_serving.generator import Generator
+from stemma_serving.remote import RemoteGenerator
+from stemma_serving.usage import UsageShipper
+
+NAME = "stemma"
+
+
+def build(config: ServingConfig) -> serve.Application:
+    """The application: a gateway bound to its generators and to the keepers of what follows the answer."""
+    generator = serve.deployment(
+        Generator,
+        name="Generator",
+        # The engine in it refuses what is too much; Ray only has to let status questions through.
+        max_ongoing_requests=config.generator.queue + 8,
+        ray_actor_options={"num_cpus": config.generator.cpus},
+        graceful_shutdown_timeout_s=config.stop_seconds,
+        health_check_period_s=2,
+        **config.generator.autoscaling.ray(),
+    )
+    gateway = serve.deployment(
+        GatewayIngress,
+        name="Gateway",
+        max_ongoing_requests=config.gateway.concurrent,
+        ray_actor_options={"num_cpus": config.gateway.cpus},
+        graceful_shutdown_timeout_s=config.stop_seconds,
+        health_check_period_s=2,
+        **config.gateway.autoscaling.ray(),
+    )
+    shipper = serve.deployment(
+        UsageShipper,
+        name="UsageShipper",
+        ray_actor_options={"num_cpus": config.spool.cpus},
+        graceful_shutdown_timeout_s=1,
+    )
+    attributor = serve.deployment(
+        Attributor,
+        name="Attributor",
+        ray_actor_options={"num_cpus": config.attributor.cpus},
+        graceful_shutdown_timeout_s=1,
+        **config.attributor.autoscaling.ray(),
+    )
+    return gateway.bind(
+        config,
+        RemoteGenerator(generator.bind(config.generator, config.gateway.url_seconds), config.gateway.attempts),
+        shipper.bind(config.spool),
+        attributor.bind(config.attributor, config.spool),
+    )

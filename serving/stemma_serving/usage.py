@@ -1,0 +1,105 @@
+"""From the local spool to the lake: batches of facts as Parquet, each written once.
+
+The name of an object follows from the segment it holds, and is written only where there is none:
+however often a batch is tried, killed and tried again, it lies in the lake once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+
+from stemma.config import settings
+from stemma.errors import StemmaError
+from stemma.ids import named_id
+from stemma.royalties.facts import AttributionFact, UsageFact, attribution_table, to_parquet, usage_table
+from stemma.storage import Storage
+from stemma_serving import pending
+from stemma_serving.config import SpoolConfig
+from stemma_serving.metrics import SpoolMetrics
+from stemma_serving.spool import lines, segments
+
+log = logging.getLogger("ray.serve")
+F = TypeVar("F", UsageFact, AttributionFact)
+
+
+class Shipper:
+    """Ships what lies in a spool."""
+
+    def __init__(self, spool: Path, storage: Storage) -> None:
+        self._spool, self._storage = spool, storage
+
+    def ship(self) -> dict[str, int]:
+        """Take every closed segment to object storage; facts shipped, by kind.
+
+        Raises `UnavailableError` when the storage does not answer; what was not shipped stays.
+        """
+        return {
+            "usage": self._ship("usage", UsageFact, usage_table, self._expect_attribution),
+            "attribution": self._ship("attribution", AttributionFact, attribution_table, lambda _: None),
+        }
+
+    def waiting(self, kind: str) -> int:
+        """Closed segments of one kind."""
+        return sum(1 for _ in (self._spool / kind).glob("*.ready"))
+
+    def _ship(
+        self, kind: str, model: type[F], table: Callable[[Sequence[F]], pa.Table], then: Callable[[list[F]], None]
+    ) -> int:
+        folder = self._spool / kind
+        shipped = 0
+        for segment in segments(folder) if folder.exists() else ():
+            try:
+                facts = [model.model_validate_json(line) for line in lines(segment)]
+            except ValueError:
+                # Only a damaged disk does this.  Kept for a person to read, out of the way of the others.
+                log.exception("The facts in %s cannot be read; it is set aside as .damaged.", segment)
+                segment.rename(segment.with_suffix(".damaged"))
+                continue
+            days: dict[str, list[F]] = defaultdict(list)
+            for fact in facts:
+                days[fact.at[:10]].append(fact)
+            for day, batch in days.items():
+                key = f"{kind}/day={day}/{named_id(segment.stem, day)}.parquet"
+                self._storage.put_new(key, to_parquet(table(batch)), "application/vnd.apache.parquet")
+            then(facts)
+            segment.unlink()
+            shipped += len(facts)
+        return shipped
+
+    def _expect_attribution(self, facts: list[UsageFact]) -> None:
+        for fact in facts:
+            pending.add(self._spool, pending.Pending(fact.id, fact.model_release, fact.at))
+
+
+class UsageShipper:
+    """The deployment that ships, for as long as it lives."""
+
+    def __init__(self, config: SpoolConfig) -> None:
+        self._config = config
+        self._spool = settings().spool_path
+        self._shipper = Shipper(self._spool, Storage(settings()))
+        self._metrics = SpoolMetrics()
+        threading.Thread(target=self._run, name="shipper", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                for kind, count in self._shipper.ship().items():
+                    if count:
+                        self._metrics.shipped.inc(count, {"kind": kind})
+            except (StemmaError, OSError) as error:
+                log.warning("Facts stay on disk until the storage takes them: %s", error)
+            except Exception:
+                log.exception("Shipping failed; it is tried again.")
+            for kind in ("usage", "attribution"):
+                self._metrics.waiting.set(self._shipper.waiting(kind), {"kind": kind})
+            self._metrics.pending.set(pending.count(self._spool))
+            time.sleep(self._config.segment_seconds / 2)

@@ -52,7 +52,7 @@ def run(*, full: bool = False, limit: int | None = None, preset: str = "up", con
     `preset` is one of training's.  Raises `StemmaError` where a chapter cannot be told.
     """
     story = Story(settings(), console or Console(), full=full, limit=limit, preset=preset)
-    for chapter in Story.CHAPTERS:
+    for chapter in CHAPTERS:
         story.tell(chapter)
 
 
@@ -79,13 +79,14 @@ class Story:
 
     def tell(self, chapter: Chapter) -> None:
         """Run one chapter unless it is done, with its progress and its one-line result."""
-        done = self.state.get(chapter.name)
-        if done is None:
+        told = self.state.setdefault("chapters", {})
+        if chapter.name not in told:
             started = time.monotonic()
             with self._progress(chapter.title) as progress:
                 result = chapter.run(self, progress)
-            done = {"result": result, "seconds": round(time.monotonic() - started, 1)}
-            self.remember(chapter.name, done)
+            told[chapter.name] = {"result": result, "seconds": round(time.monotonic() - started, 1)}
+            self.remember("chapters", told)
+        done = told[chapter.name]
         self.console.print(f"  [green]✓[/] [bold]{chapter.title}[/]  {done['result']}  [dim]{done['seconds']} s[/]")
 
     def remember(self, name: str, value: Any) -> None:
@@ -116,9 +117,7 @@ class Story:
         """Engrave and render the house catalog, and bring it in through the portal's API."""
         from stemma.catalog import house
 
-        records = list(
-            house.build(self.storage, self.config.home, full=self.full, limit=self.limit, progress=progress)
-        )
+        records = list(house.build(self.storage, self.config.home, full=self.full, limit=self.limit, progress=progress))
         counts: Counter[str] = Counter()
         for start in range(0, len(records), 200):
             batch = [record.model_dump(mode="json") for record in records[start : start + 200]]
@@ -325,18 +324,18 @@ class Chapter:
     run: Callable[[Story, Callable[..., None]], str]
 
 
-Story.CHAPTERS = (  # type: ignore[attr-defined]
-    Chapter("done-catalog", "House catalog", Story.catalog),
-    Chapter("done-consent", "Consent", Story.consent),
-    Chapter("done-refusal", "Gate", Story.refusal),
-    Chapter("done-snapshot", "Snapshot", Story.snapshot),
-    Chapter("done-training", "Training", Story.training),
-    Chapter("done-release", "Release", Story.release),
-    Chapter("done-attribution", "Attribution store", Story.attribution),
-    Chapter("done-generations", "Generations", Story.generations),
-    Chapter("done-facts", "Facts", Story.facts),
-    Chapter("done-period", "Royalty period", Story.period),
-    Chapter("done-verification", "Verification", Story.verification),
+CHAPTERS = (
+    Chapter("catalog", "House catalog", Story.catalog),
+    Chapter("consent", "Consent", Story.consent),
+    Chapter("refusal", "Gate", Story.refusal),
+    Chapter("snapshot", "Snapshot", Story.snapshot),
+    Chapter("training", "Training", Story.training),
+    Chapter("release", "Release", Story.release),
+    Chapter("attribution", "Attribution store", Story.attribution),
+    Chapter("generations", "Generations", Story.generations),
+    Chapter("facts", "Facts", Story.facts),
+    Chapter("period", "Royalty period", Story.period),
+    Chapter("verification", "Verification", Story.verification),
 )
 
 _SCOPES = ("ai_generative_training", "open_weights_release")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.session import Session
 
 # Before anything reads the settings: Django's are fixed by the first import.
@@ -17,7 +18,24 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
 def pytest_configure() -> None:
     from django.conf import settings
 
-    settings.INSTALLED_APPS  # noqa: B018 - reads the settings now, so that pytest-django sets Django up
+    # Read now, so that pytest-django sets Django up; pages in tests need no collected static files.
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it asks for, unless it says so itself."""
+    for item in items:
+        if any(item.get_closest_marker(kind) for kind in ("unit", "services", "journey")):
+            continue
+        asked = set(getattr(item, "fixturenames", ()))
+        database = item.get_closest_marker("django_db") or asked & {"db", "transactional_db", "live_server"}
+        if asked & {"portal", "stack", "page", "browser"}:
+            item.add_marker("journey")
+        elif database or asked & {"postgres", "redis", "s3", "mlflow", "engines"}:
+            item.add_marker("services")
+        else:
+            item.add_marker("unit")
 
 
 def pytest_unconfigure() -> None:
@@ -48,6 +66,7 @@ def keyring(home: Path):
 def postgres(session: Session) -> str:
     """A real PostgreSQL; gives the address of the worker's database."""
     session.start("postgres")
+    session.create_database(session.own)
     return os.environ["STEMMA_DATABASE_URL"]
 
 
@@ -62,7 +81,7 @@ def redis(session: Session) -> str:
 def s3(session: Session) -> str:
     """A real object storage; gives its endpoint."""
     session.start("s3")
-    session.ensure_bucket()
+    session.ensure_bucket(os.environ["STEMMA_S3_BUCKET"])
     return os.environ["STEMMA_S3_ENDPOINT"]
 
 
@@ -77,6 +96,22 @@ def mlflow(session: Session) -> str:
 def engines(postgres: str, redis: str, s3: str) -> Session:
     """PostgreSQL, Redis and S3 together."""
     return SESSION
+
+
+@pytest.fixture(scope="session")
+def portal(session: Session):
+    """A live portal: `.url`, `.environ`, `.manage("command", …)`, `.shell("code")`."""
+    from support.portal import start_portal
+
+    return start_portal(session)
+
+
+@pytest.fixture(scope="session")
+def portal_worker(session: Session, portal) -> None:
+    """Background work of the live portal."""
+    from support.portal import start_worker
+
+    start_worker(session, portal)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ engines behind them start when the first test asks for one, and end with the ses
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import random
 import shutil
@@ -17,27 +16,50 @@ import tempfile
 import time
 from pathlib import Path
 
-import httpx
 import psycopg
 from filelock import FileLock
+from psycopg import sql
 
 from stemma.stack.engines import bucket_of, engines
-from stemma.stack.home import Home
-from stemma.stack.ports import GRPC_OFFSET, S3_PORTS, Ports, is_free
+from stemma.stack.home import Home, Secrets
+from stemma.stack.ports import GRPC_OFFSET, LOOPBACK, S3_PORTS, Ports, is_free
+from stemma.stack.services import Service
 
 FOLDER = "TEST_SESSION_FOLDER"
 """Names the session's folder to its worker processes."""
+
+AT_ONCE = ("SIGQUIT", "3")
+"""How engines end: what they hold is thrown away; for PostgreSQL it is still a clean way."""
 
 
 def free_ports() -> Ports:
     """Ports nobody listens on now, at random, so that sessions beside each other hardly ever meet."""
     names = list(Ports.model_fields)
     while True:
-        tried = random.sample(range(20000, 21999), len(names))
-        if all(
-            is_free(p) and (n not in S3_PORTS or is_free(p + GRPC_OFFSET)) for n, p in zip(names, tried, strict=True)
-        ):
-            return Ports(**dict(zip(names, tried, strict=True)))
+        tried = dict(zip(names, random.sample(range(20000, 21999), len(names)), strict=True))
+        wanted = [*tried.values(), *(tried[name] + GRPC_OFFSET for name in S3_PORTS)]
+        if all(is_free(port) for port in wanted):
+            return Ports(**tried)
+
+
+class WorkerHome(Home):
+    """A home whose engines are the session's, but whose database, bucket and Redis database are its own."""
+
+    def __init__(self, path: Path, secrets: Secrets, *, name: str, redis_database: int) -> None:
+        super().__init__(path)
+        self.__dict__["secrets"] = secrets
+        self.name, self.redis_database = name, redis_database
+
+    def environment(self, ports: Ports) -> dict[str, str]:
+        shared = super().environment(ports)
+        database, _, _ = shared["STEMMA_DATABASE_URL"].rpartition("/")
+        redis, _, _ = shared["STEMMA_REDIS_URL"].rpartition("/")
+        return {
+            **shared,
+            "STEMMA_DATABASE_URL": f"{database}/{self.name.replace('-', '_')}",
+            "STEMMA_REDIS_URL": f"{redis}/{self.redis_database}",
+            "STEMMA_S3_BUCKET": self.name,
+        }
 
 
 class Session:
@@ -45,6 +67,7 @@ class Session:
 
     def __init__(self) -> None:
         self.worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        self.number = int(self.worker.removeprefix("gw")) if self.worker.startswith("gw") else 31
         self.owns = FOLDER not in os.environ
         if self.owns:
             folder = Path(tempfile.mkdtemp(prefix="stemma-tests-"))
@@ -55,24 +78,27 @@ class Session:
             os.environ[FOLDER] = str(folder)
         self.folder = Path(os.environ[FOLDER])
         self.ports = Ports.model_validate_json((self.folder / "ports.json").read_text())
+        self.home = Home(self.folder / "engines")
         with FileLock(self.folder / "home.lock"):
-            self.home = Home(self.folder / "engines")
-            _ = self.home.secrets
+            self.secrets = self.home.secrets
         self._set_environment()
 
     def _set_environment(self) -> None:
-        """Engines are shared; database, bucket, Redis database and home are each worker's own."""
+        """Let this process speak to the session's engines, whatever its user's environment says."""
         for name in [n for n in os.environ if n.startswith("STEMMA_")]:
             del os.environ[name]
-        number = int(self.worker.removeprefix("gw")) if self.worker.startswith("gw") else 15
-        own = Home(self.folder / f"home-{self.worker}")
-        own.make()
-        own.keyring.create()
-        shared = self.home.environment(self.ports)
-        os.environ.update(shared)
-        os.environ["STEMMA_HOME"] = str(own.path)
-        os.environ["STEMMA_S3_BUCKET"] = f"stemma-{self.worker}"
-        os.environ["STEMMA_REDIS_URL"] = shared["STEMMA_REDIS_URL"].removesuffix("/0") + f"/{number % 16}"
+        self.own = self.worker_home("stemma", self.number)
+        self.own.keyring.create()
+        os.environ.update(self.own.environment(self.ports))
+
+    def worker_home(self, kind: str, redis_database: int) -> WorkerHome:
+        """A home of this worker for a purpose, made where it is missing."""
+        name = f"{kind}-{self.worker}"
+        home = WorkerHome(self.folder / name, self.secrets, name=name, redis_database=redis_database)
+        home.make()
+        return home
+
+    # --- Engines ------------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
         """Start an engine and what it needs, unless this session has; returns when it is healthy."""
@@ -80,57 +106,68 @@ class Session:
         for needed in service.needs:
             self.start(needed)
         with FileLock(self.folder / f"{name}.lock"):
-            if (self.folder / f"{name}.ready").exists():
-                return
-            service.prepare()
-            log = self.folder / f"{name}.log"
-            guard = [sys.executable, str(Path(__file__).with_name("guard.py")), str(self.folder / "alive")]
-            with log.open("wb") as output:
-                process = subprocess.Popen(
-                    [*guard, *service.command],
-                    cwd=service.folder,
-                    env={**os.environ, **service.env},
-                    stdout=output,
-                    stderr=output,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            (self.folder / f"{name}.pid").write_text(str(process.pid))
-            deadline = time.monotonic() + service.start_seconds
-            while True:
-                try:
-                    service.healthy()
-                    break
-                except (httpx.HTTPError, psycopg.Error, OSError, Exception) as error:
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        raise RuntimeError(f"{name} did not start: {error}\n{log.read_text()[-2000:]}") from error
-                    time.sleep(0.05)
-            service.complete()
-            (self.folder / f"{name}.ready").touch()
-            # It lives on beyond this process: its guard, not we, ends it.
-            process.returncode = 0
+            if not (self.folder / f"{name}.ready").exists():
+                self.run(service, environ={**os.environ, **service.env}, label=name)
+                (self.folder / f"{name}.ready").touch()
 
-    def ensure_bucket(self) -> None:
-        """Make this worker's bucket."""
-        bucket_of(self.home, self.ports, os.environ["STEMMA_S3_BUCKET"]).ensure_bucket()
+    def run(self, service: Service, *, environ: dict[str, str], label: str) -> None:
+        """Run any process for as long as the session lives; returns when it is healthy."""
+        service.prepare()
+        log = self.folder / f"{label}.log"
+        guard = [sys.executable, str(Path(__file__).with_name("guard.py")), str(self.folder / "alive"), *AT_ONCE]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*guard, *service.command],
+                cwd=service.folder,
+                env=environ,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        (self.folder / f"{label}.pid").write_text(str(process.pid))
+        deadline = time.monotonic() + service.start_seconds
+        while True:
+            try:
+                service.healthy()
+                break
+            except Exception as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{label} did not start: {error}\n{log.read_text()[-2000:]}") from error
+                time.sleep(0.05)
+        service.complete()
+        process.returncode = 0  # it lives on beyond this process: its guard ends it, not we
+
+    def ensure_bucket(self, name: str) -> None:
+        """Make a bucket."""
+        bucket_of(self.home, self.ports, name).ensure_bucket()
+
+    def create_database(self, home: WorkerHome) -> None:
+        """Make the database of a worker's home where it is missing."""
+        self.start("postgres")
+        superuser = f"postgresql://postgres:{self.secrets.postgres}@{LOOPBACK}:{self.ports.postgres}/postgres"
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            name = home.name.replace("-", "_")
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER stemma").format(sql.Identifier(name)))
+
+    # --- End ----------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the engines and remove the folder; only the process that opened the session does."""
+        """End what runs and remove the folder; only the process that opened the session does."""
         if not self.owns:
             return
         self._lock.close()
         pids = [int(path.read_text()) for path in self.folder.glob("*.pid")]
-        deadline = time.monotonic() + 20
-        while any(Path(f"/proc/{pid}/cmdline").exists() and _is_guard(pid, self.folder) for pid in pids):
-            if time.monotonic() > deadline:
-                break
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and any(self._guards(pid) for pid in pids):
             time.sleep(0.05)
         shutil.rmtree(self.folder, ignore_errors=True)
         os.environ.pop(FOLDER, None)
 
-
-def _is_guard(pid: int, folder: Path) -> bool:
-    try:
-        return str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    def _guards(self, pid: int) -> bool:
+        """Whether the process is a guard of this session that still lives."""
+        try:
+            return str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False

@@ -176,6 +176,7 @@ def redis(home: Home, ports: Ports) -> Service:
             "bind": LOOPBACK,
             "port": ports.redis,
             "dir": folder,
+            "databases": 128,  # sessions of tests give each of their workers some
             "requirepass": home.secrets.redis,
             "appendonly": "yes",
             "maxmemory-policy": "noeviction",  # a broker that forgets loses work

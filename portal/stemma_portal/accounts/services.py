@@ -3,14 +3,16 @@
 import hashlib
 import secrets
 from datetime import datetime
+from typing import Any, Protocol
 
+from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from stemma.ids import now
 from stemma_portal.accounts.models import Membership, Organisation, Token, User
-from stemma_portal.core.services import audit
+from stemma_portal.core.services import Actor, audit
 
-TOKEN_PREFIX = "stp_"
+TOKEN_PREFIX = "stp_"  # noqa: S105 - what tokens begin with, no token
 
 
 def hash_token(secret: str) -> str:
@@ -19,16 +21,17 @@ def hash_token(secret: str) -> str:
 
 
 @transaction.atomic
-def user_create(*, email: str, name: str, password: str | None, by: User | None) -> User:
+def user_create(*, email: str, name: str, password: str | None, by: Actor | None) -> User:
     """A person who can sign in."""
     user = User.objects.create_user(email, password, name=name)
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     audit(by=by, action="user.create", subject=user.id, email=user.email)
     return user
 
 
 @transaction.atomic
 def organisation_create(
-    *, name: str, slug: str, kind: Organisation.Kind, demo: bool = False, by: User | None
+    *, name: str, slug: str, kind: Organisation.Kind, demo: bool = False, by: Actor | None
 ) -> Organisation:
     """An organisation without members."""
     organisation = Organisation.objects.create(name=name, slug=slug, kind=kind, demo=demo)
@@ -37,7 +40,7 @@ def organisation_create(
 
 
 @transaction.atomic
-def membership_set(*, user: User, organisation: Organisation, role: Membership.Role, by: User | None) -> Membership:
+def membership_set(*, user: User, organisation: Organisation, role: Membership.Role, by: Actor | None) -> Membership:
     """Make the user a member in this role, whatever they were before."""
     membership, made = Membership.objects.update_or_create(
         user=user, organisation=organisation, defaults={"role": role}
@@ -46,17 +49,24 @@ def membership_set(*, user: User, organisation: Organisation, role: Membership.R
     return membership
 
 
+class PartyLike(Protocol):
+    """A rights-holder, which this app does not know more closely."""
+
+    pk: Any
+    name: str
+
+
 @transaction.atomic
-def organisation_link(*, organisation: Organisation, party_id: str, by: User | None) -> None:
-    """Say which rights-holder the organisation is."""
-    organisation.party_id = party_id
-    organisation.save(update_fields=["party"])
-    audit(by=by, action="organisation.link", subject=organisation.id, party=party_id)
+def organisation_link(*, organisation: Organisation, party: PartyLike, by: Actor | None) -> None:
+    """Say which rights-holder the organisation is; it takes that name."""
+    organisation.party_id, organisation.name = str(party.pk), party.name
+    organisation.save(update_fields=["party", "name"])
+    audit(by=by, action="organisation.link", subject=organisation.id, party=str(party.pk))
 
 
 @transaction.atomic
 def token_create(
-    *, user: User, name: str, expires_at: datetime | None = None, secret: str | None = None, by: User | None
+    *, user: User, name: str, expires_at: datetime | None = None, secret: str | None = None, by: Actor | None
 ) -> tuple[Token, str]:
     """A token and its secret, which is shown this once.  An installation may bring its own secret."""
     secret = secret or TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -66,7 +76,7 @@ def token_create(
 
 
 @transaction.atomic
-def token_revoke(*, token: Token, by: User | None) -> None:
+def token_revoke(*, token: Token, by: Actor | None) -> None:
     """End a token."""
     Token.objects.filter(id=token.id, revoked_at=None).update(revoked_at=now())
     audit(by=by, action="token.revoke", subject=token.id)

@@ -1,5 +1,29 @@
 """The API as one object, mounted at `/api/v1/`."""
 
+from django.http import HttpRequest, JsonResponse
 from ninja import NinjaAPI
 
-api = NinjaAPI(title="Stemma portal", version="1", urls_namespace="api")
+from stemma_portal.api import catalog, consents, licenses, log, operations
+from stemma_portal.api.auth import Caller
+from stemma_portal.api.parser import StrictParser
+from stemma_portal.api.problems import install
+from stemma_portal.api.wellknown import healthz
+
+api = NinjaAPI(
+    title="Stemma portal",
+    version="1",
+    description="Rights, releases, licenses and royalties. Refusals are problem bodies (RFC 9457).",
+    urls_namespace="api",
+    auth=Caller(),
+    parser=StrictParser(),
+    docs_url=None,  # its page would need scripts of others; the schema is at openapi.json
+)
+install(api)
+for part in (catalog, consents, operations, licenses, log):
+    api.add_router("", part.router)
+
+
+@api.get("health", auth=None, tags=["health"])
+def health(request: HttpRequest) -> JsonResponse:
+    """Whether the portal and what it stands on answer."""
+    return healthz(request)

@@ -1,16 +1,24 @@
 """What anyone may read: health and the public signing keys."""
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from stemma.proof.keys import KeyRing
-from stemma_portal.config.settings import INSTALLATION
+from stemma_portal.api.health import health
+from stemma_portal.api.problems import problem
+from stemma_portal.core.keys import keyring
 
 
 def jwks(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django's signature
     """The public keys with which every signature of this installation verifies."""
-    return JsonResponse(KeyRing(INSTALLATION.keys_path).jwks(), headers={"Cache-Control": "public, max-age=60"})
+    return JsonResponse(keyring().jwks(), headers={"Cache-Control": "public, max-age=60"})
 
 
-def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django's signature
-    """Whether the portal answers."""
-    return JsonResponse({"status": "ok"})
+def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """Whether the portal, its database, Redis and object storage answer; 503 when one does not."""
+    parts = health()
+    well = all(state == "ok" for state in parts.values())
+    return JsonResponse({"status": "ok" if well else "unwell", **parts}, status=200 if well else 503)
+
+
+def nothing(request: HttpRequest, rest: str) -> HttpResponse:  # noqa: ARG001
+    """What the API says where it has nothing."""
+    return problem(404, "not-found", "There is nothing at this address.", remedy="See /api/v1/openapi.json.")

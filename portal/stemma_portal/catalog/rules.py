@@ -1,7 +1,6 @@
 """What a record must fulfil before it enters the catalog; each rule says which field, and what to do."""
 
 import math
-import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from stemma.catalog.record import RecordingRecord
 from stemma.errors import InvalidError
 from stemma.rights.identifiers import ipi, isrc, iswc
 from stemma.rights.shares import Share, check_shares
+from stemma_portal.core.fields import is_id
 
 _LONGEST = {"region": 100, "collection": 200, "source.name": 300, "source.license": 5000, "source.note": 5000}
 
@@ -38,7 +38,7 @@ class RuleError(Exception):
 
 def parse(record: Any) -> RecordingRecord:
     """The record in its one type.  Raises `RuleError` for the first rule it breaks."""
-    _check_text("", record)
+    check_text("", record)
     try:
         parsed = RecordingRecord.model_validate(record)
     except ValidationError as error:
@@ -59,11 +59,21 @@ def rejection(row: int, record: Any, error: RuleError) -> Rejection:
     return Rejection(row=row, id=shown, field=error.field, rule=error.rule, remedy=error.remedy)
 
 
+def check_text(field: str, value: Any) -> None:
+    """Refuse what no database can hold: NUL and lone surrogates."""
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise RuleError(field, "text", "Remove characters that are no text (NUL, lone surrogates).")
+        return
+    for name, part in _parts(value):
+        check_text(f"{field}.{name}".removeprefix("."), part)
+
+
 def _check_identifiers(record: RecordingRecord) -> None:
     named = [("id", record.id), ("work_id", record.work_id)]
     named += [(f"shares.{i}.party.id", share.party.id) for i, share in enumerate(record.shares)]
     for field, value in named:
-        if not _is_uuid(value):
+        if not is_id(value):
             raise RuleError(field, "uuid", "Write the identifier as a UUID in lower case, with hyphens.")
     _holds("isrc", isrc, record.isrc)
     _holds("iswc", iswc, record.iswc)
@@ -79,13 +89,6 @@ def _holds(field: str, check: Any, value: str) -> None:
         check(value)
     except InvalidError as error:
         raise RuleError(field, error.code, f"{error.message} {error.remedy}") from None
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _check_numbers(record: RecordingRecord) -> None:
@@ -123,16 +126,6 @@ def _check_owners(record: RecordingRecord) -> None:
         raise RuleError("shares", "territory", "Write WORLD or a country code of two capital letters.") from None
     except InvalidError as error:
         raise RuleError("shares", error.code, f"{error.message} {error.remedy}") from None
-
-
-def _check_text(field: str, value: Any) -> None:
-    """Refuse what no database can hold: NUL and lone surrogates."""
-    if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
-            raise RuleError(field, "text", "Remove characters that are no text (NUL, lone surrogates).")
-        return
-    for name, part in _parts(value):
-        _check_text(f"{field}.{name}".removeprefix("."), part)
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.proof.canonical import sha256
 from stemma.rights.identifiers import isrc, iswc
+from stemma_portal.catalog.demo import demo_link
 from stemma_portal.catalog.models import Party, Recording, Share, Work
 from stemma_portal.catalog.rules import Rejection, RuleError, parse, rejection
 from stemma_portal.core.db import lock
@@ -69,6 +70,7 @@ def recordings_import(*, records: Sequence[Any], by: Actor | None) -> Imported:
         result.rejected.sort(key=lambda r: r.row)
         if result.created or result.changed:
             audit(by=by, action="catalog.import", subject="catalog", created=result.created, changed=result.changed)
+            demo_link(by=by)
     return result
 
 

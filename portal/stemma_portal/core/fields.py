@@ -26,6 +26,14 @@ class IdField(models.UUIDField):
         """The identifier as text."""
         return None if value is None else str(value)
 
-    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - Django's signature
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:  # noqa: ARG002 - Django's signature
         """The identifier as the database's own type."""
         return None if value is None else uuid.UUID(str(super().to_python(value)))
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is an identifier in its one spelling."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import redis
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.template.exceptions import TemplateDoesNotExist
+from django.template.loader import render_to_string
 from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.errors import UnavailableError

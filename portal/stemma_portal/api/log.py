@@ -1,0 +1,31 @@
+"""The transparency log: anyone may ask it for proofs, since proofs are for those who do not trust us."""
+
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from stemma.proof.log import Receipt
+from stemma_portal.api.schemas import Consistency, Head
+from stemma_portal.core.selectors import log_consistency, log_head, log_receipt
+
+router = Router(tags=["log"], auth=None)
+
+
+@router.get("log/head", response=Head)
+def head(request: HttpRequest) -> Head:  # noqa: ARG001 - ninja's signature
+    """The signed head over everything logged so far."""
+    return Head(head=log_head())
+
+
+@router.get("log/entries/{entry}/receipt", response=Receipt)
+def receipt(request: HttpRequest, entry: UUID) -> Receipt:  # noqa: ARG001
+    """A fresh receipt of an entry."""
+    return log_receipt(entry_id=str(entry))
+
+
+@router.get("log/consistency", response=Consistency)
+def consistency(request: HttpRequest, first: int = Query(ge=1, le=2**62)) -> Consistency:  # noqa: ARG001
+    """Proof that the log of `first` entries begins the present one."""
+    path, now = log_consistency(first=first)
+    return Consistency(first=first, path=path, head=now)

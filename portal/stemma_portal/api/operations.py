@@ -1,0 +1,102 @@
+"""Snapshots and model releases."""
+
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from stemma.errors import InvalidError
+from stemma_portal.accounts.access import require_operator, require_staff
+from stemma_portal.api.auth import caller
+from stemma_portal.api.paging import MAX_LIMIT, page
+from stemma_portal.api.schemas import ReleaseIn, ReleaseOut, SnapshotIn, SnapshotOut, Snapshots
+from stemma_portal.catalog.rules import RuleError, check_text
+from stemma_portal.operations.access import access_release, access_snapshot, snapshots_visible
+from stemma_portal.operations.models import ModelRelease, Snapshot
+from stemma_portal.operations.services import release_register, snapshot_create
+
+router = Router(tags=["operations"])
+
+
+@router.post("snapshots", response={201: SnapshotOut})
+def create_snapshot(request: HttpRequest, body: SnapshotIn) -> tuple[int, SnapshotOut]:
+    """Freeze what every owner has granted, or everything (which the gate will refuse)."""
+    user = caller(request)
+    require_staff(user, "take snapshots")
+    snapshot = snapshot_create(
+        name=body.name,
+        include=Snapshot.Include(body.include),
+        scopes=body.scopes,
+        territory=body.territory,
+        identifier=str(body.id) if body.id else None,
+        by=user,
+    )
+    return 201, _snapshot(snapshot)
+
+
+@router.get("snapshots", response=Snapshots)
+def list_snapshots(
+    request: HttpRequest, cursor: str | None = None, limit: int = Query(50, ge=1, le=MAX_LIMIT)
+) -> Snapshots:
+    """Snapshots that the caller may see, newest first."""
+    rows, following = page(snapshots_visible(caller(request)), cursor=cursor, limit=limit, newest_first=True)
+    return Snapshots(items=[_snapshot(row) for row in rows], next=following)
+
+
+@router.get("snapshots/{snapshot}", response=SnapshotOut)
+def show_snapshot(request: HttpRequest, snapshot: UUID) -> SnapshotOut:
+    """One snapshot."""
+    return _snapshot(access_snapshot(caller(request), str(snapshot)))
+
+
+@router.post("releases", response={201: ReleaseOut})
+def register_release(request: HttpRequest, body: ReleaseIn) -> tuple[int, ReleaseOut]:
+    """Log a model release by its signed statement."""
+    user = caller(request)
+    require_operator(user, "register model releases")
+    try:
+        check_text("metrics", body.metrics)
+    except RuleError as error:
+        raise InvalidError(f"{error.field}: {error.remedy}") from None
+    release = release_register(
+        name=body.name,
+        version=body.version,
+        statement=body.statement,
+        run_id=body.run_id,
+        metrics=body.metrics,
+        by=user,
+    )
+    return 201, _release(release)
+
+
+@router.get("releases/{name}/{version}", response=ReleaseOut)
+def show_release(request: HttpRequest, name: str, version: str) -> ReleaseOut:
+    """One release."""
+    return _release(access_release(caller(request), f"{name}/{version}"))
+
+
+def _snapshot(row: Snapshot) -> SnapshotOut:
+    return SnapshotOut(
+        id=row.id,
+        name=row.name,
+        include=row.include,
+        root=row.root,
+        recordings=row.recordings,
+        scopes=row.scopes,
+        territory=row.territory,
+        covenant=row.covenant,
+        manifest=row.manifest_key,
+        created_at=row.created_at,
+        receipt=row.receipt,
+    )
+
+
+def _release(row: ModelRelease) -> ReleaseOut:
+    return ReleaseOut(
+        id=row.id,
+        snapshot=row.snapshot_id,
+        run_id=row.run_id,
+        metrics=row.metrics,
+        created_at=row.created_at,
+        receipt=row.receipt,
+    )

@@ -1,0 +1,295 @@
+"""What requests and answers of the API look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
+
+from stemma.proof.log import Receipt
+from stemma.rights.consent import Scope
+
+
+def _text(value: str) -> str:
+    if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("must not contain characters that are no text (NUL, lone surrogates)")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Territory = Annotated[str, Field(pattern=r"^(WORLD|[A-Z]{2})$")]
+Id = Annotated[str, Field(description="UUID in lower case")]
+
+
+class Request(Schema):
+    """A body from outside: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Schema):
+    """How far a list goes on."""
+
+    next: str | None = None
+    """Cursor of the next page; null at the end."""
+
+
+class Import(Request):
+    """Records of recordings, in the form of `stemma.catalog.record.RecordingRecord`."""
+
+    records: list[Any] = Field(min_length=1, max_length=500)
+
+
+class RecordingOut(Schema):
+    """A recording as lists show it."""
+
+    id: Id
+    isrc: str
+    title: str
+    work: Id
+    work_title: str
+    composer: str
+    style: str
+    collection: str
+    duration_ms: int
+    source_free: bool
+
+
+class Recordings(Page):
+    """A page of recordings."""
+
+    items: list[RecordingOut]
+
+
+class GrantIn(Request):
+    """What a party allows."""
+
+    id: UUID | None = None
+    """Made by the caller, so that sending it again grants nothing twice."""
+    party: UUID
+    recordings: Annotated[list[UUID], Field(min_length=1, max_length=100_000)] | Literal["all"]
+    scopes: list[Scope] = Field(min_length=1)
+    territory: Territory = "WORLD"
+    valid_until: AwareDatetime | None = None
+
+
+class ConsentOut(Schema):
+    """A signed grant and its receipt."""
+
+    id: Id
+    party: Id
+    recordings: int
+    scopes: list[str]
+    territory: str
+    granted_at: datetime
+    valid_until: datetime | None
+    document: str
+    receipt: Receipt
+
+
+class ConsentRow(Schema):
+    """A grant as lists show it."""
+
+    id: Id
+    party: Id
+    party_name: str
+    recordings: int
+    scopes: list[str]
+    territory: str
+    granted_at: datetime
+    valid_until: datetime | None
+
+
+class Consents(Page):
+    """A page of grants."""
+
+    items: list[ConsentRow]
+
+
+class WithdrawalIn(Request):
+    """Which part of a grant ends."""
+
+    recording: UUID | None = None
+    """Null: all of it."""
+
+
+class WithdrawalOut(Schema):
+    """A withdrawal and its receipt."""
+
+    id: Id
+    consent: Id
+    recording: Id | None
+    at: datetime
+    receipt: Receipt
+
+
+class ClaimIn(Request):
+    """Somebody says that a recording is theirs."""
+
+    recording: UUID
+    claimant: Text = Field(min_length=1, max_length=200)
+    """A party's identifier, or a name that the catalog does not know."""
+    reason: Text = Field(min_length=1, max_length=2000)
+
+
+class Resolution(Request):
+    """How a claim ended."""
+
+    resolution: Text = Field(min_length=1, max_length=2000)
+
+
+class ClaimOut(Schema):
+    """A claim."""
+
+    id: Id
+    recording: Id
+    claimant: str
+    reason: str
+    state: str
+    opened_at: datetime
+    resolved_at: datetime | None
+    resolution: str
+
+
+class SnapshotIn(Request):
+    """What to freeze."""
+
+    id: UUID | None = None
+    name: Text = Field(min_length=1, max_length=100)
+    include: Literal["eligible", "all"] = "eligible"
+    scopes: list[Scope] = Field(min_length=1)
+    territory: Territory = "WORLD"
+
+
+class SnapshotOut(Schema):
+    """A snapshot; its manifest lies in object storage."""
+
+    id: Id
+    name: str
+    include: str
+    root: str
+    recordings: int
+    scopes: list[str]
+    territory: str
+    covenant: str
+    manifest: str
+    created_at: datetime
+    receipt: Receipt
+
+
+class Snapshots(Page):
+    """A page of snapshots."""
+
+    items: list[SnapshotOut]
+
+
+class ReleaseIn(Request):
+    """A model release, as its maker states it."""
+
+    name: str = Field(max_length=64)
+    version: str = Field(max_length=9)
+    statement: Text = Field(max_length=4_000_000)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    run_id: Text = Field(default="", max_length=64)
+
+
+class ReleaseOut(Schema):
+    """A registered release and its receipt."""
+
+    id: str
+    snapshot: Id
+    run_id: str
+    metrics: dict[str, Any]
+    created_at: datetime
+    receipt: Receipt
+
+
+class OrganisationOut(Schema):
+    """An organisation."""
+
+    id: Id
+    name: str
+    slug: str
+    kind: str
+    party: Id | None
+    demo: bool
+
+
+class LicenseIn(Request):
+    """What to license to whom."""
+
+    id: UUID | None = None
+    organisation: Text = Field(max_length=100)
+    """Identifier or short name (slug)."""
+    tier: Text = Field(max_length=16)
+    months: int = Field(ge=1, le=120)
+
+
+class KeyOut(Schema):
+    """An API key, never its secret."""
+
+    id: Id
+    name: str
+    prefix: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class LicenseOut(Schema):
+    """A license and its keys."""
+
+    id: Id
+    organisation: Id
+    tier: str
+    covenant: str
+    not_before: datetime
+    expires_at: datetime
+    state: str
+    keys: list[KeyOut]
+
+
+class KeyIn(Request):
+    """A new key."""
+
+    name: Text = Field(min_length=1, max_length=100)
+    expires_at: AwareDatetime | None = None
+
+
+class KeyMade(Schema):
+    """A new key with its secret, which is shown this once."""
+
+    id: Id
+    key: str
+    published: bool
+    """Whether serving can know it already."""
+
+
+class Head(Schema):
+    """The signed head of the log."""
+
+    head: str
+
+
+class Consistency(Schema):
+    """Proof that the log only grew."""
+
+    first: int
+    path: list[str]
+    head: str
+
+
+class JobOut(Schema):
+    """Long work."""
+
+    id: Id
+    kind: str
+    state: str
+    progress: int
+    total: int
+    message: str
+    log: str
+    cancel_requested: bool

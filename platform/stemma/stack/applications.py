@@ -87,7 +87,7 @@ def beat(home: Home) -> Service:
 
 
 def serving(home: Home, ports: Ports) -> Service:
-    """Music on request, on Ray Serve.  It needs only the object storage, as everywhere."""
+    """Music on request, on Ray Serve.  It needs only the object storage, as everywhere, and lives without a model."""
     url = f"http://{LOOPBACK}:{ports.serving}"
     return Service(
         name="serving",

@@ -1,0 +1,124 @@
+# Two commands for a newcomer: `make up` and `make test`.  `make help` tells the others.
+# Needs Python 3.11 and nothing else; everything it makes lies in .venv and .stemma.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for name in python3.11 python3 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+
+# What is installed is known by a stamp named after what it was installed from, written last: an
+# interrupted or outdated installation has none and is gone on with.
+SOURCES := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+STACK := $(VENV)/.installed-stack-$(SOURCES)
+DEV := $(VENV)/.installed-dev-$(SOURCES)
+SOUNDFONT := $(VENV)/.installed-soundfont-$(SOURCES)
+
+.PHONY: help
+help: ## Tell what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- Running ------------------------------------------------------------------------------------
+
+.PHONY: up
+up: $(STACK) $(SOUNDFONT) ## Install, start the local stack, show the whole way of the music (ARGS=--full: all of the corpus)
+	@$(BIN)/stemma up $(ARGS)
+
+.PHONY: down
+down: ## End every process of the local stack, and nothing else
+	@if [ -x $(BIN)/stemma ]; then $(BIN)/stemma down; fi
+
+.PHONY: status
+status: ## Tell how each process of the stack fares
+	@$(BIN)/stemma status
+
+# --- Installing ---------------------------------------------------------------------------------
+
+.PHONY: install
+install: $(STACK) $(SOUNDFONT) ## Install what the local stack needs
+
+.PHONY: install-dev
+install-dev: $(DEV) $(SOUNDFONT) ## Install also what tests and checks need
+
+# An environment without a working pip is one whose making was interrupted.
+define make-venv
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed.  Install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+		{ echo "$(PYTHON) cannot make a virtual environment; on Debian install python3-venv."; exit 2; }
+endef
+
+# torch stands in the same call, so that pip chooses everything to agree with it.
+# tinysoundfont asks for a sound card's library, of which we use nothing.
+define install
+	@echo "Installing [$(1)] into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"$$(grep '^torch==' constraints.txt)" --editable '.[$(1)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "$$(grep '^tinysoundfont==' constraints.txt)"
+endef
+
+$(STACK):
+	$(make-venv)
+	$(call install,stack)
+	@rm -f $(VENV)/.installed-stack-* && touch $@
+
+$(DEV):
+	$(make-venv)
+	$(call install,dev)
+	@rm -f $(VENV)/.installed-dev-* $(VENV)/.installed-stack-* && touch $@ $(STACK)
+
+$(SOUNDFONT): | $(STACK)
+	@$(BIN)/python -m stemma.music.soundfont
+	@rm -f $(VENV)/.installed-soundfont-* && touch $@
+
+.PHONY: browser
+browser: $(DEV) ## Install a browser for the journeys, where there is none
+	@$(BIN)/python tests/support/browser.py
+
+# --- Checking -----------------------------------------------------------------------------------
+
+.PHONY: test
+test: install-dev browser ## Run all tests: without services, with the real engines, then whole journeys
+	@rm -f .coverage .coverage.*
+	@$(PYTEST) -m unit -n $(WORKERS) --cov --cov-report=
+	@$(PYTEST) -m services -n $(WORKERS) --cov --cov-append --cov-report=
+	@$(PYTEST) -m journey --cov --cov-append --cov-report=term:skip-covered
+
+.PHONY: test-unit
+test-unit: install-dev ## Run the tests that need no service, within a minute
+	@$(PYTEST) -m unit -n $(WORKERS) -q
+
+.PHONY: lint
+lint: $(DEV) ## Check style, types and who may know whom
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: $(DEV) ## Put the source into its one form
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: docs
+docs: $(DEV) ## Write the reference of the command line anew and check every link
+	@$(BIN)/python -m stemma.cli.reference docs/command-line.md
+	@$(PYTEST) -q tests/docs
+
+.PHONY: bench
+bench: $(DEV) $(SOUNDFONT) ## Measure every claim (CLAIM=id: only that one)
+	@$(BIN)/python benchmarks/run.py $(CLAIM)
+
+.PHONY: screenshots
+screenshots: install-dev browser ## Take pictures of the pages of the running stack into docs/img
+	@PYTHONPATH=tests $(BIN)/python -m support.screenshots
+
+.PHONY: clean
+clean: ## Remove what checks leave behind; .venv and .stemma stay
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov build dist benchmarks/out
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,88 @@
+"""The portal's API as the operator's command line sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from stemma.config import Settings, settings
+from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
+
+PATIENCE = 120.0
+"""Seconds to wait for an answer; closing a period over a large lake is the slowest."""
+
+
+class Portal:
+    """Calls with the operator's token; every refusal becomes a `StemmaError` with its remedy."""
+
+    def __init__(self, config: Settings | None = None, token: str | None = None) -> None:
+        config = config or settings()
+        self.url = config.portal_url
+        self._http = httpx.Client(
+            base_url=f"{self.url}/api/v1/",
+            headers={"Authorization": f"Bearer {token or _token(config)}"},
+            timeout=httpx.Timeout(PATIENCE, connect=5),
+        )
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """What is at a path below `/api/v1/`."""
+        return self._ask("GET", path, params={k: v for k, v in parameters.items() if v is not None})
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The answer to a body sent to a path below `/api/v1/`."""
+        return self._ask("POST", path, json={} if body is None else body)
+
+    def items(self, path: str, **parameters: Any) -> Iterator[Any]:
+        """The items of a list, page after page."""
+        cursor = None
+        while True:
+            page = self.get(path, cursor=cursor, **parameters)
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def _ask(self, method: str, path: str, **more: Any) -> Any:
+        try:
+            response = self._http.request(method, path.lstrip("/"), **more)
+        except httpx.HTTPError as error:
+            raise UnavailableError(
+                f"The portal at {self.url} does not answer ({type(error).__name__}).",
+                remedy="See `stemma status`; start it with `stemma start`, or correct STEMMA_PORTAL_URL.",
+            ) from error
+        try:
+            body = response.json()
+        except ValueError:
+            raise UnavailableError(
+                f"The portal at {self.url} answers {response.status_code} with something that is not JSON.",
+                remedy="Check STEMMA_PORTAL_URL; see `stemma logs portal`.",
+            ) from None
+        if response.is_error:
+            raise _refusal(response.status_code, body)
+        return body
+
+
+def _token(config: Settings) -> str:
+    """The operator's token: from the settings, else from the demonstration's file."""
+    if token := config.portal_token.get_secret_value():
+        return token
+    demo = config.home / "demo.json"
+    if demo.exists() and (token := str(json.loads(demo.read_text()).get("operator_token", ""))):
+        return token
+    raise InvalidError(
+        "There is no operator's token.",
+        remedy="Set STEMMA_PORTAL_TOKEN, or STEMMA_HOME to the folder of the installation.",
+        code="no-token",
+    )
+
+
+def _refusal(status: int, body: Any) -> StemmaError:
+    problem = body if isinstance(body, dict) else {}
+    kind = UnavailableError if status >= 500 else NotFoundError if status == 404 else InvalidError
+    detail = str(problem.get("detail", f"The portal answers {status}."))
+    for wrong in problem.get("errors", [])[:5]:
+        detail += f"\n  {wrong.get('field')}: {wrong.get('remedy')}"
+    return kind(detail, remedy=str(problem.get("remedy", "")), code=str(problem.get("code", "error")))

@@ -19,8 +19,9 @@ class Autoscaling(BaseModel):
     max_replicas: int = Field(default=1, ge=1)
     target_ongoing_requests: float = Field(default=2, gt=0)
     """Requests in work per replica at which their number is right."""
-    look_back_period_s: float = Field(default=10, gt=0)
-    upscale_delay_s: float = Field(default=15, ge=0)
+    look_back_period_s: float = Field(default=20, gt=10)
+    """Above the ten seconds in which Ray measures once."""
+    upscale_delay_s: float = Field(default=20, ge=0)
     downscale_delay_s: float = Field(default=300, ge=0)
 
     @model_validator(mode="after")

@@ -80,7 +80,7 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin the recurring work; needs a running event loop."""
+        """Begin the recurring work, unless it has begun; needs a running event loop."""
         if not self._tasks:
             self._tasks = [
                 asyncio.ensure_future(_every(self._config.refresh_seconds, self._refresh)),
@@ -93,6 +93,11 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         self._journal.close()
+
+    @property
+    def release(self) -> str | None:
+        """The release that is served."""
+        return self._status.release
 
     # What callers may ask.
 
@@ -176,6 +181,7 @@ class Gateway:
 
     async def answer(self, work: Awaitable[Response]) -> Response:
         """The answer of any of the above, with every refusal as a problem body, counted."""
+        self.start()
         try:
             response = await work
             code = "ok"
@@ -378,35 +384,36 @@ class GatewayIngress:
     @api.post("/v1/generations", status_code=201, openapi_extra=_GENERATE)
     async def create(self, request: Request) -> Response:
         """Make a piece."""
-        self._gateway.start()
         return await self._gateway.answer(self._gateway.generate(request))
 
     @api.get("/v1/generations/{generation}")
     async def read(self, request: Request, generation: str) -> Response:
         """A piece made before."""
-        self._gateway.start()
         return await self._gateway.answer(self._gateway.generation(request, generation))
 
     @api.get("/v1/generations/{generation}/attribution")
     async def attribution(self, request: Request, generation: str) -> Response:
         """Who shaped it."""
-        self._gateway.start()
         return await self._gateway.answer(self._gateway.attribution(request, generation))
 
     @api.get("/v1/models")
     async def models(self, request: Request) -> Response:
         """What can be asked for."""
-        self._gateway.start()
         return await self._gateway.answer(self._gateway.models(request))
+
+    @api.get("/livez")
+    async def live(self) -> Response:
+        """200 as soon as anybody answers, with the release that is served, if any."""
+        return Response(json.dumps({"status": "ok", "release": self._gateway.release}), 200, media_type=JSON)
 
     @api.get("/healthz")
     async def health(self) -> Response:
         """Whether a request would be answered."""
-        self._gateway.start()
         return await self._gateway.answer(self._gateway.health())
 
-    def check_health(self) -> None:
-        """Asked by Ray Serve; the first time also begins the recurring work."""
+    async def check_health(self) -> None:
+        """Asked by Ray Serve now and then; the first time the recurring work begins."""
+        self._gateway.start()
 
     def __del__(self) -> None:
         """Called by Ray Serve when the replica is taken down."""

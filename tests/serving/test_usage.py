@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from stemma.config import Settings, settings
+from stemma.errors import UnavailableError
+from stemma.ids import new_id
+from stemma.royalties.facts import AttributionFact, UsageFact
+from stemma.storage import Storage
+from stemma_serving import pending
+from stemma_serving.config import SpoolConfig
+from stemma_serving.spool import Journal
+from stemma_serving.usage import Shipper
+
+CONFIG = SpoolConfig(reserve_bytes=0)
+
+
+def usage(**changes: object) -> UsageFact:
+    fields = {
+        "id": new_id(),
+        "at": "2026-06-01T23:59:59.000Z",
+        "license": "l",
+        "licensee": "o",
+        "key": "k",
+        "tier": "enterprise",
+        "covenant": "ab" * 32,
+        "model_release": "house-symbolic/1",
+        "snapshot": "s",
+        "style": "chorale",
+        "prompt_sha256": "cd" * 32,
+        "seed": 2**53 - 1,
+        "billable_ms": 30_000,
+        "audio_sha256": "ef" * 32,
+        "midi_sha256": "01" * 32,
+    }
+    return UsageFact(**{**fields, **changes})
+
+
+def spooled(spool: Path, *facts: UsageFact) -> None:
+    journal = Journal(spool / "usage", CONFIG)
+    journal.append([fact.model_dump_json().encode() for fact in facts])
+    journal.close()
+
+
+def rows(storage: Storage, tmp_path: Path, prefix: str = "usage/") -> list[dict[str, object]]:
+    found = []
+    for key in storage.keys(prefix):
+        path = tmp_path / "object.parquet"
+        path.write_bytes(storage.get(key))
+        # By file name, so that `day=` in the path adds no column.
+        found += pq.ParquetFile(path).read().to_pylist()
+    return found
+
+
+def test_facts_lie_in_the_lake_by_day_and_leave_the_spool(storage: Storage, tmp_path: Path) -> None:
+    late, early = usage(), usage(at="2026-06-02T00:00:00.000Z")
+    spooled(tmp_path, late, early)
+    assert Shipper(tmp_path, storage).ship() == {"usage": 2, "attribution": 0}
+    days = [key.split("/")[1] for key in storage.keys("usage/")]
+    assert days == ["day=2026-06-01", "day=2026-06-02"]
+    assert {row["id"] for row in rows(storage, tmp_path)} == {late.id, early.id}
+    assert list((tmp_path / "usage").iterdir()) == []
+
+
+def test_what_was_shipped_waits_for_its_attribution(storage: Storage, tmp_path: Path) -> None:
+    fact = usage()
+    spooled(tmp_path, fact)
+    Shipper(tmp_path, storage).ship()
+    assert list(pending.items(tmp_path)) == [pending.Pending(fact.id, fact.model_release, fact.at)]
+
+
+def test_a_shipper_killed_after_the_upload_leaves_no_duplicate(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spooled(tmp_path, usage())
+
+    class KilledError(BaseException):
+        """Stands for the moment of a kill."""
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as context:
+        context.setattr(pending, "add", killed)
+        with pytest.raises(KilledError):
+            Shipper(tmp_path, storage).ship()
+    assert Shipper(tmp_path, storage).ship()["usage"] == 1
+    assert len(rows(storage, tmp_path)) == 1
+
+
+def test_storage_that_is_down_delays_facts_and_loses_none(storage: Storage, tmp_path: Path) -> None:
+    fact = usage()
+    spooled(tmp_path, fact)
+    down = Storage(Settings(**{**settings().model_dump(), "s3_endpoint": "http://127.0.0.1:9"}))
+    with pytest.raises(UnavailableError):
+        Shipper(tmp_path, down).ship()
+    Shipper(tmp_path, storage).ship()
+    assert [row["id"] for row in rows(storage, tmp_path)] == [fact.id]
+
+
+def test_a_damaged_segment_is_set_aside_and_holds_nobody_up(storage: Storage, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "usage", CONFIG)
+    journal.append([b"\x00\x00"])
+    journal.close()
+    fact = usage()
+    spooled(tmp_path, fact)
+    assert Shipper(tmp_path, storage).ship()["usage"] == 1
+    assert len(list((tmp_path / "usage").glob("*.damaged"))) == 1
+
+
+def test_attributions_are_shipped_like_usage(storage: Storage, tmp_path: Path) -> None:
+    fact = AttributionFact(
+        id=new_id(),
+        generation=new_id(),
+        at="2026-06-01T00:00:00.000Z",
+        model_release="house-symbolic/1",
+        snapshot="s",
+        method="exact-dual/1",
+        store="1",
+        checkpoints=4,
+        lds=None,
+        lds_low=None,
+        lds_high=None,
+        shares={"r1": 400_000_000, "commons": 600_000_000},
+    )
+    journal = Journal(tmp_path / "attribution", CONFIG)
+    journal.append([fact.model_dump_json().encode()])
+    journal.close()
+    assert Shipper(tmp_path, storage).ship()["attribution"] == 1
+    found = rows(storage, tmp_path, "attribution/")
+    assert {(row["recording"], row["ppb"]) for row in found} == {("r1", 400_000_000), ("commons", 600_000_000)}

@@ -36,9 +36,9 @@ class LicenseUsage:
     latest: datetime | None
 
 
-def license_usage(*, license: str, since: datetime | None = None, until: datetime | None = None) -> LicenseUsage:  # noqa: A002  # the domain's word
+def license_usage(*, license_: str, since: datetime | None = None, until: datetime | None = None) -> LicenseUsage:
     """Live counters of one license: a handful of milliseconds over an index, seconds behind the sound."""
-    made = Generation.objects.filter(license=license)
+    made = Generation.objects.filter(license=license_)
     if since is not None:
         made = made.filter(at__gte=since)
     if until is not None:
@@ -48,9 +48,9 @@ def license_usage(*, license: str, since: datetime | None = None, until: datetim
     return LicenseUsage(generations=sums["n"], billable_ms=int(sums["ms"]), latest=latest)
 
 
-def license_usage_by_day(*, license: str, since: datetime) -> list[tuple[datetime, int, int]]:  # noqa: A002
+def license_usage_by_day(*, license_: str, since: datetime) -> list[tuple[datetime, int, int]]:
     """Day, generations and billable milliseconds, the oldest first, days without any left out."""
-    made = Generation.objects.filter(license=license, at__gte=since).annotate(day=TruncDay("at"))
+    made = Generation.objects.filter(license=license_, at__gte=since).annotate(day=TruncDay("at"))
     days = made.values("day").annotate(n=Count("id"), ms=Sum("billable_ms")).order_by("day")
     return [(row["day"], row["n"], int(row["ms"])) for row in days]
 

@@ -39,7 +39,7 @@ def parties_access(*, user: User) -> QuerySet[Party]:
 
 
 def periods_access(*, user: User) -> QuerySet[Period]:
-    """Periods the user may see, newest first: staff all, others those that hold a statement of theirs, and the open one."""
+    """Periods the user may see, newest first: staff all, others the open one and those with a statement of theirs."""
     if is_staff(user):
         return Period.objects.all()
     own = Period.objects.filter(statements__party__in=parties_of(user))

@@ -9,19 +9,14 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from stemma.errors import InvalidError, NotFoundError, StemmaError
+from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import new_id, now
+from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.royalties.flows import REVERSAL, flow_check
 from stemma_portal.royalties.models import Account, Period, Posting
 
 BATCH = 5_000
-
-
-class ConflictError(StemmaError):
-    """The ledger already says otherwise."""
-
-    code = "conflict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +46,11 @@ class Entry:
         )
 
 
-def account_ensure(*, kind: str, currency: str, party: str | None = None, license: str | None = None) -> Account:  # noqa: A002 - the domain's word
+def account_ensure(*, kind: str, currency: str, party: str | None = None, license_: str | None = None) -> Account:
     """The account of this kind, made on first use."""
-    code = ":".join(part for part in (kind, party or license, currency) if part)
+    code = ":".join(part for part in (kind, party or license_, currency) if part)
     Account.objects.bulk_create(
-        [Account(code=code, kind=kind, currency=currency, party_id=party, license_id=license)], ignore_conflicts=True
+        [Account(code=code, kind=kind, currency=currency, party_id=party, license_id=license_)], ignore_conflicts=True
     )
     return Account.objects.get(code=code)
 
@@ -102,10 +97,10 @@ def postings_make(*, period: Period, entries: Sequence[Entry]) -> list[Posting]:
     return fresh
 
 
-def posting_reverse(*, posting: str, reason: str, by: Actor | None, id: str | None = None) -> Posting:  # noqa: A002 - the domain's word
+def posting_reverse(*, posting: str, reason: str, by: Actor | None, identifier: str | None = None) -> Posting:
     """Take a posting back by its mirror image, in the open period of its currency.
 
-    The original stays.  `id` makes a repeat harmless.  Raises `ConflictError` when it was reversed by
+    The original stays.  `identifier` makes a repeat harmless.  Raises `ConflictError` when it was reversed by
     another reversal before, `InvalidError` when it is a reversal itself: post what is right instead.
     """
     with transaction.atomic():
@@ -119,7 +114,7 @@ def posting_reverse(*, posting: str, reason: str, by: Actor | None, id: str | No
             )
         period = period_open_get(currency=original.currency)
         _period_lock(period)
-        identifier = id or new_id()
+        identifier = identifier or new_id()
         before = Posting.objects.filter(reverses=original).first()
         if before is not None and before.pk != identifier:
             raise ConflictError(
@@ -189,10 +184,10 @@ def _checkpoints_advance(postings: Sequence[Posting]) -> None:
     """Carry the accounts' sums forward by what was posted, in one statement."""
     moved: dict[str, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
     for posting in postings:
-        debits, credits, count = moved[posting.debit_id]
-        moved[posting.debit_id] = (debits + posting.amount, credits, count + 1)
-        debits, credits, count = moved[posting.credit_id]
-        moved[posting.credit_id] = (debits, credits + posting.amount, count + 1)
+        owed, due, count = moved[posting.debit_id]
+        moved[posting.debit_id] = (owed + posting.amount, due, count + 1)
+        owed, due, count = moved[posting.credit_id]
+        moved[posting.credit_id] = (owed, due + posting.amount, count + 1)
     if not moved:
         return
     with connection.cursor() as cursor:

@@ -35,9 +35,7 @@ class Account(models.Model):
     code = models.CharField(max_length=120, unique=True)
     """Such as `payable:<party>:USD`."""
     kind = models.CharField(max_length=12, choices=Kind)
-    party = models.ForeignKey(
-        "catalog.Party", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts"
-    )
+    party = models.ForeignKey("catalog.Party", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts")
     license = models.ForeignKey(
         "licensing.License", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts"
     )
@@ -95,9 +93,7 @@ class Period(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(starts__lt=models.F("ends")), name="period_runs_forward"),
             models.UniqueConstraint(fields=["currency", "starts"], name="period_starts_once"),
-            models.UniqueConstraint(
-                fields=["currency"], condition=models.Q(state="open"), name="period_one_open"
-            ),
+            models.UniqueConstraint(fields=["currency"], condition=models.Q(state="open"), name="period_one_open"),
         ]
 
     def __str__(self) -> str:
@@ -116,9 +112,7 @@ class Posting(models.Model):
     """Micro-units."""
     currency = models.CharField(max_length=3)
     period = models.ForeignKey(Period, on_delete=models.PROTECT, related_name="postings")
-    reverses = models.OneToOneField(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversal"
-    )
+    reverses = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversal")
     reference = models.CharField(max_length=300)
     """What it is for, in words a person understands."""
     occurred_at = models.DateTimeField()

@@ -1,0 +1,302 @@
+"""Generations, periods, statements, balances and the ledger's own proof."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import AwareDatetime, Field
+
+from stemma.storage import storage
+from stemma_portal.accounts.access import require_staff
+from stemma_portal.api.auth import caller
+from stemma_portal.api.paging import MAX_LIMIT, page
+from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
+from stemma_portal.metering.access import generations_access
+from stemma_portal.metering.services import facts_ingest
+from stemma_portal.royalties import selectors
+from stemma_portal.royalties.access import party_access, period_access, statement_access
+from stemma_portal.royalties.models import Period, Statement
+from stemma_portal.royalties.services import period_close, period_close_start, period_open
+from stemma_portal.royalties.verification import ledger_verify
+
+router = Router(tags=["money"])
+
+PERIOD = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
+TYPES = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}
+
+
+class IngestionOut(Schema):
+    """What one look into the lake found."""
+
+    objects: int
+    taken: int
+    """Facts that were new."""
+    repeated: int
+    conflicts: int
+    quarantined: list[str]
+    """Objects that could not be read."""
+
+
+class GenerationOut(Schema):
+    """One generation as lists show it."""
+
+    id: Id
+    at: datetime
+    license: Id
+    model_release: str
+    style: str
+    billable_ms: int
+    attributed: bool
+
+
+class Generations(Page):
+    """A page of generations."""
+
+    items: list[GenerationOut]
+
+
+class PeriodIn(Request):
+    """A period to open."""
+
+    id: Text = Field(pattern=PERIOD)
+    starts: AwareDatetime | None = None
+    """By default the end of the last period, or the beginning of this month."""
+    ends: AwareDatetime | None = None
+    """By default the end of the month it begins in."""
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+
+
+class CloseIn(Request):
+    """How to close a period."""
+
+    early: bool = False
+    """End an unfinished period now."""
+    background: bool = False
+    """Answer at once with a job."""
+
+
+class PeriodOut(Schema):
+    """A period; amounts in micro-units, empty before it is closed."""
+
+    id: str
+    currency: str
+    starts: datetime
+    ends: datetime
+    state: str
+    closed_at: datetime | None
+    digest: str
+    revenue: int
+    creators: int
+    platform: int
+    training: int
+    attribution: int
+    commons: int
+    reserve: int
+    generations: int
+    late: int
+    waiting: dict[str, int]
+    postings: int
+    statements: int
+
+
+class StatementOut(Schema):
+    """A statement; amounts in micro-units."""
+
+    id: Id
+    period: str
+    party: Id
+    party_name: str
+    demo: bool
+    currency: str
+    opening: int
+    earned: int
+    corrected: int
+    closing: int
+    lines: int
+    csv: str
+    pdf: str
+
+
+class EstimateOut(Schema):
+    """What the open period would come to now: not owed yet."""
+
+    period: str
+    amount: int
+    uses: int
+    at: datetime
+
+
+class BalanceOut(Schema):
+    """What a party is owed in one currency, in micro-units."""
+
+    currency: str
+    confirmed: int
+    earned: int
+    statements: int
+    estimated: EstimateOut | None
+
+
+class CheckOut(Schema):
+    """One check of the ledger."""
+
+    name: str
+    about: str
+    looked_at: int
+    holds: bool
+    faults: list[str]
+
+
+class ReportOut(Schema):
+    """All checks of the ledger."""
+
+    holds: bool
+    checks: list[CheckOut]
+
+
+@router.post("metering/ingest", response=IngestionOut)
+def ingest(request: HttpRequest) -> Any:
+    """Take in every new fact of the lake now, rather than within ten seconds."""
+    require_staff(caller(request), "ingest facts")
+    return facts_ingest()
+
+
+@router.get("generations", response=Generations)
+def list_generations(
+    request: HttpRequest, cursor: str | None = None, limit: int = Query(100, ge=1, le=MAX_LIMIT)
+) -> Generations:
+    """Generations that the caller may see, newest first."""
+    rows, following = page(
+        generations_access(user=caller(request)).select_related("attribution"),
+        cursor=cursor,
+        limit=limit,
+        newest_first=True,
+    )
+    items = [
+        GenerationOut(
+            id=row.pk,
+            at=row.at,
+            license=row.license_id,
+            model_release=row.model_release,
+            style=row.style,
+            billable_ms=row.billable_ms,
+            attributed=hasattr(row, "attribution"),
+        )
+        for row in rows
+    ]
+    return Generations(items=items, next=following)
+
+
+@router.post("periods", response={200: PeriodOut, 201: PeriodOut})
+def open_period(request: HttpRequest, body: PeriodIn) -> tuple[int, PeriodOut]:
+    """Open a period; opening the same one again answers 200."""
+    period, new = period_open(
+        period_id=body.id, starts=body.starts, ends=body.ends, currency=body.currency, by=caller(request)
+    )
+    return (201 if new else 200), _period(period)
+
+
+@router.get("periods", response=list[PeriodOut])
+def list_periods(request: HttpRequest) -> list[PeriodOut]:
+    """Periods that the caller may see, newest first."""
+    user = caller(request)
+    return [_period(period) for period in selectors.period_list(user=user)[:MAX_LIMIT]]
+
+
+@router.get("periods/{period_id}", response=PeriodOut)
+def show_period(request: HttpRequest, period_id: str) -> PeriodOut:
+    """One period."""
+    return _period(period_access(user=caller(request), period_id=period_id))
+
+
+@router.get("periods/{period_id}/document", response=dict[str, Any])
+def show_document(request: HttpRequest, period_id: str) -> dict[str, Any]:
+    """What was logged of a closed period, and the receipt; staff only, since it names every party's money."""
+    user = caller(request)
+    require_staff(user, "read the whole of a period")
+    period = period_access(user=user, period_id=period_id)
+    return {"document": period.document, "digest": period.digest, "receipt": period.receipt}
+
+
+@router.post("periods/{period_id}/close", response={200: PeriodOut, 202: JobOut})
+def close_period(request: HttpRequest, period_id: str, body: CloseIn | None = None) -> tuple[int, Any]:
+    """Settle a period: postings, statements, the log.  Closing it twice changes nothing."""
+    user, how = caller(request), body or CloseIn()
+    if how.background:
+        return 202, period_close_start(period_id=period_id, early=how.early, by=user)
+    return 200, _period(period_close(period_id=period_id, early=how.early, by=user))
+
+
+@router.get("periods/{period_id}/statements", response=list[StatementOut])
+def list_statements(request: HttpRequest, period_id: str) -> list[StatementOut]:
+    """The statements of a period that the caller may see."""
+    user = caller(request)
+    period = period_access(user=user, period_id=period_id)
+    return [_statement(row) for row in selectors.statement_list(user=user, period=period)]
+
+
+@router.get("statements/{uuid:statement_id}.{form}")
+def statement_file(request: HttpRequest, statement_id: UUID, form: str) -> HttpResponse:
+    """A statement as `csv` or `pdf`."""
+    statement = statement_access(user=caller(request), statement_id=str(statement_id))
+    if form not in TYPES:
+        return HttpResponse(status=404)
+    body = storage().get(statement.csv_key if form == "csv" else statement.pdf_key)
+    name = f"stemma-{statement.period_id}-{statement.party_id}.{form}"
+    return HttpResponse(
+        body, content_type=TYPES[form], headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+@router.get("parties/{uuid:party_id}/balance", response=list[BalanceOut])
+def party_balance(request: HttpRequest, party_id: UUID) -> list[Any]:
+    """What a party is owed, and what the open period would add."""
+    party = party_access(user=caller(request), party_id=str(party_id))
+    return selectors.balance(party_id=party.pk)  # type: ignore[return-value]
+
+
+@router.get("ledger/verify", response=ReportOut)
+def verify(request: HttpRequest) -> Any:
+    """Find every number of the ledger again, from its postings and from the facts in the lake."""
+    require_staff(caller(request), "verify the ledger")
+    return ledger_verify()
+
+
+def _period(period: Period) -> PeriodOut:
+    summary = selectors.period_summary(period=period)
+    amounts = ("revenue", "creators", "platform", "training", "attribution", "commons", "reserve")
+    return PeriodOut(
+        id=period.pk,
+        currency=period.currency,
+        starts=period.starts,
+        ends=period.ends,
+        state=period.state,
+        closed_at=period.closed_at,
+        digest=period.digest,
+        generations=summary.generations,
+        late=summary.late,
+        waiting=summary.waiting,
+        postings=summary.postings,
+        statements=summary.statements,
+        **{name: summary.totals.get(name, 0) for name in amounts},
+    )
+
+
+def _statement(row: Statement) -> StatementOut:
+    address = f"/api/v1/statements/{row.pk}"
+    return StatementOut(
+        id=row.pk,
+        period=row.period_id,
+        party=row.party_id,
+        party_name=row.party.name,
+        demo=row.party.demo,
+        currency=row.currency,
+        opening=row.opening,
+        earned=row.earned,
+        corrected=row.corrected,
+        closing=row.closing,
+        lines=row.lines_count,
+        csv=f"{address}.csv",
+        pdf=f"{address}.pdf",
+    )

@@ -1,0 +1,209 @@
+"""What pages and the API read of money.  Amounts are micro-units.
+
+*Confirmed* money is in a closed period and in the ledger.  *Estimated* money is what the open period
+would come to now; it is never added to a balance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from stemma_portal.accounts.models import User
+from stemma_portal.core.models import Job
+from stemma_portal.royalties.access import periods_access, statements_access
+from stemma_portal.royalties.flows import EARNING
+from stemma_portal.royalties.models import Account, Estimate, Period, Posting, Statement, StatementLine
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What a party would get if the open period closed now."""
+
+    period: str
+    currency: str
+    amount: int
+    uses: int
+    """How often its recordings shaped an output."""
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a party is owed in one currency."""
+
+    currency: str
+    confirmed: int
+    earned: int
+    """Over all closed periods."""
+    statements: int
+    estimated: Estimated | None = None
+
+
+@dataclass(frozen=True)
+class BalancePoint:
+    """The balance of a party after one closed period."""
+
+    period: str
+    at: datetime
+    earned: int
+    corrected: int
+    closing: int
+
+
+@dataclass(frozen=True)
+class PeriodSummary:
+    """A period at a glance.  Before it is closed the totals are empty."""
+
+    period: Period
+    totals: dict[str, int]
+    """revenue, platform, creators, training, attribution, commons, reserve."""
+    licenses: list[dict[str, object]]
+    """Per license: licensee, tier, generations, billed_ms, revenue, creators."""
+    generations: int
+    late: int
+    commons: int
+    waiting: dict[str, int]
+    """Generations not settled yet, by why: attribution, terms, license, snapshot."""
+    statements: int
+    postings: int
+    estimated: int
+    """Sum of estimates; 0 once it is closed."""
+    job: Job | None = field(default=None)
+
+
+def period_list(*, user: User) -> QuerySet[Period]:
+    """Periods the user may see, newest first, each with `statements_count`."""
+    return periods_access(user=user).annotate(statements_count=Count("statements", distinct=True)).order_by("-starts")
+
+
+def period_current(*, currency: str | None = None) -> Period | None:
+    """The period that is open."""
+    open_ = Period.objects.filter(state=Period.State.OPEN)
+    return (open_.filter(currency=currency) if currency else open_).order_by("starts").first()
+
+
+def period_summary(*, period: Period) -> PeriodSummary:
+    """Everything a page about one period shows, from its document once it is closed."""
+    document = period.document or {}
+    facts = document.get("facts", {})
+    licenses = [
+        {**given, "revenue": int(given["revenue"]), "creators": int(given["creators"])}
+        for given in document.get("licenses", [])
+    ]
+    return PeriodSummary(
+        period=period,
+        totals={name: int(amount) for name, amount in document.get("totals", {}).items()},
+        licenses=licenses,
+        generations=facts.get("generations", 0),
+        late=facts.get("late", 0),
+        commons=facts.get("commons", 0),
+        waiting=document.get("waiting", {}),
+        statements=period.statements.count(),
+        postings=period.postings.count(),
+        estimated=period.estimates.aggregate(total=Sum("amount"))["total"] or 0,
+        job=Job.objects.filter(run_key=close_key(period.pk)).first(),
+    )
+
+
+def close_key(period_id: str) -> str:
+    """The run key under which a period is closed in the background."""
+    return f"period.close:{period_id}"
+
+
+def statement_list(*, user: User, period: Period | None = None, party_id: str | None = None) -> QuerySet[Statement]:
+    """Statements the user may see, the newest period first."""
+    found = statements_access(user=user)
+    if period is not None:
+        found = found.filter(period=period)
+    return found.filter(party=party_id) if party_id is not None else found
+
+
+def statement_lines(*, statement: Statement) -> QuerySet[StatementLine]:
+    """The lines of a statement, the greatest amount first, with recording and work; corrections have none."""
+    return statement.lines.select_related("recording__work").order_by("-amount", "id")
+
+
+def statement_kinds(*, statement: Statement) -> dict[str, int]:
+    """What a statement earned by kind: training, attribution, commons, and correction."""
+    sums = statement.lines.values("kind").annotate(total=Sum("amount"))
+    return {**dict.fromkeys((*EARNING, "correction"), 0), **{row["kind"]: int(row["total"]) for row in sums}}
+
+
+def statement_recordings(*, statement: Statement) -> list[dict[str, object]]:
+    """One row per recording: `recording`, `uses`, micro-units by kind and in `total`; the greatest total first."""
+    rows: dict[str, dict[str, object]] = {}
+    for line in statement_lines(statement=statement).exclude(recording=None):
+        row = rows.setdefault(
+            str(line.recording_id), {"recording": line.recording, "uses": 0, **dict.fromkeys((*EARNING, "total"), 0)}
+        )
+        row[line.kind] += line.amount  # type: ignore[operator]
+        row["total"] += line.amount  # type: ignore[operator]
+        if line.kind == StatementLine.Kind.ATTRIBUTION:
+            row["uses"] = max(row["uses"], line.uses)  # type: ignore[call-overload]
+    return sorted(rows.values(), key=lambda row: (-int(str(row["total"])), str(row["recording"])))
+
+
+def balance(*, party_id: str) -> list[Balance]:
+    """What a party is owed, one entry per currency it ever earned or is about to earn in."""
+    accounts = {a.currency: a for a in Account.objects.filter(kind=Account.Kind.PAYABLE, party=party_id)}
+    estimates = {e.currency: e for e in estimate(party_id=party_id)}
+    told = {
+        row["currency"]: row
+        for row in Statement.objects.filter(party=party_id)
+        .values("currency")
+        .annotate(earned=Sum("earned"), n=Count("id"))
+    }
+    return [
+        Balance(
+            currency=currency,
+            confirmed=accounts[currency].balance if currency in accounts else 0,
+            earned=int(told[currency]["earned"]) if currency in told else 0,
+            statements=told[currency]["n"] if currency in told else 0,
+            estimated=estimates.get(currency),
+        )
+        for currency in sorted({*accounts, *estimates})
+    ]
+
+
+def balance_history(*, party_id: str, currency: str | None = None) -> list[BalancePoint]:
+    """The balance after each closed period, the oldest first."""
+    found = Statement.objects.filter(party=party_id).select_related("period").order_by("period__starts")
+    if currency is not None:
+        found = found.filter(currency=currency)
+    return [BalancePoint(s.period_id, s.period.ends, s.earned, s.corrected, s.closing) for s in found]
+
+
+def estimate(*, party_id: str) -> list[Estimated]:
+    """What the open periods would give the party; renewed within half a minute of new facts."""
+    found = Estimate.objects.filter(party=party_id, period__state=Period.State.OPEN).select_related("period")
+    return [Estimated(e.period_id, e.period.currency, e.amount, e.uses, e.at) for e in found]
+
+
+def postings_of(*, account: Account) -> QuerySet[Posting]:
+    """The postings that touch an account, newest first."""
+    return (
+        Posting.objects.filter(Q(debit=account) | Q(credit=account))
+        .select_related("debit", "credit", "reversal")
+        .order_by("-booked_at", "-id")
+    )
+
+
+def accounts(*, currency: str | None = None) -> QuerySet[Account]:
+    """All accounts, by code."""
+    found = Account.objects.select_related("party", "license__organisation").order_by("code")
+    return found.filter(currency=currency) if currency else found
+
+
+def license_bill(*, license_id: str) -> list[dict[str, object]]:
+    """What a license was billed, per closed period, the newest first: period, tier, generations, billed_ms, revenue."""
+    bills = []
+    for period in Period.objects.filter(state=Period.State.CLOSED).order_by("-starts"):
+        bills += [
+            {"period": period.pk, "currency": period.currency, **given, "revenue": int(given["revenue"])}
+            for given in period.document["licenses"]
+            if given["license"] == license_id
+        ]
+    return bills

@@ -1,0 +1,135 @@
+"""A statement per party: its lines, its files in object storage, its row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from stemma.ids import named_id
+from stemma.proof.canonical import sha256
+from stemma.storage import Storage
+from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.royalties.bookkeeping import period_before
+from stemma_portal.royalties.models import Account, Period, Posting, Statement, StatementLine
+from stemma_portal.royalties.settlement import Settlement
+from stemma_portal.royalties.sheet import Line, Sheet, sheet_csv, sheet_pdf
+
+Progress = Callable[[int, int, str], None]
+"""Told of steps done, steps in all, and what is being done; it may raise to stop the work."""
+BATCH = 5_000
+
+
+def statements_make(
+    *,
+    period: Period,
+    settlement: Settlement,
+    corrections: Sequence[Posting],
+    at: datetime,
+    progress: Progress,
+    lake: Storage,
+) -> list[Statement]:
+    """A statement for every party that is owed something, was, or had a correction; files go to storage first."""
+    accounts = Account.objects.filter(kind=Account.Kind.PAYABLE, currency=period.currency).select_related("party")
+    touched = [account for account in accounts.order_by("party_id") if account.postings]
+    lines = statement_lines_of(settlement=settlement, corrections=corrections)
+    previous = period_before(period)
+    made = []
+    for done, account in enumerate(touched):
+        progress(done, len(touched), "Writing statements")
+        party: Party = account.party  # type: ignore[assignment]  # payable accounts have one
+        own = tuple(sorted(lines.get(party.pk, ()), key=line_order))
+        sheet = Sheet(
+            id=named_id("statement", period.pk, party.pk),
+            period=period.pk,
+            starts=period.starts,
+            ends=period.ends,
+            closed_at=at,
+            currency=period.currency,
+            party=party.pk,
+            party_name=party.name,
+            ipi=party.ipi,
+            isni=party.isni,
+            demo=party.demo,
+            opening=account.balance - sum(line.amount for line in own),
+            lines=own,
+            previous=previous.digest if previous else "",
+        )
+        if sheet.opening or own:
+            made.append((_statement_store(sheet, lake), own))
+    Statement.objects.bulk_create(statement for statement, _ in made)
+    StatementLine.objects.bulk_create(
+        (
+            StatementLine(
+                statement=statement,
+                recording_id=line.recording or None,
+                side=line.side,
+                kind=line.kind,
+                uses=line.uses,
+                amount=line.amount,
+                note=line.note,
+            )
+            for statement, own in made
+            for line in own
+        ),
+        batch_size=BATCH,
+    )
+    return [statement for statement, _ in made]
+
+
+def _statement_store(sheet: Sheet, lake: Storage) -> Statement:
+    key = f"statements/{sheet.period}/{sheet.party}"
+    table, page = sheet_csv(sheet), sheet_pdf(sheet)
+    lake.put(f"{key}.csv", table, "text/csv; charset=utf-8")
+    lake.put(f"{key}.pdf", page, "application/pdf")
+    return Statement(
+        id=sheet.id,
+        period_id=sheet.period,
+        party_id=sheet.party,
+        currency=sheet.currency,
+        opening=sheet.opening,
+        earned=sheet.earned,
+        corrected=sheet.corrected,
+        closing=sheet.closing,
+        lines_count=len(sheet.lines),
+        csv_key=f"{key}.csv",
+        csv_sha256=sha256(table),
+        pdf_key=f"{key}.pdf",
+        pdf_sha256=sha256(page),
+    )
+
+
+def statement_lines_of(*, settlement: Settlement, corrections: Iterable[Posting]) -> dict[str, list[Line]]:
+    """Lines by party: one per recording, side and kind, whichever licenses paid for it."""
+    summed = settlement.allocation.lines.group_by(["party", "recording", "side", "kind"])
+    rows = summed.aggregate([("amount", "sum"), ("uses", "sum")]).to_pylist()
+    known = Recording.objects.select_related("work").in_bulk({row["recording"] for row in rows})
+    lines: dict[str, list[Line]] = defaultdict(list)
+    for row in rows:
+        recording = known[row["recording"]]
+        lines[row["party"]].append(
+            Line(
+                kind=row["kind"],
+                side=row["side"],
+                amount=row["amount_sum"],
+                uses=row["uses_sum"],
+                recording=recording.pk,
+                isrc=recording.isrc,
+                title=recording.title,
+                iswc=recording.work.iswc,
+                work=recording.work.title,
+                composer=recording.work.composer,
+            )
+        )
+    for posting in corrections:
+        for account, sign in ((posting.credit, 1), (posting.debit, -1)):
+            if account.party_id is not None:
+                lines[account.party_id].append(
+                    Line(kind="correction", amount=sign * posting.amount, note=posting.reference)
+                )
+    return lines
+
+
+def line_order(line: Line) -> tuple[bool, int, str, str, str]:
+    """The greatest amount first, corrections last."""
+    return line.kind == "correction", -line.amount, line.isrc, line.side, line.kind

@@ -1,0 +1,24 @@
+"""What the portal does about money by itself, or in the background."""
+
+from celery import shared_task
+
+from stemma_portal.accounts.models import User
+from stemma_portal.royalties import services
+from stemma_portal.royalties.publishing import period_publish
+from stemma_portal.royalties.watching import watched
+
+__all__ = ["estimates_refresh", "period_close", "period_publish"]
+
+
+@shared_task
+def estimates_refresh() -> None:
+    """Keep the estimates of open periods near to what the facts say."""
+    services.estimates_refresh()
+
+
+@shared_task
+def period_close(period_id: str, job_id: str, by: str | None, early: bool) -> None:
+    """Close a period; a repeat finds it closed and changes nothing."""
+    user = User.objects.filter(pk=by).first() if by else None
+    with watched(job_id) as progress:
+        services.period_close(period_id=period_id, by=user, early=early, progress=progress)

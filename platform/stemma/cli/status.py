@@ -14,6 +14,7 @@ from rich.text import Text
 
 from stemma.stack import health
 from stemma.stack.local import Stack
+from stemma.stack.ports import LOOPBACK
 
 STYLES = {
     "running": "green",
@@ -38,7 +39,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSO
         console.print(_table(lines))
         for line in lines:
             if line.problem:
-                console.print(Text.assemble((line.title, "bold"), f": {line.problem} → `stemma logs {line.name}`"))
+                console.print(Text.assemble((line.name, "bold"), f": {line.problem} → `stemma logs {line.name}`"))
     if any(line.state != "running" for line in lines):
         raise typer.Exit(3)
 
@@ -52,22 +53,21 @@ def open_portal() -> None:
 
 def _table(lines: list[health.Status]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("", "state"):
+    for column in ("process", "state"):
         table.add_column(column, no_wrap=True)
-    for column in ("pid", "port", "memory", "uptime"):
-        table.add_column(column, justify="right")
+    for column in ("pid", "memory", "uptime"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("address", no_wrap=True)
     for line in lines:
         table.add_row(
-            line.title,
+            line.name,
             Text(line.state, STYLES[line.state]),
             str(line.pid or ""),
-            ", ".join(map(str, line.ports)),
             _mebibytes(line.memory_bytes),
             str(timedelta(seconds=line.uptime_seconds)) if line.uptime_seconds else "",
-            line.url,
+            line.url or "".join(f"{LOOPBACK}:{port}" for port in line.ports),
         )
-    table.add_row("", "", "", "", _mebibytes(sum(line.memory_bytes for line in lines)), "", "", style="bold")
+    table.add_row("", "", "", _mebibytes(sum(line.memory_bytes for line in lines)), "", "", style="bold")
     return table
 
 

@@ -98,7 +98,7 @@ def serving(home: Home, ports: Ports) -> Service:
         needs=("s3",),
         env={"RAY_USAGE_STATS_ENABLED": "0"},  # it would report to its makers otherwise
         prepare=lambda: _make(home, "serving"),
-        healthy=lambda: answers(f"{url}/healthz"),
+        healthy=lambda: answers(f"{url}/livez"),
         url=url,
         stop_seconds=45,
         start_seconds=120,

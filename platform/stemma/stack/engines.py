@@ -179,6 +179,7 @@ def redis(home: Home, ports: Ports) -> Service:
             "databases": 128,  # sessions of tests give each of their workers some
             "requirepass": home.secrets.redis,
             "appendonly": "yes",
+            "set-proc-title": "no",  # it would write over its environment, by which we know what is ours
             "maxmemory-policy": "noeviction",  # a broker that forgets loses work
         }
         write_private(config, "".join(f'{name} "{value}"\n' for name, value in lines.items()))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from stemma.stack.local import Stack
+from stemma.stack.local import Stack, first_line
 from stemma.stack.processes import marked, memory
 from stemma.stack.services import Service
 
@@ -60,7 +60,7 @@ def status(stack: Stack) -> list[Status]:
             service.healthy()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             state = "starting" if info["statename"] != "RUNNING" else "unhealthy"
-            return line.model_copy(update={**live, "state": state, "problem": str(error).splitlines()[0]})
+            return line.model_copy(update={**live, "state": state, "problem": first_line(error)})
         return line.model_copy(update={**live, "state": "running"})
 
     with ThreadPoolExecutor(len(stack.services)) as pool:

@@ -33,6 +33,11 @@ HUNG_SECONDS = 10.0
 """A process that runs but is not healthy for so long at the beginning of a start is started anew."""
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, without its explanations."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].strip(". ")
+
+
 def _unwatched(name: str, state: State, seconds: float) -> None:
     """Nobody looks on."""
 
@@ -100,9 +105,10 @@ class Stack:
                     watch(service.name, state, time.monotonic() - began)
 
                 tell("waiting")
+                ready = all(not started[needed].exception() and started[needed].result() for needed in service.needs)
+                if not ready or given_up.is_set():
+                    return False
                 try:
-                    if not all(started[needed].result() for needed in service.needs) or given_up.is_set():
-                        return False
                     self._bring_up(service, tell, given_up)
                 except BaseException:
                     tell("failed")
@@ -117,10 +123,8 @@ class Stack:
             except BaseException:
                 given_up.set()  # Ctrl-C: those that wait give up, those that started stay for the next time
                 raise
-        for name, future in started.items():
-            failed_itself = not any(started[needed].exception() for needed in self.services[name].needs)
-            if (error := future.exception()) and failed_itself:
-                raise error
+        for future in started.values():
+            future.result()  # raises what the first that failed did
 
     def _bring_up(self, service: Service, tell: Callable[[State], None], given_up: threading.Event) -> None:
         state = self.supervisor.info()[service.name]["statename"]
@@ -152,7 +156,7 @@ class Stack:
                 try:
                     service.healthy()
                 except Exception as error:  # noqa: BLE001 - whatever hinders it, we wait
-                    problem = str(error).strip(". ")
+                    problem = first_line(error)
                 else:
                     return None
             elif state not in {"STARTING", "BACKOFF"}:

@@ -358,7 +358,14 @@ def _read_records(home: Path) -> list[RecordingRecord]:
 
 
 def _closing(totals: dict[str, Any]) -> str:
-    return str(totals)
+    """What a closed period says in a line.  Amounts are micro-units; cents are cut, not rounded."""
+    revenue, creators = (
+        f"{totals[name] // 10**6:,}.{totals[name] % 10**6 // 10**4:02}" for name in ("revenue", "creators")
+    )
+    return (
+        f"{totals['currency']} {creators} of {revenue} to creators, {totals['statements']} statements, "
+        f"{totals['postings']} postings; the ledger holds"
+    )
 
 
 def table(home: Path) -> Table | None:

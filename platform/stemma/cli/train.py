@@ -1,0 +1,53 @@
+"""`stemma train`: a run on a snapshot, with a bar that tells how it fares."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from stemma.training.gate import GateRefusal
+
+
+def train(
+    snapshot: Annotated[str, typer.Option(help="Identifier of the snapshot; a folder is never taken.")],
+    preset: Annotated[str, typer.Option(help="tiny (a test), up (minutes), base (as long as quality needs).")] = "up",
+) -> None:
+    """Train a model on a snapshot, past the gate.  An interrupted run goes on where it stopped."""
+    from stemma.training import run
+
+    console = Console()
+    columns = (TextColumn("[bold]{task.description}[/]"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("Training", total=None, note="")
+
+            def progress(done: float, total: float | None = None, note: str = "") -> None:
+                bar.update(task, completed=done, total=total, note=note)
+
+            outcome = run.train(snapshot, preset=preset, progress=progress, energy=_energy())
+    except GateRefusal as refusal:
+        console.print(offenders(refusal))
+        raise
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on from here.")
+        raise typer.Exit(130) from None
+    console.print(outcome.summary())
+    console.print(f"Run {outcome.run_id} in {outcome.folder}")
+
+
+def offenders(refusal: GateRefusal) -> Table:
+    """Every reason why the gate refused, with its remedy."""
+    table = Table(title=f"Refused: {len(refusal.offences)} reasons", show_lines=False)
+    for column in ("Recording", "Title", "Rule", "Why", "What to do"):
+        table.add_column(column, overflow="fold")
+    for o in refusal.offences:
+        table.add_row(o.recording, o.title, o.rule, o.reason, o.remedy)
+    return table
+
+
+def _energy():
+    return None

@@ -1,0 +1,156 @@
+"""From cleared scores to batches: which segments, in which order, padded how."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stemma.errors import StemmaError
+from stemma.models.symbolic.captions import captions
+from stemma.models.symbolic.compose import Layouts
+from stemma.models.symbolic.network import Batch
+from stemma.models.symbolic.prompt import embed
+from stemma.models.symbolic.score import Score, read_midi
+from stemma.models.symbolic.tokens import MAX_STREAMS, Layout, Segment, Vocabulary
+from stemma.music import instruments
+from stemma.rights.snapshot import SnapshotRecording
+
+HELD_OUT = 20
+"""One work in so many is kept for validation."""
+REPEAT = 4.0
+"""Most times that a segment of a rare style is seen in one pass."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A recording ready for training."""
+
+    recording: SnapshotRecording
+    score: Score
+    layout: Layout
+    held_out: bool
+
+
+def works(recordings: Sequence[SnapshotRecording], scores: dict[str, bytes]) -> list[Work]:
+    """Scores read and split into voices.
+
+    One work in `HELD_OUT` is held out, chosen by the hash of its identifier, so that the choice does
+    not change when the catalog grows and all recordings of a work are on the same side.
+    """
+    found = []
+    for recording in recordings:
+        score = read_midi(scores[recording.recording], source=f"score of {recording.title}")
+        number = int(hashlib.sha256(recording.work.encode()).hexdigest()[:8], 16)
+        layout = Layout.of(score, recording.style, recording.key)
+        found.append(Work(recording, score, layout, number % HELD_OUT == 0))
+    if not any(work.held_out for work in found) and len(found) > 1:
+        found[-1] = Work(found[-1].recording, found[-1].score, found[-1].layout, held_out=True)
+    return found
+
+
+def layouts(found: Sequence[Work]) -> Layouts:
+    """Every line-up of each style, the most frequent first."""
+    counts: dict[str, Counter[tuple[int, ...]]] = defaultdict(Counter)
+    for work in found:
+        parts = work.score.parts
+        line, previous = [], -1
+        for part, _ in work.layout.streams:
+            line.append(-1 if part == previous else parts[part].program)
+            previous = part
+        counts[work.recording.style][tuple(line[:MAX_STREAMS])] += 1
+    return {style: [list(line) for line, _ in count.most_common(40)] for style, count in sorted(counts.items())}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything that a run reads: fixed for a snapshot, so that any step can be made again."""
+
+    vocabulary: Vocabulary
+    segments: tuple[Segment, ...]
+    styles: tuple[str, ...]
+    """Style of each segment."""
+    owners: npt.NDArray[np.int64]
+    """Row of `prompts` of each segment."""
+    prompts: npt.NDArray[np.float32]
+    """Embeddings of the captions of each work [works, captions, PROMPT]."""
+    validation: tuple[Segment, ...]
+    held_out: tuple[str, ...]
+    """Recordings used for validation only."""
+
+    @classmethod
+    def of(cls, found: Sequence[Work], vocabulary: Vocabulary, *, limit: int, captions_each: int) -> Dataset:
+        """Cut works into segments that overlap, and describe each in words."""
+        training = [work for work in found if not work.held_out]
+        if not training:
+            raise StemmaError("The snapshot is too small to train on.", remedy="Train on two works at least.")
+        segments: list[Segment] = []
+        styles: list[str] = []
+        owners: list[int] = []
+        for row, work in enumerate(training):
+            cut = work.layout.segments(vocabulary, limit=limit, overlap=True)
+            segments += cut
+            styles += [work.recording.style] * len(cut)
+            owners += [row] * len(cut)
+        words = [text for work in training for text in describe(work, captions_each)]
+        vectors = embed(words).reshape(len(training), captions_each, -1)
+        validation = [
+            s for w in found if w.held_out for s in w.layout.segments(vocabulary, limit=limit)
+        ]
+        held_out = tuple(work.recording.recording for work in found if work.held_out)
+        return cls(
+            vocabulary, tuple(segments), tuple(styles), np.array(owners), vectors, tuple(validation), held_out
+        )
+
+    def epoch(self, number: int, budget: int, seed: int) -> list[list[int]]:
+        """Batches of one pass: indices of segments of like length, at most `budget` places each.
+
+        Rare styles are repeated so that each style counts by the square root of its size.
+        """
+        rng = np.random.default_rng((seed, number))
+        sizes = np.array([len(s.tokens) for s in self.segments])
+        totals: Counter[str] = Counter()
+        for style, size in zip(self.styles, sizes.tolist(), strict=True):
+            totals[style] += size
+        mean = sum(sizes) / sum(t**0.5 for t in totals.values())
+        share = np.array([min(REPEAT, mean * totals[style] ** -0.5) for style in self.styles])
+        times = np.floor(share + rng.random(len(share))).astype(int)
+        chosen = rng.permutation(np.repeat(np.arange(len(share)), times))
+        # Nearly sorted: like lengths share a batch, but not always the same neighbours.
+        chosen = chosen[np.argsort(sizes[chosen] + rng.normal(0, 20, len(chosen)), kind="stable")]
+        batches: list[list[int]] = [[]]
+        longest = 0
+        for index in chosen.tolist():
+            longest = max(longest, int(sizes[index]))
+            if batches[-1] and longest * (len(batches[-1]) + 1) > budget:
+                batches.append([])
+                longest = int(sizes[index])
+            batches[-1].append(index)
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def batch(self, indices: Sequence[int], rng: np.random.Generator, *, unprompted: float) -> Batch:
+        """Segments with a caption of their work each, or with none for the share `unprompted`."""
+        prompts = []
+        for index in indices:
+            options = self.prompts[self.owners[index]]
+            drawn = int(rng.integers(len(options)))
+            prompts.append(() if rng.random() < unprompted else options[drawn])
+        return Batch.of([self.segments[i] for i in indices], self.vocabulary, prompts)
+
+
+def describe(work: Work, count: int) -> list[str]:
+    """Captions of a work, always the same ones."""
+    recording = work.recording
+    return captions(
+        style=recording.style,
+        key=recording.key,
+        tempo=recording.tempo,
+        meter=work.score.meters[0],
+        instruments=[instruments.name(part.program) for part in work.score.parts],
+        count=count,
+        seed=recording.recording,
+    )

@@ -1,0 +1,211 @@
+"""The learning itself: a loop that one reads in a sitting.
+
+It knows nothing of snapshots, storage or tracking.  Given the same dataset, preset and number of
+steps it makes the same weights, also when it was killed in between: a step depends only on its
+number and on the state that `_Saved` keeps.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stemma.models.symbolic import Symbolic
+from stemma.models.symbolic.network import Batch, Network
+from stemma.training.dataset import Dataset
+from stemma.training.presets import Preset
+
+MEASURED = 12
+"""Steps after which the length of a run that must fit a time is settled."""
+SAVE_SECONDS = 20.0
+"""Time between two states from which a killed run goes on."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step did."""
+
+    number: int
+    """Steps done, this one included."""
+    total: int | None
+    """Steps of the whole run, once settled."""
+    loss: float
+    """Mean negative log likelihood of a token, in nats."""
+    rate: float
+    """Factor of the learning rates."""
+    tokens: int
+    """Places of the batch, padding included."""
+    seconds: float
+    """Time since the run (or its continuation) began."""
+
+
+@dataclass
+class _Saved:
+    """Everything that the next step depends on."""
+
+    step: int
+    total: int | None
+    epoch: int
+    place: int
+    tokens: int
+    seconds: float
+
+
+def optimizers(network: Network, preset: Preset) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for embeddings, norms and the rest."""
+    inner = {id(p) for p in network.decoder.model.layers.parameters() if p.ndim == 2}
+    matrices = [p for p in network.parameters() if id(p) in inner]
+    others = [p for p in network.parameters() if id(p) not in inner]
+    return [
+        torch.optim.Muon(matrices, lr=preset.muon, weight_decay=preset.weight_decay, momentum=0.95, nesterov=True),
+        torch.optim.AdamW(others, lr=preset.adam, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+    ]
+
+
+def update(network: Network, batch: Batch, optimizers: list[torch.optim.Optimizer]) -> torch.Tensor:
+    """One step of learning; the mean loss of a token."""
+    losses = network(batch)
+    loss: torch.Tensor = losses.sum() / batch.free.sum()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return loss.detach()
+
+
+def learn(
+    model: Symbolic,
+    data: Dataset,
+    preset: Preset,
+    folder: Path,
+    *,
+    report: Callable[[Step], None] = lambda step: None,
+    checkpoint: Callable[[Path, int], None] = lambda folder, step: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Train the model until the preset's end; returns the number of steps.
+
+    State and checkpoints lie in `folder`; a call on a folder with state goes on from there.
+    `checkpoint` is told of each checkpoint.  When `stop` says yes, the state is saved and
+    `InterruptedError` raised.
+    """
+    torch.set_num_threads(min(preset.threads, os.cpu_count() or 1))
+    network = model.network.train()
+    optimizer = optimizers(network, preset)
+    rates = [[group["lr"] for group in o.param_groups] for o in optimizer]
+    torch.manual_seed(preset.seed)
+    state = _resume(folder, network, optimizer) or _Saved(0, _total(preset), 0, 0, 0, 0.0)
+    started, before = time.monotonic(), state.seconds
+    saved = started
+
+    while state.total is None or state.step < state.total:
+        for indices in _batches(data, preset, state):
+            rng = np.random.default_rng((preset.seed, 1, state.step))
+            batch = data.batch(indices, rng, unprompted=preset.unprompted)
+            factor = schedule(state.step, state.total, preset)
+            for o, base in zip(optimizer, rates, strict=True):
+                for group, rate in zip(o.param_groups, base, strict=True):
+                    group["lr"] = rate * factor
+            loss = update(network, batch, optimizer)
+            state.step += 1
+            state.place += 1
+            state.tokens += batch.tokens.numel()
+            state.seconds = before + time.monotonic() - started
+            if state.total is None and state.step >= MEASURED:
+                state.total = _settle(state, preset)
+            report(Step(state.step, state.total, loss.item(), factor, batch.tokens.numel(), state.seconds))
+            if state.total is not None and state.step in _marks(state.total, preset.checkpoints):
+                path = folder / "checkpoints" / f"step-{state.step:06d}"
+                _keep(model, path, state.step)
+                checkpoint(path, state.step)
+            done = state.total is not None and state.step >= state.total
+            told = stop()
+            if done or told or time.monotonic() - saved > SAVE_SECONDS:
+                _save(folder, network, optimizer, state)
+                saved = time.monotonic()
+            if told and not done:
+                raise InterruptedError(f"Training was stopped after step {state.step}; it goes on from there.")
+            if done:
+                break
+    network.eval()
+    return state.step
+
+
+def schedule(step: int, total: int | None, preset: Preset) -> float:
+    """Factor of the learning rates: up, level, and down to nothing in a straight line."""
+    rise = min(1.0, (step + 1) / preset.warmup)
+    if total is None:
+        return rise
+    return min(rise, (total - step) / max(1.0, preset.decay * total))
+
+
+def _total(preset: Preset) -> int | None:
+    return None if preset.seconds is not None else preset.steps
+
+
+def _settle(state: _Saved, preset: Preset) -> int:
+    """Steps that fit the preset's time at the speed so far; never fewer than make a run."""
+    pace = state.seconds / state.step
+    total = int((preset.seconds or math.inf) / pace) if preset.seconds else math.inf
+    return int(max(10 * MEASURED, min(total, preset.steps or math.inf)))
+
+
+def _marks(total: int, count: int) -> set[int]:
+    """Steps after which a checkpoint is kept: evenly spread, the last at the end."""
+    return {math.ceil(total * (i + 1) / count) for i in range(count)}
+
+
+def _batches(data: Dataset, preset: Preset, state: _Saved) -> Iterator[list[int]]:
+    """Batches of this pass from where the state is, and on to the next pass."""
+    batches = data.epoch(state.epoch, preset.batch, preset.seed)
+    yield from batches[state.place :]
+    state.epoch += 1
+    state.place = 0
+
+
+def _keep(model: Symbolic, path: Path, step: int) -> None:
+    """Write a checkpoint, which appears only when it is whole."""
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.save(part, step=step)
+    shutil.rmtree(path, ignore_errors=True)
+    part.replace(path)
+
+
+def _save(folder: Path, network: Network, optimizer: list[torch.optim.Optimizer], state: _Saved) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "state.part"
+    content: dict[str, Any] = {
+        "state": json.dumps(vars(state)),
+        "network": network.state_dict(),
+        "optimizer": [o.state_dict() for o in optimizer],
+        "random": torch.get_rng_state(),
+    }
+    with part.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / "state.pt")
+
+
+def _resume(folder: Path, network: Network, optimizer: list[torch.optim.Optimizer]) -> _Saved | None:
+    path = folder / "state.pt"
+    if not path.exists():
+        return None
+    content = torch.load(path, weights_only=True)
+    network.load_state_dict(content["network"])
+    for o, saved in zip(optimizer, content["optimizer"], strict=True):
+        o.load_state_dict(saved)
+    torch.set_rng_state(content["random"])
+    return _Saved(**json.loads(content["state"]))

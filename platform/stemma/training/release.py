@@ -1,0 +1,374 @@
+"""A model release: a folder in the Hugging Face layout that proves what it is and where it comes from.
+
+`build` makes the folder from a finished run, `sign` states and signs its files, `publish` logs and
+uploads it and makes it the one in production; `fetch` brings a release back and `verify` refuses one
+that is unsigned, altered, or signed by somebody else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from stemma.config import settings
+from stemma.errors import InvalidError, NotFoundError, ProofError, StemmaError, UnavailableError
+from stemma.ids import now, timestamp
+from stemma.proof.canonical import digest, sha256
+from stemma.proof.keys import Jwks, KeyRing, verify as verify_jws
+from stemma.proof.log import Receipt, check_receipt
+from stemma.provenance.statement import RELEASE, ReleaseStatement
+from stemma.rights.covenant import Covenant
+from stemma.rights.snapshot import Manifest
+from stemma.storage import Storage, storage
+from stemma.training import gate
+from stemma.training.card import license_text, model_card
+from stemma.training.gate import Progress, silent, trusted_keys
+
+PRODUCTION = "releases/production.json"
+NAME = "house-symbolic"
+SIGNING_KEY = "model-signing.pem"
+STATEMENT, SIGNATURE, RECEIPT, PUBLIC_KEY = "statement.jws", "model.sig", "receipt.json", "model-signing.pub"
+UNSTATED = frozenset({STATEMENT, SIGNATURE, RECEIPT})
+"""Files that the statement cannot name, since they are made from it."""
+
+
+# Building
+
+
+def build(
+    run: Path, out: Path, *, name: str = NAME, store: Storage | None = None, progress: Progress = silent
+) -> Path:
+    """The unsigned bundle of a finished run, as `out/<version>`; a run already built is given again.
+
+    The version is the next that neither this folder nor object storage has.
+    """
+    store = store or storage()
+    facts = _outcome(run)
+    versions = _versions(out)
+    for version, folder in versions.items():
+        if _read_json(folder / "stemma.json").get("run_id") == facts["run_id"]:
+            progress(1, 1, f"{name}/{version} stands already")
+            return folder
+    stored = {key.split("/")[2] for key in store.keys(f"releases/{name}/")}
+    version = str(max([0, *versions, *(int(v) for v in stored if v.isdigit())]) + 1)
+    manifest = Manifest.model_validate_json((run / "manifest.json").read_bytes())
+    covenant = Covenant.model_validate(store.get_json(f"covenants/{manifest.covenant}.json"))
+    if digest(covenant) != manifest.covenant:
+        raise ProofError("The covenant in object storage is not the one of the snapshot.", code="other-document")
+
+    part = out / f"{version}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(run / "model", part)
+    shutil.copytree(run / "checkpoints", part / "checkpoints", ignore=shutil.ignore_patterns("*.part"))
+    shutil.copy(run / "manifest.json", part / "manifest.json")
+    shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
+    (part / "LICENSE.md").write_text(license_text(covenant, manifest.covenant))
+    (part / "README.md").write_text(model_card(facts, manifest, name, version))
+    about = {
+        "name": name,
+        "version": version,
+        "family": facts["family"],
+        "snapshot": manifest.id,
+        "snapshot_root": manifest.root,
+        "covenant": manifest.covenant,
+        "run_id": facts["run_id"],
+        "code_version": facts["code_version"],
+        "styles": facts["styles"],
+        "held_out": facts["held_out"],
+        "created_at": timestamp(now()),
+        "metrics": facts["figures"],
+    }
+    (part / "stemma.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    progress(1, 1, f"{name}/{version}")
+    return part.replace(out / version)
+
+
+def _outcome(run: Path) -> dict[str, Any]:
+    if not (run / "outcome.json").exists():
+        raise NotFoundError(f"{run} holds no finished run.", remedy="Run `stemma train` to its end first.")
+    return _read_json(run / "outcome.json")
+
+
+def _versions(out: Path) -> dict[int, Path]:
+    """Bundles in a folder by version."""
+    folders = out.iterdir() if out.exists() else ()
+    return {int(f.name): f for f in folders if f.name.isdigit() and (f / "stemma.json").exists()}
+
+
+# Signing
+
+
+def sign(bundle: Path, keys: KeyRing | None = None) -> ReleaseStatement:
+    """State the bundle's files and sign them twice: as a JWS for the log, and with OpenSSF model-signing.
+
+    A bundle that is signed and unchanged is left as it is, so that its statement stays the same.
+    """
+    keys = keys or KeyRing(settings().keys_path)
+    if (bundle / SIGNATURE).exists():
+        return verify(bundle, keys.jwks())
+    about = _about(bundle)
+    private = _signing_key(keys.folder)
+    (bundle / PUBLIC_KEY).write_bytes(_public(private))
+    statement = ReleaseStatement(
+        name=about["name"],
+        version=about["version"],
+        snapshot=about["snapshot"],
+        snapshot_root=about["snapshot_root"],
+        covenant=about["covenant"],
+        created_at=about["created_at"],
+        files=_hashes(bundle),
+    )
+    (bundle / STATEMENT).write_text(keys.sign("release", RELEASE, statement))
+
+    from model_signing import hashing, signing
+
+    ignored = [bundle / SIGNATURE, bundle / RECEIPT]
+    config = signing.Config().use_elliptic_key_signer(private_key=private)
+    config.set_hashing_config(hashing.Config().set_ignored_paths(paths=ignored)).sign(bundle, bundle / SIGNATURE)
+    return statement
+
+
+def _signing_key(folder: Path) -> Path:
+    """The P-256 key that model-signing needs; made on first use."""
+    path = folder / SIGNING_KEY
+    if not path.exists():
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = path.with_suffix(".part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(pem)
+        part.replace(path)
+    return path
+
+
+def _public(private: Path) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key(private.read_bytes(), password=None)
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _hashes(bundle: Path) -> dict[str, str]:
+    """SHA-256 of every file that a statement names."""
+    found = {}
+    for path in sorted(bundle.rglob("*")):
+        if path.is_symlink():
+            raise ProofError(f"The bundle holds a link, {path.name}; a release is whole files.", code="altered")
+        name = path.relative_to(bundle).as_posix()
+        if path.is_file() and name not in UNSTATED:
+            found[name] = sha256(path.read_bytes())
+    return found
+
+
+# Verifying
+
+
+def verify(bundle: Path, keys: Jwks) -> ReleaseStatement:
+    """The statement of a bundle that is whole, unchanged, and signed with a known release key.
+
+    Raises `ProofError` with code `unsigned`, `altered`, or what `proof.keys.verify` says of a foreign
+    or forged signature.
+    """
+    for name in (STATEMENT, SIGNATURE, PUBLIC_KEY):
+        if not (bundle / name).is_file():
+            raise ProofError(
+                f"The release in {bundle} is not signed: it has no {name}.",
+                remedy="Use a published release, or sign it with `stemma release build`.",
+                code="unsigned",
+            )
+    payload = verify_jws((bundle / STATEMENT).read_text().strip(), keys, "release", RELEASE)
+    try:
+        statement = ReleaseStatement.model_validate(payload)
+    except ValidationError as error:
+        raise ProofError("The statement is signed but not one of a release.", code="bad-statement") from error
+    found = _hashes(bundle)
+    changed = sorted(name for name in found.keys() | statement.files.keys() if found.get(name) != statement.files.get(name))
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise ProofError(
+            f"The release {statement.id} was altered after it was signed: {', '.join(changed[:3])}{more}.",
+            remedy="Fetch it again.",
+            code="altered",
+        )
+    _check_signature(bundle, statement)
+    _check_contents(bundle, statement, keys)
+    return statement
+
+
+def _check_signature(bundle: Path, statement: ReleaseStatement) -> None:
+    """The OpenSSF signature, by the key that the statement vouches for."""
+    from model_signing import hashing, verifying
+
+    config = verifying.Config().use_elliptic_key_verifier(public_key=bundle / PUBLIC_KEY)
+    config.set_hashing_config(hashing.Config().set_ignored_paths(paths=[bundle / SIGNATURE, bundle / RECEIPT]))
+    try:
+        config.verify(bundle, bundle / SIGNATURE)
+    except Exception as error:  # noqa: BLE001 - the library raises whatever its parsers raise
+        raise ProofError(
+            f"The OpenSSF signature of {statement.id} does not hold.", remedy="Fetch it again.", code="altered"
+        ) from error
+
+
+def _check_contents(bundle: Path, statement: ReleaseStatement, keys: Jwks) -> None:
+    """What the files say must be what the statement says."""
+    about = _about(bundle)
+    said = (statement.name, statement.version, statement.snapshot, statement.snapshot_root, statement.covenant)
+    if tuple(about.get(k) for k in ("name", "version", "snapshot", "snapshot_root", "covenant")) != said:
+        raise ProofError(f"The release calls itself other than its statement {statement.id}.", code="altered")
+    manifest = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
+    manifest.check_root()
+    if manifest.root != statement.snapshot_root:
+        raise ProofError(f"The manifest is not the one that {statement.id} states.", code="manifest-tampered")
+    receipt = Receipt.model_validate_json((bundle / "snapshot_receipt.json").read_bytes())
+    check_receipt(receipt, keys, digest=digest(manifest))
+    if (bundle / RECEIPT).exists():
+        logged = Receipt.model_validate_json((bundle / RECEIPT).read_bytes())
+        check_receipt(logged, keys, digest=_statement_digest(bundle))
+
+
+def _about(bundle: Path) -> dict[str, Any]:
+    if not (bundle / "stemma.json").exists():
+        raise NotFoundError(f"{bundle} holds no release.", remedy="Give the folder of a bundle.")
+    return _read_json(bundle / "stemma.json")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except ValueError as error:
+        raise InvalidError(f"{path} is not JSON.", code="bad-bundle") from error
+    if not isinstance(value, dict):
+        raise InvalidError(f"{path} is not an object.", code="bad-bundle")
+    return value
+
+
+def _statement_digest(bundle: Path) -> str:
+    return sha256((bundle / STATEMENT).read_text().strip().encode())
+
+
+# Publishing
+
+
+def publish(bundle: Path, *, store: Storage | None = None, progress: Progress = silent) -> str:
+    """Upload, log and register a signed bundle, and make it the release in production; its identifier.
+
+    Rights are asked once more before: a consent withdrawn since the training stops the release.  May
+    be repeated at any point.
+    """
+    store = store or storage()
+    keys = trusted_keys(store)
+    statement = verify(bundle, keys)
+    gate.check(statement.snapshot, store=store, keys=keys, content=False)
+    prefix = f"releases/{statement.id}/"
+    names = sorted([*statement.files, STATEMENT, SIGNATURE])
+    for done, name in enumerate(names):
+        progress(done, len(names) + 2, name)
+        store.put(prefix + name, bundle / name)
+    receipt = _register_portal(bundle, statement)
+    check_receipt(receipt, keys, digest=_statement_digest(bundle))
+    (bundle / RECEIPT).write_text(receipt.model_dump_json())
+    store.put(prefix + RECEIPT, (bundle / RECEIPT).read_bytes(), "application/json")
+    progress(len(names) + 1, len(names) + 2, "MLflow")
+    _register_mlflow(bundle, statement)
+    store.put_json(PRODUCTION, {"release": statement.id})
+    progress(len(names) + 2, len(names) + 2, statement.id)
+    return statement.id
+
+
+def _register_portal(bundle: Path, statement: ReleaseStatement) -> Receipt:
+    """The receipt for the release from the portal's log."""
+    config = settings()
+    about = _about(bundle)
+    body = {
+        "name": statement.name,
+        "version": statement.version,
+        "statement": (bundle / STATEMENT).read_text().strip(),
+        "metrics": about["metrics"],
+        "run_id": about["run_id"],
+    }
+    try:
+        answer = httpx.post(
+            f"{config.portal_url}/api/v1/releases",
+            json=body,
+            headers={"Authorization": f"Bearer {config.portal_token.get_secret_value()}"},
+            timeout=60,
+        )
+    except httpx.HTTPError as error:
+        raise UnavailableError(
+            f"The portal at {config.portal_url} does not answer ({type(error).__name__}).",
+            remedy="See `stemma status`, then publish again.",
+        ) from error
+    if answer.is_error:
+        problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        raise StemmaError(
+            f"The portal refused the release ({answer.status_code}): {problem.get('detail', answer.text[:200])}",
+            remedy=str(problem.get("remedy", "Check STEMMA_PORTAL_TOKEN.")),
+            code=str(problem.get("code", "refused")),
+        )
+    return Receipt.model_validate(answer.json()["receipt"])
+
+
+def _register_mlflow(bundle: Path, statement: ReleaseStatement) -> None:
+    """A version of the registered model, with the alias `production`."""
+    from mlflow.exceptions import MlflowException
+
+    from stemma.training.tracking import client
+
+    registry = client(settings())
+    source = f"s3://{settings().s3_bucket}/releases/{statement.id}"
+    try:
+        if not registry.search_registered_models(f"name = '{statement.name}'"):
+            registry.create_registered_model(statement.name)
+        known = registry.search_model_versions(f"name = '{statement.name}'")
+        version = next((v.version for v in known if v.tags.get("stemma.release") == statement.id), None)
+        if version is None:
+            tags = {"stemma.release": statement.id, "stemma.snapshot_root": statement.snapshot_root}
+            made = registry.create_model_version(statement.name, source, run_id=_about(bundle)["run_id"], tags=tags)
+            version = made.version
+        registry.set_registered_model_alias(statement.name, "production", version)
+    except MlflowException as error:
+        raise UnavailableError(
+            f"MLflow did not register {statement.id}: {error}.", remedy="See `stemma status`, then publish again."
+        ) from error
+
+
+def fetch(release: str, folder: Path, *, store: Storage | None = None, keys: Jwks | None = None) -> Path:
+    """Bring a release from object storage into a folder, which appears only when it is verified."""
+    store = store or storage()
+    keys = keys or trusted_keys(store)
+    if folder.exists():
+        if verify(folder, keys).id != release:
+            raise ProofError(f"{folder} holds another release than {release}.", code="other-release")
+        return folder
+    prefix = f"releases/{release}/"
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    found = list(store.keys(prefix))
+    if not found:
+        raise NotFoundError(f"There is no release {release}.", remedy="See `stemma release list`.")
+    for key in found:
+        target = (part / key.removeprefix(prefix)).resolve()
+        if not target.is_relative_to(part.resolve()):
+            raise ProofError(f"The release {release} holds a path that leads outside: {key}.", code="altered")
+        store.download(key, target)
+    statement = verify(part, keys)
+    if statement.id != release:
+        raise ProofError(f"Under {release} lies the release {statement.id}.", code="other-release")
+    return part.replace(folder)
+
+
+def production(store: Storage | None = None) -> str:
+    """Identifier of the release in production."""
+    return str((store or storage()).get_json(PRODUCTION)["release"])

@@ -18,7 +18,6 @@ WORKERS ?= 2
 SOURCES := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 STACK := $(VENV)/.installed-stack-$(SOURCES)
 DEV := $(VENV)/.installed-dev-$(SOURCES)
-SOUNDFONT := $(VENV)/.installed-soundfont-$(SOURCES)
 
 .PHONY: help
 help: ## Tell what there is
@@ -27,7 +26,7 @@ help: ## Tell what there is
 # --- Running ------------------------------------------------------------------------------------
 
 .PHONY: up
-up: $(STACK) $(SOUNDFONT) ## Install, start the local stack, show the whole way of the music (ARGS=--full: all of the corpus)
+up: $(STACK) ## Install, start the local stack, show the whole way of the music (ARGS=--full: all of the corpus)
 	@$(BIN)/stemma up $(ARGS)
 
 .PHONY: down
@@ -41,10 +40,10 @@ status: ## Tell how each process of the stack fares
 # --- Installing ---------------------------------------------------------------------------------
 
 .PHONY: install
-install: $(STACK) $(SOUNDFONT) ## Install what the local stack needs
+install: $(STACK) soundfont ## Install what the local stack needs
 
 .PHONY: install-dev
-install-dev: $(DEV) $(SOUNDFONT) ## Install also what tests and checks need
+install-dev: $(DEV) soundfont ## Install also what tests and checks need
 
 # An environment without a working pip is one whose making was interrupted.
 define make-venv
@@ -72,9 +71,9 @@ $(DEV):
 	$(call install,dev)
 	@rm -f $(VENV)/.installed-dev-* $(VENV)/.installed-stack-* && touch $@ $(STACK)
 
-$(SOUNDFONT): | $(STACK)
-	@$(BIN)/python -m stemma.music.soundfont
-	@rm -f $(VENV)/.installed-soundfont-* && touch $@
+.PHONY: soundfont
+soundfont: $(STACK) ## Fetch the SoundFont that plays the scores, where there is none
+	@$(BIN)/python -c 'from stemma.config import settings; from stemma.music.soundfont import install; install(settings().home)'
 
 .PHONY: browser
 browser: $(DEV) ## Install a browser for the journeys, where there is none
@@ -111,7 +110,7 @@ docs: $(DEV) ## Write the reference of the command line anew and check every lin
 	@$(PYTEST) -q tests/docs
 
 .PHONY: bench
-bench: $(DEV) $(SOUNDFONT) ## Measure every claim (CLAIM=id: only that one)
+bench: $(DEV) soundfont ## Measure every claim (CLAIM=id: only that one)
 	@$(BIN)/python benchmarks/run.py $(CLAIM)
 
 .PHONY: screenshots

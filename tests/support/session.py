@@ -85,11 +85,14 @@ class Session:
 
     def _set_environment(self) -> None:
         """Let this process speak to the session's engines, whatever its user's environment says."""
+        soundfont = os.environ.get("STEMMA_SOUNDFONT") or _installed_soundfont()
         for name in [n for n in os.environ if n.startswith("STEMMA_")]:
             del os.environ[name]
         self.own = self.worker_home("stemma", self.number)
         self.own.keyring.create()
         os.environ.update(self.own.environment(self.ports))
+        if soundfont:
+            os.environ["STEMMA_SOUNDFONT"] = soundfont
 
     def worker_home(self, kind: str, redis_database: int) -> WorkerHome:
         """A home of this worker for a purpose, made where it is missing."""
@@ -171,3 +174,9 @@ class Session:
             return str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return False
+
+
+def _installed_soundfont() -> str:
+    """The SoundFont that `make soundfont` fetched, if it was not installed by the system."""
+    home = Path(os.environ.get("STEMMA_HOME", Path(__file__).parents[2] / ".stemma"))
+    return next((str(path) for path in home.glob("soundfont/*.sf2")), "")

@@ -76,6 +76,10 @@ def main() -> None:
     except StemmaError as error:
         _say(error)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = StemmaError(f"The package {error.name} is not installed.", remedy="Run `make install`.")
+        _say(missing)
+        sys.exit(missing.exit_code)
     except Exception as error:  # noqa: BLE001 - the last resort: a mistake of ours
         path = _keep_traceback()
         _say(

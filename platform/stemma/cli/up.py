@@ -46,6 +46,7 @@ def up(
     began = time.monotonic()
     stack = Stack()
     with _resumable(console):
+        _fetch_soundfont(stack, console)
         _start(stack, console)
         _tell(stack, console, full=full, preset=preset)
     _greet(stack, console)
@@ -57,6 +58,14 @@ def start() -> None:
     console = Console()
     with _resumable(console):
         _start(Stack(), console)
+
+
+def _fetch_soundfont(stack: Stack, console: Console) -> None:
+    from stemma.music import soundfont
+
+    with console.status("Looking for a SoundFont"):
+        font = soundfont.install(stack.home.path)
+    console.print(f"[bold]SoundFont[/] {font.name} ({font.license})")
 
 
 def _start(stack: Stack, console: Console) -> None:

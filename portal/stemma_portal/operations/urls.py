@@ -1,6 +1,13 @@
-"""Addresses of the pages about operations."""
+"""Addresses of the pages about snapshots and model releases."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from stemma_portal.operations import views
 
 app_name = "operations"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("snapshots/", views.snapshot_list, name="snapshots"),
+    path("snapshots/<uuid:snapshot_id>/", views.snapshot_detail, name="snapshot"),
+    path("models/", views.release_list, name="releases"),
+    path("models/<slug:name>/<str:version>/", views.release_detail, name="release"),
+]

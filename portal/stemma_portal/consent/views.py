@@ -1,0 +1,204 @@
+"""Granting, reading and withdrawing consent; claims."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from stemma.errors import InvalidError, StemmaError
+from stemma_portal.accounts.access import is_staff
+from stemma_portal.accounts.acting import acting
+from stemma_portal.catalog.access import access_party
+from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.catalog.selectors import recordings_of_party, recordings_visible
+from stemma_portal.consent.access import access_claim, access_consent
+from stemma_portal.consent.forms import SCOPES, ClaimForm, GrantForm, ResolveForm, SignForm, WithdrawForm
+from stemma_portal.consent.models import Claim
+from stemma_portal.consent.selectors import claims_visible, consents_visible
+from stemma_portal.consent.services import claim_open, claim_resolve, consent_grant, consent_withdraw
+from stemma_portal.core.selectors import covenant_in_force
+from stemma_portal.design.paging import page
+from stemma_portal.design.values import identifiers
+
+
+def _party(request: HttpRequest) -> Party | None:
+    organisation = acting(request)
+    return organisation.party if organisation is not None else None
+
+
+@login_required
+def consent_list(request: HttpRequest) -> HttpResponse:
+    """What was granted, newest first, and what waits for an answer."""
+    party = _party(request)
+    rows = (
+        consents_visible(request.user)
+        .defer("document", "receipt")
+        .annotate(
+            count=Count("items", distinct=True),
+            ended=Count("withdrawals", filter=Q(withdrawals__recording=None), distinct=True),
+            parted=Count("withdrawals", filter=Q(withdrawals__recording__isnull=False), distinct=True),
+        )
+    )
+    shown = page(rows, request.GET, by="granted_at", descending=True)
+    waiting = None
+    if party is not None:
+        own = recordings_of_party(party_id=party.id)
+        waiting = own.filter(source_free=True).exclude(consent_items__consent__party=party).count()
+    return render(request, "consent/consents.html", {"page": shown, "party": party, "waiting": waiting})
+
+
+@login_required
+@reauthentication_required
+def consent_sign(request: HttpRequest) -> HttpResponse:
+    """Choose terms, read them in plain words, sign them."""
+    party = _party(request)
+    if party is None:
+        raise Http404
+    party = access_party(request.user, party.id, act=True)
+    available = recordings_of_party(party_id=party.id).filter(source_free=True)
+    if not available.exists():
+        raise InvalidError(
+            f"{party.name} has no share in a recording whose source is free.",
+            remedy="Look in the catalog: each recording says why it cannot be granted.",
+        )
+    asked = identifiers([*request.POST.getlist("recording"), *request.POST.get("chosen", "").split()])
+    chosen = list(available.filter(id__in=asked).order_by("title")) if asked else []
+    step = request.POST.get("step", "choose")
+    form = (SignForm if step == "sign" else GrantForm)(
+        request.POST if step in {"review", "sign"} else None,
+        initial={"recordings": "chosen" if chosen else "all", "chosen": " ".join(each.id for each in chosen)},
+        available=available.count(),
+        chosen=len(chosen),
+    )
+    valid = form.is_valid()
+    if step == "sign" and valid:
+        consent = consent_grant(
+            party=party,
+            recordings=[each.id for each in chosen] if form.cleaned_data["recordings"] == "chosen" else "all",
+            scopes=form.cleaned_data["scopes"],
+            territory=form.cleaned_data["territory"],
+            valid_until=form.cleaned_data["valid_until"],
+            by=request.user,
+        )
+        messages.success(request, "Signed and logged. The receipt below proves it, to anyone.")
+        return redirect("consent:consent", consent.id)
+    if (step == "review" and valid) or (step == "sign" and set(form.errors) == {"agree"}):
+        return render(request, "consent/review.html", _review(form, party, chosen))
+    return render(request, "consent/grant.html", {"form": form, "party": party, "chosen": chosen})
+
+
+def _review(form: GrantForm, party: Party, chosen: list[Recording]) -> dict[str, Any]:
+    """The terms in plain words, and again as they were sent, for the signature."""
+    terms = form.cleaned_data
+    some = terms["recordings"] == "chosen"
+    return {
+        "form": form,
+        "party": party,
+        "terms": terms,
+        "count": len(chosen) if some else form.available,
+        "titles": [each.title for each in chosen] if some else [],
+        "granted": [SCOPES[name] for name in SCOPES if name in terms["scopes"]],
+        "refused": [SCOPES[name][0] for name in SCOPES if name not in terms["scopes"]],
+        "sent": [(name, value) for name in GrantForm.base_fields for value in form.data.getlist(name)],
+        "covenant": covenant_in_force(),
+    }
+
+
+@login_required
+def consent_detail(request: HttpRequest, consent_id: str) -> HttpResponse:
+    """One grant: its terms in plain words, what it covers, its receipt."""
+    consent = access_consent(request.user, consent_id)
+    items = consent.items.select_related("recording__work")
+    shown = page(items, request.GET, by="recording__title", size=50)
+    withdrawals = list(consent.withdrawals.select_related("recording"))
+    context = {
+        "consent": consent,
+        "page": shown,
+        "count": items.count(),
+        "withdrawals": withdrawals,
+        "over": next((each for each in withdrawals if each.recording_id is None), None),
+        "gone": {each.recording_id for each in withdrawals},
+        "granted": [SCOPES[name] for name in SCOPES if name in consent.scopes],
+        "own": (party := _party(request)) is not None and party.id == consent.party_id,
+    }
+    return render(request, "consent/consent.html", context)
+
+
+@login_required
+def consent_receipt(request: HttpRequest, consent_id: str) -> HttpResponse:
+    """The signed document and its receipt, as one file that verifies offline."""
+    consent = access_consent(request.user, consent_id)
+    body = {"document": consent.document, "receipt": consent.receipt}
+    response = HttpResponse(json.dumps(body, indent=2, ensure_ascii=False), content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="consent-{consent.id}.json"'
+    return response
+
+
+@login_required
+@reauthentication_required
+def consent_end(request: HttpRequest, consent_id: str) -> HttpResponse:
+    """Withdraw a grant, or one recording from it."""
+    consent = access_consent(request.user, consent_id, act=True)
+    form = WithdrawForm(request.POST if request.POST.get("step") == "withdraw" else None, initial=request.GET.dict())
+    asked = identifiers([request.POST.get("recording") or request.GET.get("recording", "")])
+    recording = Recording.objects.filter(consent_items__consent=consent, id__in=asked).first() if asked else None
+    if form.is_valid():
+        consent_withdraw(consent=consent, recording_id=recording.id if recording else None, by=request.user)
+        messages.success(request, "Withdrawn and logged. It leaves every later snapshot.")
+        return redirect("consent:consent", consent.id)
+    return render(request, "consent/withdraw.html", {"consent": consent, "recording": recording, "form": form})
+
+
+@login_required
+def claim_list(request: HttpRequest) -> HttpResponse:
+    """Claims the reader may see, open ones first, and a form to open one."""
+    claims = list(claims_visible(request.user).order_by("state", "-opened_at")[:200])
+    staff = is_staff(request.user)
+    form = ClaimForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        isrc = form.cleaned_data["recording"].replace("-", "").upper()
+        recording = recordings_visible(request.user).filter(isrc=isrc).first()
+        if recording is None:
+            form.add_error("recording", "No recording you may see has this ISRC.")
+        else:
+            try:
+                claim_open(
+                    recording=recording,
+                    claimant=form.cleaned_data["claimant"],
+                    reason=form.cleaned_data["reason"],
+                    by=request.user,
+                )
+            except StemmaError as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, "The claim is open: the recording is held until it is resolved.")
+                return redirect("consent:claims")
+    context = {
+        "open": [claim for claim in claims if claim.state == Claim.State.OPEN],
+        "resolved": [claim for claim in claims if claim.state != Claim.State.OPEN],
+        "form": form,
+        "resolve": ResolveForm() if staff else None,
+    }
+    return render(request, "consent/claims.html", context)
+
+
+@login_required
+@require_POST
+def claim_end(request: HttpRequest, claim_id: str) -> HttpResponse:
+    """Say how a claim ended."""
+    claim = access_claim(request.user, claim_id, act=True)
+    form = ResolveForm(request.POST)
+    if form.is_valid():
+        claim_resolve(claim=claim, resolution=form.cleaned_data["resolution"], by=request.user)
+        messages.success(request, "Resolved: the recording is free again.")
+    else:
+        messages.error(request, "Say how the claim was resolved.")
+    return redirect("consent:claims")

@@ -1,0 +1,86 @@
+"""What the pages of this app ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+
+from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT
+
+SOURCES = [("", "Any source"), ("free", "Free source"), ("not-free", "Source not free")]
+
+
+class RecordingFilter(forms.Form):
+    """Finding recordings."""
+
+    q = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Search",
+        widget=forms.TextInput(attrs={"placeholder": "Title, composer, ISRC"}),
+    )
+    style = forms.ChoiceField(required=False, label="Repertoire")
+    source = forms.ChoiceField(required=False, label="Source", choices=SOURCES)
+
+    def __init__(self, *args: Any, styles: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = [("", "Every repertoire"), *((style, style.replace("-", " ").capitalize()) for style in styles)]
+        self.fields["style"].choices = known  # type: ignore[attr-defined]
+        for field in self.fields.values():
+            field.required = False
+            field.label_suffix = ""
+
+
+class GenerationForm(forms.Form):
+    """What to make.  Everything but the key may be left to the model."""
+
+    prompt = forms.CharField(
+        required=False,
+        max_length=MAX_PROMPT,
+        label="In words",
+        widget=forms.Textarea(attrs={"rows": 3, "placeholder": "A slow chorale in a minor key, ending in the major"}),
+    )
+    style = forms.ChoiceField(required=False, label="Style")
+    key = forms.ChoiceField(
+        required=False, label="Key", choices=[("", "The model chooses"), *((key, key) for key in KEYS)]
+    )
+    tempo = forms.FloatField(
+        required=False, min_value=30, max_value=240, label="Tempo", help_text="Quarter notes a minute, 30 to 240"
+    )
+    bars = forms.IntegerField(
+        required=False, min_value=1, max_value=MAX_BARS, label="Bars", help_text=f"1 to {MAX_BARS}"
+    )
+    instruments = forms.CharField(
+        required=False,
+        max_length=400,
+        label="Instruments",
+        help_text="One per part from the top, with commas between, such as violin, viola, cello",
+        widget=forms.TextInput(attrs={"list": "instruments", "autocomplete": "off"}),
+    )
+    seed = forms.IntegerField(
+        required=False, min_value=0, max_value=2**53 - 1, label="Seed", help_text="The same seed gives the same music"
+    )
+
+    def __init__(self, *args: Any, styles: Iterable[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", "The model chooses"), *((style, style.replace("-", " ").capitalize()) for style in styles)]
+        self.fields["style"].choices = choices  # type: ignore[attr-defined]
+
+    def request(self) -> dict[str, Any]:
+        """The body for serving: only what was filled in."""
+        body = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        if "instruments" in body:
+            body["instruments"] = [name.strip() for name in body["instruments"].split(",") if name.strip()]
+        return body
+
+
+class KeyForm(forms.Form):
+    """An API key of one's own, kept in the session on the server until one signs out."""
+
+    api_key = forms.CharField(
+        label="API key",
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )

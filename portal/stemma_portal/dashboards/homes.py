@@ -1,0 +1,310 @@
+"""What each kind of organisation sees first: a few figures, and what waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+from django.urls import reverse
+
+from stemma_portal.accounts.models import Organisation, User
+from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.catalog.selectors import recordings_of_party
+from stemma_portal.consent.models import Claim
+from stemma_portal.consent.selectors import recordings_to_consent
+from stemma_portal.design.templatetags.stemma import clock, grouped, minutes, money
+from stemma_portal.licensing.models import License
+from stemma_portal.licensing.selectors import licenses_visible
+from stemma_portal.metering.models import Generation, GenerationShare
+from stemma_portal.metering.selectors import generation_list
+from stemma_portal.operations.models import Snapshot
+from stemma_portal.operations.selectors import releases
+from stemma_portal.royalties.selectors import balance, period_current, statement_list
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its meaning."""
+
+    title: str
+    value: str
+    href: str = ""
+    estimate: bool = False
+
+
+@dataclass(frozen=True)
+class Todo:
+    """Something that waits for the reader."""
+
+    title: str
+    text: str
+    href: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a list."""
+
+    title: str
+    note: str
+    href: str
+    figure: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A short list and where the whole of it is."""
+
+    title: str
+    rows: Sequence[Row]
+    href: str
+    empty: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """The page."""
+
+    greeting: str
+    lede: str
+    figures: Sequence[Figure]
+    todos: Sequence[Todo] = field(default_factory=list)
+    listings: Sequence[Listing] = field(default_factory=list)
+
+
+def owner(user: User, organisation: Organisation) -> Home:
+    """A label or an artist: what is theirs, what it earns, what they have not answered yet."""
+    party = organisation.party
+    if party is None:
+        return Home(
+            organisation.name, "Your organisation is not linked to a rights-holder yet: ask rights staff to do it.", []
+        )
+    own = recordings_of_party(party_id=party.id)
+    balances = balance(party_id=party.id)
+    figures = [Figure("recordings", grouped(own.count()), reverse("dashboards:recordings"))]
+    for each in balances:
+        figures.append(
+            Figure("confirmed balance", money(each.confirmed, each.currency), reverse("royalties:royalties"))
+        )
+        if each.estimated:
+            figures.append(
+                Figure(
+                    f"estimate for {each.estimated.period}",
+                    f"≈ {money(each.estimated.amount, each.currency)}",
+                    estimate=True,
+                )
+            )
+    shaped = GenerationShare.objects.filter(recording__shares__party=party, ppb__gt=0)
+    figures.append(Figure("pieces shaped", grouped(shaped.values("generation_id").distinct().count())))
+    return Home(
+        greeting=organisation.name,
+        lede="What your recordings are part of, and what they earn.",
+        figures=figures,
+        todos=_owner_todos(party),
+        listings=[_strongest(party), _statements(user, party)],
+    )
+
+
+def _owner_todos(party: Party) -> list[Todo]:
+    todos = []
+    if waiting := recordings_to_consent(party.id).count():
+        todos.append(
+            Todo(
+                f"{grouped(waiting)} recordings wait for your answer",
+                "No model may learn from them until you grant it. The terms are shown in plain words first.",
+                reverse("consent:grant"),
+                "Read the terms",
+            )
+        )
+    held = Claim.objects.filter(recording__shares__party=party, state=Claim.State.OPEN).distinct().count()
+    if held:
+        todos.append(
+            Todo(
+                f"{grouped(held)} of your recordings {'is' if held == 1 else 'are'} under claim",
+                "Somebody says it is theirs. It is held until that is resolved.",
+                reverse("consent:claims"),
+                "See the claim",
+            )
+        )
+    return todos
+
+
+def _strongest(party: Party) -> Listing:
+    rows = (
+        Recording.objects.filter(shares__party=party)
+        .annotate(ppb=Sum("influences__ppb", distinct=False), n=Count("influences__generation_id", distinct=True))
+        .filter(n__gt=0)
+        .select_related("work")
+        .defer("peaks")
+        .order_by("-n", "title")[:SHOWN]
+    )
+    return Listing(
+        title="What shaped the most",
+        rows=[
+            Row(
+                each.title,
+                each.work.composer or "Anonymous",
+                reverse("dashboards:recording", args=[each.id]),
+                f"{grouped(each.n)} pieces",
+            )
+            for each in rows
+        ],
+        href=reverse("dashboards:recordings"),
+        empty="No piece has been traced to your recordings yet.",
+    )
+
+
+def _statements(user: User, party: Party) -> Listing:
+    rows = statement_list(user=user, party_id=party.id)[:SHOWN]
+    return Listing(
+        title="Statements",
+        rows=[
+            Row(
+                each.period_id,
+                f"balance {money(each.closing, each.currency)}",
+                reverse("royalties:statement", args=[each.id]),
+                money(each.earned, each.currency),
+            )
+            for each in rows
+        ],
+        href=reverse("royalties:royalties"),
+        empty="The first one comes when the current period closes.",
+    )
+
+
+def licensee(user: User, organisation: Organisation) -> Home:
+    """Somebody who makes music: the license, what was used, the latest pieces."""
+    license_ = licenses_visible(user).filter(organisation=organisation, state=License.State.ACTIVE).first()
+    made = Generation.objects.filter(licensee=organisation).aggregate(n=Count("id"), ms=Sum("billable_ms"))
+    figures = [
+        Figure("pieces made", grouped(made["n"]), reverse("metering:generations")),
+        Figure("of music", minutes(made["ms"])),
+    ]
+    todos = []
+    if license_ is None:
+        todos.append(
+            Todo(
+                "You have no license",
+                "Ask rights staff for one; until then serving refuses your requests.",
+                reverse("licensing:licenses"),
+                "Licenses",
+            )
+        )
+    else:
+        figures.append(Figure("license", license_.tier.capitalize(), reverse("licensing:license", args=[license_.id])))
+        if not made["n"]:
+            todos.append(
+                Todo(
+                    "Make your first piece",
+                    "The playground sends the request your program would send.",
+                    reverse("dashboards:playground"),
+                    "Open the playground",
+                )
+            )
+    return Home(organisation.name, "Licensed music, traced to its sources.", figures, todos, [_latest(user), _models()])
+
+
+def _latest(user: User) -> Listing:
+    rows = generation_list(user=user)[:SHOWN]
+    return Listing(
+        title="Latest pieces",
+        rows=[
+            Row(
+                each.style.replace("-", " ").capitalize(),
+                f"seed {each.seed} · {each.at:%-d %b %Y, %H:%M} UTC",
+                reverse("metering:generation", args=[each.pk]),
+                clock(each.billable_ms),
+            )
+            for each in rows
+        ],
+        href=reverse("metering:generations"),
+        empty="Nothing was made yet.",
+    )
+
+
+def _models() -> Listing:
+    return Listing(
+        title="Models",
+        rows=[
+            Row(
+                each.id,
+                f"trained on {grouped(each.snapshot.recordings)} recordings",
+                reverse("operations:release", args=[each.name, each.version]),
+                f"{each.created_at:%-d %b %Y}",
+            )
+            for each in releases()[:SHOWN]
+        ],
+        href=reverse("operations:releases"),
+        empty="No model was released yet.",
+    )
+
+
+def staff(user: User, organisation: Organisation) -> Home:
+    """The house's own people: how far the way of the music is, and what hinders it."""
+    counts: dict[str, Any] = Recording.objects.aggregate(
+        n=Count("id"), reserved=Count("id", filter=Q(source_free=False))
+    )
+    period = period_current()
+    figures = [
+        Figure("recordings", grouped(counts["n"]), reverse("dashboards:recordings")),
+        Figure("rights-holders", grouped(Party.objects.count())),
+        Figure("models", grouped(releases().count()), reverse("operations:releases")),
+        Figure("generations", grouped(Generation.objects.count()), reverse("metering:generations")),
+    ]
+    todos = []
+    if claims := Claim.objects.filter(state=Claim.State.OPEN).count():
+        todos.append(
+            Todo(
+                f"{grouped(claims)} open claim{'s' if claims != 1 else ''}",
+                "Each holds its recording out of every snapshot.",
+                reverse("consent:claims"),
+                "Resolve",
+            )
+        )
+    if counts["reserved"]:
+        todos.append(
+            Todo(
+                f"{grouped(counts['reserved'])} recordings whose source is not free",
+                "They are in the catalog and can never be granted as they are.",
+                f"{reverse('dashboards:recordings')}?source=not-free",
+                "See why",
+            )
+        )
+    if period is not None:
+        todos.append(
+            Todo(
+                f"Period {period.pk} is open",
+                f"It runs until {period.ends:%-d %b %Y}.",
+                reverse("royalties:period", args=[period.pk]),
+                "Look at it",
+            )
+        )
+    return Home(
+        organisation.name,
+        "The way of the music, and what hinders it.",
+        figures,
+        todos,
+        [_models(), _snapshots(), _latest(user)],
+    )
+
+
+def _snapshots() -> Listing:
+    return Listing(
+        title="Snapshots",
+        rows=[
+            Row(
+                each.name,
+                f"root {each.root[:12]}…",
+                reverse("operations:snapshot", args=[each.id]),
+                f"{grouped(each.recordings)} recordings",
+            )
+            for each in Snapshot.objects.all()[:SHOWN]
+        ],
+        href=reverse("operations:snapshots"),
+        empty="None was taken yet: “stemma snapshot create NAME”.",
+    )

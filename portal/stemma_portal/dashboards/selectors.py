@@ -1,0 +1,117 @@
+"""What pages read across several apps, in a bounded number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Max, Prefetch, Q, QuerySet, Sum
+from django.utils.safestring import SafeString
+
+from stemma_portal.catalog.models import Recording, Share
+from stemma_portal.consent.models import Claim, Consent, Withdrawal
+from stemma_portal.design.svg.shares import Slice, share_bar
+from stemma_portal.metering.models import GenerationShare
+from stemma_portal.operations.models import ModelRelease, Snapshot
+
+
+def styles(recordings: QuerySet[Recording]) -> list[str]:
+    """The repertoires among recordings."""
+    return list(recordings.order_by("style").values_list("style", flat=True).distinct())
+
+
+def recordings_found(recordings: QuerySet[Recording], wanted: Mapping[str, Any]) -> QuerySet[Recording]:
+    """Those that have the words, the repertoire and the source asked for."""
+    for word in str(wanted.get("q") or "").split():
+        recordings = recordings.filter(
+            Q(title__icontains=word)
+            | Q(work__composer__icontains=word)
+            | Q(work__title__icontains=word)
+            | Q(collection__icontains=word)
+            | Q(isrc__istartswith=word.replace("-", ""))
+        )
+    if wanted.get("style"):
+        recordings = recordings.filter(style=wanted["style"])
+    if wanted.get("source"):
+        recordings = recordings.filter(source_free=wanted["source"] == "free")
+    return recordings
+
+
+@dataclass(frozen=True)
+class Side:
+    """One right in a recording: its owners, largest first, and their picture."""
+
+    name: str
+    shares: list[Share]
+    picture: SafeString
+
+
+def ownership(recording: Recording) -> list[Side]:
+    """Both rights, each party in one colour."""
+    shares = list(recording.shares.select_related("party").order_by("side", "-ppm", "party__name"))
+    colours: dict[str, int] = {}
+    for share in shares:
+        colours.setdefault(share.party_id, len(colours))
+        share.colour = colours[share.party_id] + 1  # type: ignore[attr-defined]
+    sides = []
+    for side in Share.Side:
+        own = [share for share in shares if share.side == side]
+        slices = [Slice(name=share.party.name, amount=share.ppm, index=colours[share.party_id]) for share in own]
+        told = ", ".join(f"{share.party.name} {share.ppm / 10_000:g} %" for share in own)
+        sides.append(Side(name=side.label, shares=own, picture=share_bar(slices, label=f"{side.label}: {told}")))
+    return sides
+
+
+@dataclass(frozen=True)
+class Grants:
+    """The grants, withdrawals and claims on a recording."""
+
+    consents: list[Consent]
+    withdrawals: list[Withdrawal]
+    claims: list[Claim]
+
+
+def grants_on(recording: Recording, *, parties: Iterable[str]) -> Grants:
+    """All of them, newest first; `own` marks consents of the reader's parties."""
+    own = set(parties)
+    consents = list(
+        Consent.objects.filter(items__recording=recording)
+        .select_related("party")
+        .defer("document")
+        .order_by("-granted_at")
+    )
+    for consent in consents:
+        consent.own = consent.party_id in own  # type: ignore[attr-defined]
+    withdrawals = Withdrawal.objects.filter(consent__in=[c.id for c in consents]).filter(
+        Q(recording=recording) | Q(recording=None)
+    )
+    return Grants(
+        consents=consents,
+        withdrawals=list(withdrawals.select_related("consent__party")),
+        claims=list(recording.claims.all()),
+    )
+
+
+def trained(recording: Recording) -> list[Snapshot]:
+    """Snapshots that hold the recording, with the models made of them."""
+    releases = ModelRelease.objects.defer("statement").order_by("-created_at")
+    return list(recording.snapshots.prefetch_related(Prefetch("releases", releases)).order_by("-created_at"))
+
+
+@dataclass(frozen=True)
+class Influence:
+    """How far a recording has shaped what was made."""
+
+    generations: int
+    ppb: int
+    """Sum over generations: how many whole pieces it would make, in billionths."""
+    strongest: int
+
+
+def influence(recording: Recording) -> Influence:
+    """Over every generation so far.  Whose they were is the licensees' to tell."""
+    sums = GenerationShare.objects.filter(recording=recording, ppb__gt=0).aggregate(
+        generations=Count("generation_id"), ppb=Sum("ppb"), strongest=Max("ppb")
+    )
+    return Influence(generations=sums["generations"], ppb=int(sums["ppb"] or 0), strongest=sums["strongest"] or 0)

@@ -1,0 +1,94 @@
+"""What the player shows: a sound, its waveform, its score on staves, its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.utils.safestring import SafeString
+
+from stemma.errors import NotFoundError, UnavailableError
+from stemma.storage import storage
+from stemma_portal.design.score import read
+from stemma_portal.design.svg.roll import roll
+from stemma_portal.design.svg.waveform import waveform
+
+HOURS = 6 * 3600
+"""How long the addresses on a page last, in seconds."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Something to take away."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part that can be heard alone; `part` is its row of the score."""
+
+    name: str
+    url: str
+    part: int | None = None
+
+
+@dataclass(frozen=True)
+class Player:
+    """The context of `design/player.html`."""
+
+    title: str
+    audio: str
+    duration_ms: int
+    wave: SafeString | None = None
+    roll: SafeString | None = None
+    legend: Sequence[str] = ()
+    parts: Sequence[Part] = ()
+    links: Sequence[Link] = field(default_factory=tuple)
+
+
+def player(
+    *,
+    title: str,
+    audio_key: str,
+    midi_key: str,
+    duration_ms: int,
+    peaks: Sequence[int] = (),
+    stems: Sequence[tuple[str, str]] = (),
+    links: Sequence[tuple[str, str, str]] = (),
+) -> Player:
+    """A player of objects in storage.
+
+    `stems` are (name, key), in the order of the parts of the score; `links` (title, key, file name).
+    A score that cannot be fetched leaves the sound without one.
+    """
+    store = storage()
+    picture, names = None, ()
+    try:
+        score = read(store.get(midi_key))
+    except (NotFoundError, UnavailableError):
+        score = None
+    if score is not None:
+        picture = roll(score.notes, score.bars, score.seconds, label=f"Piano roll of {title}")
+        names = score.names
+    parts = [
+        Part(name=name, url=store.url(key, seconds=HOURS), part=_row(name, names, i))
+        for i, (name, key) in enumerate(stems)
+    ]
+    return Player(
+        title=title,
+        audio=store.url(audio_key, seconds=HOURS),
+        duration_ms=duration_ms,
+        wave=waveform(peaks, label=f"Waveform of {title}") if peaks else None,
+        roll=picture,
+        legend=names,
+        parts=parts,
+        links=[Link(text, store.url(key, seconds=HOURS, filename=name)) for text, key, name in links],
+    )
+
+
+def _row(name: str, names: Sequence[str], place: int) -> int | None:
+    if name in names:
+        return list(names).index(name)
+    return place if place < len(names) else None

@@ -1,0 +1,124 @@
+"""Snapshots and model releases, as pages."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from stemma.errors import NotFoundError, UnavailableError
+from stemma.storage import storage
+from stemma_portal.accounts.access import is_staff
+from stemma_portal.design.markdown import rendered
+from stemma_portal.design.paging import page
+from stemma_portal.design.svg.lineage import Generation, lineage
+from stemma_portal.design.svg.treemap import Leaf, treemap
+from stemma_portal.operations import figures
+from stemma_portal.operations.access import access_release, access_snapshot
+from stemma_portal.operations.models import ModelRelease, Snapshot
+from stemma_portal.operations.selectors import releases, snapshot_offences, snapshots_visible
+
+SHOWN_OFFENCES = 200
+
+
+@login_required
+def snapshot_list(request: HttpRequest) -> HttpResponse:
+    """Snapshots, newest first, with the models made from them."""
+    rows = snapshots_visible(request.user).prefetch_related("releases")
+    return render(
+        request, "operations/snapshots.html", {"page": page(rows, request.GET, by="created_at", descending=True)}
+    )
+
+
+@login_required
+def snapshot_detail(request: HttpRequest, snapshot_id: str) -> HttpResponse:
+    """What a snapshot holds, how diverse it is, and what stands against it now."""
+    snapshot = access_snapshot(request.user, snapshot_id)
+    repertoires = figures.repertoires(snapshot)
+    context = {
+        "snapshot": snapshot,
+        "repertoires": repertoires,
+        "minutes": sum(row.milliseconds for row in repertoires),
+        "composers": figures.composers(snapshot),
+        "picture": _diversity(snapshot, repertoires),
+        "releases": list(snapshot.releases.all()),
+        "readable": True,
+    }
+    if is_staff(request.user):
+        try:
+            found = snapshot_offences(snapshot)
+        except (NotFoundError, UnavailableError) as error:
+            context |= {"readable": False, "problem": error}
+        else:
+            context |= {
+                "offences": found[:SHOWN_OFFENCES],
+                "offence_count": len(found),
+                "rules": figures.by_rule(found),
+            }
+    return render(request, "operations/snapshot.html", context)
+
+
+def _diversity(snapshot: Snapshot, rows: list[figures.Repertoire]) -> str:
+    total = sum(row.recordings for row in rows) or 1
+    leaves = [
+        Leaf(
+            title=row.title,
+            subtitle=f"{row.composers} composer{'s' if row.composers != 1 else ''}",
+            amount=row.recordings,
+            figure=f"{row.recordings:,} ({100 * row.recordings / total:.0f} %)",
+            index=i,
+        )
+        for i, row in enumerate(rows)
+    ]
+    return treemap(leaves, label=f"Recordings of {snapshot.name} by repertoire")
+
+
+@login_required
+def release_list(request: HttpRequest) -> HttpResponse:
+    """Model releases, newest first; the one that serving loads is marked."""
+    shown = page(releases(), request.GET, by="created_at", descending=True)
+    return render(request, "operations/releases.html", {"page": shown, "production": figures.production()})
+
+
+@login_required
+def release_detail(request: HttpRequest, name: str, version: str) -> HttpResponse:
+    """Where a model comes from, how good it is, and what it may be used for."""
+    release = access_release(request.user, f"{name}/{version}")
+    production = figures.production()
+    context = {
+        "release": release,
+        "production": production,
+        "lineage": _lineage(release, current=release.id == production, request=request),
+        "metrics": figures.flat(release.metrics),
+        "highlights": figures.highlights(release.metrics),
+        "curve": figures.training_curve(release.metrics),
+        "card": _card(release),
+        "repertoires": figures.repertoires(release.snapshot),
+    }
+    return render(request, "operations/release.html", context)
+
+
+def _lineage(release: ModelRelease, *, current: bool, request: HttpRequest) -> str:  # noqa: ARG001
+    snapshot = release.snapshot
+    steps = [
+        Generation(
+            title=f"Snapshot “{snapshot.name}”",
+            note=f"root {snapshot.root[:12]}…, {snapshot.created_at:%-d %b %Y}",
+            href=reverse("operations:snapshot", args=[snapshot.id]),
+        ),
+        Generation(title="Training run", note=f"MLflow {release.run_id[:16]}"),
+        Generation(
+            title=release.id,
+            note="signed, logged, in production" if current else "signed and logged",
+            current=True,
+        ),
+    ]
+    return lineage(snapshot.recordings, steps, label=f"Descent of {release.id} from {snapshot.recordings} recordings")
+
+
+def _card(release: ModelRelease) -> str | None:
+    try:
+        return rendered(storage().get(f"releases/{release.id}/README.md").decode())
+    except (NotFoundError, UnavailableError, UnicodeDecodeError):
+        return None

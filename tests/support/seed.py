@@ -1,0 +1,323 @@
+"""A small house to look at: real rows made by the portal's own services, with music that can be heard.
+
+`python -m support.seed` runs it against the portal that `STEMMA_*` names; a second run changes nothing.
+The notes are made here by rule, four parts in thirds and sixths, so that no engine of music is needed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from typing import Any
+
+import numpy as np
+import soundfile
+import symusic
+
+from stemma.ids import named_id, new_id, now, timestamp
+from stemma.proof.canonical import sha256
+from stemma.rights.identifiers import iswc_check
+
+RATE = 22050
+PARTS = ("Soprano", "Alto", "Tenor", "Bass")
+SCALE = (0, 2, 4, 5, 7, 9, 11)
+PIECES = {
+    "chorale": ("Chorales", "Johann Sebastian Bach", ("Wachet auf", "Jesu, meine Freude", "O Haupt voll Blut und Wunden", "Nun danket alle Gott", "Wie schön leuchtet der Morgenstern", "Ein feste Burg")),
+    "early-polyphony": ("Early polyphony", "Giovanni Pierluigi da Palestrina", ("Kyrie", "Sanctus", "Agnus Dei", "Gloria")),
+    "fiddle-tune": ("Ryan’s Mammoth Collection", "", ("Flowers of Edinburgh", "Devil’s Dream", "Money Musk", "Miss McLeod’s Reel", "Soldier’s Joy")),
+    "song": ("Folk songs", "", ("Der Mond ist aufgegangen", "Es waren zwei Königskinder", "Ade zur guten Nacht")),
+    "ragtime": ("Ragtime", "Scott Joplin", ("Maple Leaf Rag", "The Entertainer")),
+}  # fmt: skip
+RESERVED = {
+    "Agnus Dei": "The edition’s encoder reserves commercial use.",
+    "Gloria": "The edition’s encoder reserves commercial use.",
+}
+MASTERS = ("Northlight Demo Records", "Tidewater Demo Recordings")
+PUBLISHERS = ("Alma Demo-Reyes", "Jonas Demo-Hale", "Mirei Demo-Sato")
+ONE = 1_000_000
+
+
+def compose(name: str, bars: int = 8) -> tuple[bytes, list[tuple[int, int, float, float]], float]:
+    """A MIDI file of four parts, its notes (part, pitch, start, end in seconds), and its tempo."""
+    chance = random.Random(name)
+    tempo = chance.choice((72.0, 84.0, 96.0, 112.0))
+    root = chance.choice((57, 60, 62, 55))
+    score = symusic.Score(480)
+    score.tempos.append(symusic.Tempo(0, tempo))
+    score.time_signatures.append(symusic.TimeSignature(0, 4, 4))
+    degree, notes = 7, []
+    tracks = [symusic.Track(part, 52, False) for part in PARTS]
+    beat = 0.0
+    while beat < bars * 4:
+        length = chance.choice((1, 1, 1, 2, 0.5)) if beat % 4 else chance.choice((1, 2))
+        length = min(length, bars * 4 - beat)
+        degree = max(4, min(13, degree + chance.choice((-2, -1, -1, 0, 1, 1, 2))))
+        for part, below in enumerate((0, 2, 5, 9)):
+            octave, step = divmod(degree - below, 7)
+            pitch = root + 12 * octave + SCALE[step] - (12 if part == 3 else 0)
+            tracks[part].notes.append(symusic.Note(int(beat * 480), int(length * 480), pitch, 80))
+            notes.append((part, pitch, beat * 60 / tempo, (beat + length) * 60 / tempo))
+        beat += length
+    for track in tracks:
+        score.tracks.append(track)
+    return score.dumps_midi(), notes, tempo
+
+
+def sound(notes: list[tuple[int, int, float, float]]) -> np.ndarray:
+    """The notes as decaying tones, −1…1."""
+    end = max(note[3] for note in notes) + 0.6
+    out = np.zeros(int(end * RATE))
+    for part, pitch, start, stop in notes:
+        n = int((stop - start + 0.4) * RATE)
+        t = np.arange(n) / RATE
+        frequency = 440 * 2 ** ((pitch - 69) / 12)
+        tone = sum(np.sin(2 * np.pi * frequency * k * t) / k**1.6 for k in range(1, 5))
+        at = int(start * RATE)
+        shape = np.minimum(t / 0.02, 1) * np.exp(-t * 1.6)
+        out[at : at + n] += (tone * shape * (0.5 if part else 0.7))[: len(out) - at]
+    return out / max(1e-9, np.abs(out).max()) * 0.8
+
+
+def flac(samples: np.ndarray) -> bytes:
+    """The samples as a FLAC file."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, RATE, format="FLAC")
+    return file.getvalue()
+
+
+def peaks(samples: np.ndarray, count: int = 400) -> list[int]:
+    """Peak of each of equal parts, 0…255."""
+    return [int(np.abs(part).max() * 255) for part in np.array_split(samples, count)]
+
+
+def records() -> list[dict[str, Any]]:
+    """Recordings of the small house, with their content put into object storage."""
+    from stemma.storage import storage
+
+    found, number = [], 0
+    for style, (collection, composer, titles) in PIECES.items():
+        for title in titles:
+            number += 1
+            midi, notes, tempo = compose(title)
+            samples = sound(notes)
+            audio = flac(samples)
+            storage().put(f"midi/{sha256(midi)}.mid", midi, "audio/midi")
+            storage().put(f"audio/{sha256(audio)}.flac", audio, "audio/flac")
+            digits = f"{900_000_000 + number}"
+            free = title not in RESERVED
+            found.append(
+                {
+                    "id": named_id("seed", "recording", title),
+                    "isrc": f"QZTST26{number:05d}",
+                    "title": title,
+                    "work_id": named_id("seed", "work", title),
+                    "work_title": title,
+                    "iswc": f"T-{digits[:3]}.{digits[3:6]}.{digits[6:]}-{iswc_check(digits)}",
+                    "composer": composer,
+                    "style": style,
+                    "collection": collection,
+                    "region": "",
+                    "year": 1731 if style == "chorale" else None,
+                    "tempo": tempo,
+                    "key": "G major",
+                    "time_signature": "4/4",
+                    "instruments": ["choir aahs"] * 4,
+                    "duration_ms": int(len(samples) / RATE * 1000),
+                    "midi_sha256": sha256(midi),
+                    "audio_sha256": sha256(audio),
+                    "loudness_lufs": -19.4,
+                    "peaks": peaks(samples),
+                    "shares": _shares(number),
+                    "source": {
+                        "name": f"music made by rule: {title}",
+                        "license": "Public domain" if free else "Encoding: all rights reserved",
+                        "free": free,
+                        "note": RESERVED.get(title, ""),
+                    },
+                }
+            )
+    return found
+
+
+def _shares(number: int) -> list[dict[str, Any]]:
+    def party(name: str) -> dict[str, Any]:
+        return {"id": named_id("seed", "party", name), "name": name, "demo": True}
+
+    first, second = PUBLISHERS[number % 3], PUBLISHERS[(number + 1) % 3]
+    return [
+        {"party": party(MASTERS[number % 3 == 0]), "side": "master", "ppm": ONE},
+        {"party": party(first), "side": "publishing", "ppm": 700_000},
+        {"party": party(second), "side": "publishing", "ppm": 300_000},
+    ]
+
+
+def rights() -> None:
+    """Every party grants; one recording stays out, one is withdrawn, one is claimed."""
+    from stemma_portal.accounts.models import User
+    from stemma_portal.catalog.demo import demo_link
+    from stemma_portal.catalog.models import Party, Recording
+    from stemma_portal.catalog.selectors import recordings_of_party
+    from stemma_portal.consent.models import Claim, Consent
+    from stemma_portal.consent.services import claim_open, consent_grant, consent_withdraw
+
+    demo_link(by=None)
+    staff = User.objects.get(email="rights@stemma.test")
+    scopes = ["ai_generative_training", "open_weights_release", "style_prompting"]
+    silent = Recording.objects.get(title="Ade zur guten Nacht").id
+    for party in Party.objects.all():
+        if not Consent.objects.filter(party=party).exists():
+            own = recordings_of_party(party_id=party.id).filter(source_free=True).exclude(id=silent)
+            consent_grant(party=party, recordings=list(own.values_list("id", flat=True)), scopes=scopes, by=staff)
+    withdrawn = Recording.objects.get(title="Money Musk")
+    consent_withdraw(
+        consent=Consent.objects.filter(items__recording=withdrawn).first(), recording_id=withdrawn.id, by=staff
+    )
+    if not Claim.objects.exists():
+        claimed = Recording.objects.get(title="The Entertainer")
+        claim_open(
+            recording=claimed,
+            claimant="Estate of a demo composer",
+            reason="We say that the arrangement is ours.",
+            by=staff,
+        )
+
+
+def model() -> str:
+    """Two snapshots and a release of the eligible one; returns the identifier of that snapshot."""
+    from stemma.provenance.statement import RELEASE, ReleaseStatement
+    from stemma.storage import storage
+    from stemma_portal.core.keys import keyring
+    from stemma_portal.operations.models import ModelRelease, Snapshot
+    from stemma_portal.operations.services import release_register, snapshot_create
+
+    if known := ModelRelease.objects.first():
+        return known.snapshot_id
+    scopes = ["ai_generative_training", "open_weights_release"]
+    snapshot_create(name="everything", include=Snapshot.Include.ALL, scopes=scopes, by=None)
+    snapshot = snapshot_create(name="house", include=Snapshot.Include.ELIGIBLE, scopes=scopes, by=None)
+    statement = ReleaseStatement(
+        name="house-symbolic",
+        version="1",
+        snapshot=snapshot.id,
+        snapshot_root=snapshot.root,
+        covenant=snapshot.covenant,
+        created_at=timestamp(now()),
+        files={"config.json": "0" * 64},
+    )
+    token = keyring().sign("release", RELEASE, statement)
+    release_register(statement=token, run_id=new_id().replace("-", ""), metrics={}, by=None)
+    storage().put(
+        "releases/house-symbolic/1/README.md",
+        b"---\nlicense: other\n---\n# House model\n\nMade for tests; it has learned nothing.\n",
+    )
+    storage().put_json("releases/house-symbolic/1/stemma.json", {"styles": list(PIECES), "snapshot": snapshot.id})
+    storage().put_json("releases/production.json", {"release": "house-symbolic/1"})
+    return snapshot.id
+
+
+def generations(snapshot: str, count: int = 4) -> None:
+    """Pieces of the first licensee, with their facts in the lake, taken into the portal."""
+    from stemma.provenance.certificate import Certificate, issue
+    from stemma.royalties.facts import COMMONS, PPB, AttributionFact, UsageFact
+    from stemma.royalties.lake import put_attribution, put_usage
+    from stemma.storage import storage
+    from stemma_portal.core.keys import keyring
+    from stemma_portal.licensing.models import License
+    from stemma_portal.metering.models import Generation
+    from stemma_portal.metering.services import facts_ingest
+    from stemma_portal.operations.models import Snapshot
+
+    if Generation.objects.exists():
+        return
+    license_ = License.objects.select_related("organisation").get(tier="professional")
+    members = list(Snapshot.objects.get(id=snapshot).members.order_by("id").values_list("id", flat=True))
+    usage, attribution = [], []
+    for number in range(count):
+        identifier, at = new_id(), timestamp(now())
+        midi, notes, tempo = compose(f"generated {number}")
+        samples = sound(notes)
+        audio = flac(samples)
+        prefix, files = f"generations/{identifier}", {}
+        for kind, name, body in (("flac", "audio.flac", audio), ("midi", "score.mid", midi)):
+            storage().put(f"{prefix}/{name}", body)
+            files[kind] = {"object": f"{prefix}/{name}", "sha256": sha256(body), "bytes": len(body)}
+        stems = {}
+        for part, name in enumerate(PARTS):
+            body = flac(sound([note for note in notes if note[0] == part]))
+            storage().put(f"{prefix}/stems/{name.lower()}.flac", body)
+            stems[name] = {"object": f"{prefix}/stems/{name.lower()}.flac", "sha256": sha256(body), "bytes": len(body)}
+        length = int(len(samples) / RATE * 1000)
+        common = {"model_release": "house-symbolic/1", "snapshot": snapshot, "style": "chorale", "seed": number}
+        record = {**common, "id": identifier, "created_at": at, "tempo": tempo, "key": "G major", "bars": 8}
+        record |= {"duration_ms": length, "peaks": peaks(samples), "parts": list(PARTS), "files": files, "stems": stems}
+        storage().put_json(f"{prefix}/generation.json", record)
+        certificate = Certificate(
+            generation=identifier, at=at, license=license_.id, licensee=license_.organisation_id,
+            licensee_name=license_.organisation.name, tier=license_.tier, indemnified=False, covenant=license_.covenant_id,
+            entitlement_sha256="0" * 64, model_release="house-symbolic/1", snapshot=snapshot,
+            snapshot_root=Snapshot.objects.get(id=snapshot).root, style="chorale", seed=number, prompt_sha256=sha256(b""),
+            pcm_sha256=sha256(samples.tobytes()), midi_sha256=sha256(midi), duration_ms=length,
+        )  # fmt: skip
+        storage().put(f"{prefix}/certificate.jws", issue(certificate, keyring()).encode())
+        usage.append(
+            UsageFact(
+                id=identifier, at=at, license=license_.id, licensee=license_.organisation_id, key="seed", tier=license_.tier,
+                covenant=license_.covenant_id, prompt_sha256=sha256(b""), billable_ms=length,
+                audio_sha256=sha256(audio), midi_sha256=sha256(midi), **common,
+            )
+        )  # fmt: skip
+        if number < count - 1:  # the newest is still being traced
+            chance = random.Random(number)
+            weights = [chance.random() ** 3 for _ in members]
+            parts = [int(0.8 * PPB * weight / sum(weights)) for weight in weights]
+            shares = {member: ppb for member, ppb in zip(members, parts, strict=True) if ppb}
+            shares[COMMONS] = PPB - sum(shares.values())
+            attribution.append(
+                AttributionFact(
+                    id=new_id(), generation=identifier, at=at, model_release="house-symbolic/1", snapshot=snapshot,
+                    method="exact-dual/1", store="seed", checkpoints=4, lds=None, lds_low=None, lds_high=None, shares=shares,
+                )
+            )  # fmt: skip
+    put_usage(storage(), usage)
+    put_attribution(storage(), attribution)
+    facts_ingest()
+
+
+def money() -> None:
+    """One closed period, and an open one with estimates."""
+    from stemma_portal.royalties.models import Period
+    from stemma_portal.royalties.services import estimates_refresh, period_close, period_open
+
+    if not Period.objects.exists():
+        name = f"{now():%Y-%m}"
+        period_open(period_id=name, by=None)
+        period_close(period_id=name, by=None, early=True)
+        period_open(period_id=f"{name}-b", by=None)
+    estimates_refresh()
+
+
+def seed() -> dict[str, Any]:
+    """All of it; what `demo.json` holds."""
+    import django
+
+    django.setup()
+    from stemma_portal.catalog.models import Recording
+    from stemma_portal.catalog.services import recordings_import
+    from stemma_portal.operations.demo import demo_seed
+
+    known = demo_seed()
+    if not Recording.objects.exists():
+        result = recordings_import(records=records(), by=None)
+        assert not result.rejected, result.rejected
+    rights()
+    generations(model())
+    money()
+    return known
+
+
+if __name__ == "__main__":
+    import os
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stemma_portal.config.settings")
+    print(json.dumps(seed()))

@@ -6,8 +6,8 @@ from ray import serve
 
 from stemma_serving.attributor import Attributor
 from stemma_serving.config import ServingConfig
-from stemma_serving.gateway import GatewayIngress
 from stemma_serving.generator import Generator
+from stemma_serving.ingress import GatewayIngress
 from stemma_serving.remote import RemoteGenerator
 from stemma_serving.usage import UsageShipper
 

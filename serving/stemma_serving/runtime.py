@@ -17,6 +17,8 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -56,22 +58,39 @@ class Runtime:
 
     def run(self) -> None:
         """Serve until asked to stop.  Raises `UnavailableError` when the port is taken or another one runs."""
+        with self.started():
+            from ray import serve
+            from ray.serve.api import RunTarget
+
+            from stemma_serving import app
+
+            target = RunTarget(target=app.build(self.config), name=app.NAME, route_prefix="/")
+            # Ready or not is told by /healthz; until then the answer is a problem that says why.
+            serve.run_many([target], wait_for_applications_running=False)
+            processes.remember(self.note)
+            log.info("Serving on http://127.0.0.1:%d", self.port)
+            while not self._stop.wait(5):
+                processes.remember(self.note)
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Ray and Serve without an application; ends every process of them in the end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._only_one()
         if left := processes.end_leftovers(self.note):
             log.warning("Ended %d processes that a killed run had left.", left)
         self._check_port()
         processes.adopt_orphans()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._asked)
+        self._heed_signals()
         try:
             self._start()
-            processes.remember(self.note)
-            log.info("Serving on http://127.0.0.1:%d", self.port)
-            while not self._stop.wait(5):
-                processes.remember(self.note)
+            yield
         finally:
             self._end()
+
+    def _heed_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked)
 
     def _asked(self, *_: object) -> None:
         self._stop.set()
@@ -101,10 +120,7 @@ class Runtime:
         temporary = self._prepare()
         import ray
         from ray import serve
-        from ray.serve.api import RunTarget
         from ray.serve.config import HTTPOptions
-
-        from stemma_serving import app
 
         ray.init(
             address="local",
@@ -116,12 +132,9 @@ class Runtime:
             _metrics_export_port=self.config.ports.ray_metrics or _free_port(),
             _temp_dir=str(temporary),
         )
-        # Ray has put handlers of its own.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._asked)
+        self._heed_signals()  # Ray has put handlers of its own
         serve.start(proxy_location="HeadOnly", http_options=HTTPOptions(host="127.0.0.1", port=self.port))
-        target = RunTarget(target=app.build(self.config), name=app.NAME, route_prefix="/")
-        serve.run_many([target], wait_for_applications_running=False)
+        processes.remember(self.note)
 
     def _prepare(self) -> Path:
         """Set what Ray reads from the environment; returns its folder for sessions."""

@@ -1,13 +1,12 @@
 """Who may see money: a party its own, the house's staff everyone's, a licensee what it is billed."""
 
-from uuid import UUID
-
 from django.db.models import QuerySet
 
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.models import Party
+from stemma_portal.core.fields import is_id
 from stemma_portal.royalties.models import Period, Statement
 
 
@@ -19,15 +18,15 @@ def statements_access(*, user: User) -> QuerySet[Statement]:
 
 def statement_access(*, user: User, statement_id: str) -> Statement:
     """One statement.  Raises `NotFoundError`, for somebody else's too."""
-    try:
-        return statements_access(user=user).get(pk=statement_id)
-    except (Statement.DoesNotExist, ValueError) as error:
-        raise NotFoundError(f"There is no statement {statement_id} of yours.") from error
+    found = statements_access(user=user).filter(pk=statement_id).first() if is_id(statement_id) else None
+    if found is None:
+        raise NotFoundError(f"There is no statement {statement_id} of yours.")
+    return found
 
 
 def party_access(*, user: User, party_id: str) -> Party:
     """A party whose money this user may see.  Raises `NotFoundError` for every other."""
-    party = Party.objects.filter(pk=party_id).first() if _is_id(party_id) else None
+    party = Party.objects.filter(pk=party_id).first() if is_id(party_id) else None
     if party is None or not (is_staff(user) or party.pk in parties_of(user)):
         raise NotFoundError(f"There is no party {party_id} of yours.")
     return party
@@ -52,11 +51,3 @@ def period_access(*, user: User, period_id: str) -> Period:
         return periods_access(user=user).get(pk=period_id)
     except Period.DoesNotExist as error:
         raise NotFoundError(f"There is no period {period_id}.", remedy="See the list of periods.") from error
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import new_id, now
 from stemma_portal.core.errors import ConflictError
+from stemma_portal.core.fields import is_id
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.royalties.flows import REVERSAL, flow_check
 from stemma_portal.royalties.models import Account, Period, Posting
@@ -104,10 +105,10 @@ def posting_reverse(*, posting: str, reason: str, by: Actor | None, identifier: 
     another reversal before, `InvalidError` when it is a reversal itself: post what is right instead.
     """
     with transaction.atomic():
-        try:
-            original = Posting.objects.select_related("debit", "credit").get(pk=posting)
-        except (Posting.DoesNotExist, ValueError) as error:
-            raise NotFoundError(f"There is no posting {posting}.") from error
+        found = Posting.objects.select_related("debit", "credit")
+        original = found.filter(pk=posting).first() if is_id(posting) else None
+        if original is None:
+            raise NotFoundError(f"There is no posting {posting}.")
         if original.kind == REVERSAL:
             raise InvalidError(
                 "A reversal is not reversed again.", remedy="Post what is right as a new posting.", code="flow-refused"

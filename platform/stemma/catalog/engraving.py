@@ -150,7 +150,7 @@ def _takes(piece: Piece, folder: Path) -> Sequence[Take]:
     ranges = sections(sheet, tempo, piece.sections)
     title = _chorale_title(piece) if piece.style == "chorale" else ""
     return [
-        _take(sheet.cut(first, last), piece, tempo, instruments, index, len(ranges), (first, last), title, folder)
+        _take(sheet.cut(first, last), tempo, instruments, index, len(ranges), (first, last), title, folder)
         for index, (first, last) in enumerate(ranges)
     ]
 
@@ -165,7 +165,6 @@ def read(piece: Piece) -> Sheet:
 
 def _take(
     sheet: Sheet,
-    piece: Piece,
     tempo: float,
     instruments: dict[str, str],
     section: int,
@@ -231,7 +230,7 @@ def seating(piece: Piece, sheet: Sheet) -> dict[str, str]:
     if piece.style in {"classical", "song"} and (own := _own_instruments(sheet)):
         return own
     pick = int(hashlib.sha256(piece.name.encode()).hexdigest()[:4], 16) % 8
-    choice = {0: 0, 1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 3, 7: 4}[pick]
+    choice = (0, 0, 0, 1, 2, 2, 3, 4)[pick]
     ensemble = gm.ensemble(piece.style, choice=choice)
     return dict(zip(names, ensemble.seat(len(names)), strict=True))
 

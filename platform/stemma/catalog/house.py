@@ -10,6 +10,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 from stemma.catalog import cast, corpus, repertoire
 from stemma.catalog.engraving import Engraved, Take, cache_key, engrave, kept
@@ -97,7 +98,7 @@ class _Engravers:
         self.folder, self.processes, self.stored = folder, processes, stored
         self.pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> _Engravers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,7 +13,7 @@ from stemma.catalog import corpus
 
 _T = TypeVar("_T")
 
-MAX_SECTIONS = 4
+MAX_SECTIONS = 2
 """A movement gives at most so many recordings."""
 
 
@@ -99,17 +99,17 @@ def _spread(pieces: Sequence[Piece], count: int) -> list[Piece]:
 
 # How many of a collection's pieces the default build takes; all of those that are not named.
 _SHARES = {
-    ("reel", "Ryan's Mammoth Collection"): 28,
-    ("reel", "O'Neill's Music of Ireland"): 28,
-    ("hornpipe", "Ryan's Mammoth Collection"): 26,
-    ("hornpipe", "O'Neill's Music of Ireland"): 26,
-    ("jig", "Ryan's Mammoth Collection"): 20,
-    ("jig", "O'Neill's Music of Ireland"): 20,
-    ("jig", "Aird's Airs"): 16,
-    ("air", "Aird's Airs"): 44,
-    ("song", "O'Neill's Music of Ireland"): 26,
-    ("song", "Northumbrian Minstrelsy"): 28,
-    ("classical", "String quartets"): 16,
+    ("reel", "Ryan's Mammoth Collection"): 20,
+    ("reel", "O'Neill's Music of Ireland"): 20,
+    ("hornpipe", "Ryan's Mammoth Collection"): 18,
+    ("hornpipe", "O'Neill's Music of Ireland"): 18,
+    ("jig", "Ryan's Mammoth Collection"): 14,
+    ("jig", "O'Neill's Music of Ireland"): 14,
+    ("jig", "Aird's Airs"): 10,
+    ("air", "Aird's Airs"): 28,
+    ("song", "O'Neill's Music of Ireland"): 18,
+    ("song", "Northumbrian Minstrelsy"): 18,
+    ("classical", "String quartets"): 14,
 }
 
 
@@ -213,7 +213,7 @@ _QUARTETS = (
 def _movements() -> Iterable[Piece]:
     for place, work, composer, region, year in _QUARTETS:
         for path in corpus.files(f"{place}/*.mxl"):
-            movement = "I II III IV V".split()[int(path.split("movement")[1][0]) - 1]
+            movement = ("I", "II", "III", "IV", "V")[int(path.split("movement")[1][0]) - 1]
             yield Piece(
                 path, 0, "classical", f"{work}: {movement}", composer, "String quartets", region, year,
                 sections=MAX_SECTIONS,

@@ -76,8 +76,8 @@ class Ensemble:
 # Each style is heard in one of these; the first is the one most fitting.
 ENSEMBLES: dict[str, tuple[Ensemble, ...]] = {
     "chorale": (
-        Ensemble("choir", ("choir aahs",)),
         Ensemble("organ", ("church organ",)),
+        Ensemble("choir", ("choir aahs",)),
         Ensemble("string quartet", ("violin", "violin", "viola", "cello")),
         Ensemble("brass", ("trumpet", "trumpet", "french horn", "trombone")),
         Ensemble("woodwinds", ("oboe", "clarinet", "english horn", "bassoon")),
@@ -90,6 +90,12 @@ ENSEMBLES: dict[str, tuple[Ensemble, ...]] = {
     "reel": (Ensemble("fiddle", ("fiddle",)), Ensemble("flute", ("flute",)), Ensemble("accordion", ("accordion",))),
     "jig": (Ensemble("fiddle", ("fiddle",)), Ensemble("whistle", ("whistle",)), Ensemble("flute", ("flute",))),
     "hornpipe": (Ensemble("fiddle", ("fiddle",)), Ensemble("banjo", ("banjo",)), Ensemble("piccolo", ("piccolo",))),
+    "air": (
+        Ensemble("violin", ("violin",)),
+        Ensemble("flute", ("flute",)),
+        Ensemble("piccolo", ("piccolo",)),  # in the place of the fife
+        Ensemble("recorder", ("recorder",)),
+    ),
     "song": (
         Ensemble("flute", ("flute",)),
         Ensemble("oboe", ("oboe",)),

@@ -29,7 +29,7 @@ CEILING = 10 ** (-1.0 / 20)
 TAIL = 2.0
 """Seconds after the last note in which it rings out."""
 MAX_SECONDS = 1200.0
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
 _DRUM_CHANNEL_BANK = 128
 
 Sound = NDArray[np.float32]
@@ -80,7 +80,8 @@ def render(midi: bytes, *, stems: bool = True) -> Rendered:
     for voice in voices:
         dry = synth.play(voice, length)
         mix += dry
-        send += dry.sum(axis=1)
+        send += dry[:, 0]
+        send += dry[:, 1]
         if stems:
             sounds.append(dry)
     room = wet.answer(send)
@@ -88,7 +89,7 @@ def render(midi: bytes, *, stems: bool = True) -> Rendered:
     gain, level = _gain(mix)
     named: dict[str, audio.Samples] = {}
     for voice, dry in zip(voices, sounds, strict=False):
-        named[voice.name] = _quantised(dry + wet.answer(dry.sum(axis=1)), gain)
+        named[voice.name] = _quantised(dry + wet.answer(dry[:, 0] + dry[:, 1]), gain)
     return Rendered(_quantised(mix, gain), RATE, level, named)
 
 
@@ -206,15 +207,13 @@ class _Room:
 
     def answer(self, send: NDArray[np.float32]) -> Sound:
         """What the room adds to a mono sound."""
-        spectra = self.spectra
-        size = (spectra.shape[1] - 1) * 2
-        step = size // 2
-        answer = np.zeros((len(send) + size, 2), np.float32)
+        step = _BLOCK - int(self.SECONDS * RATE)
+        answer = np.zeros((2, len(send) + _BLOCK), np.float32)
         for start in range(0, len(send), step):
-            piece = fft.rfft(send[start : start + step], size)
+            piece = fft.rfft(send[start : start + step], _BLOCK)
             for side in (0, 1):
-                answer[start : start + size, side] += fft.irfft(piece * spectra[side], size)
-        return answer[: len(send)]
+                answer[side, start : start + _BLOCK] += fft.irfft(piece * self.spectra[side], _BLOCK)
+        return answer[:, : len(send)].T
 
 
 @lru_cache(maxsize=1)
@@ -223,8 +222,6 @@ def _room_spectra() -> NDArray[np.complex64]:
     n = int(_Room.SECONDS * RATE)
     time = np.arange(n) / RATE
     noise = np.random.Generator(np.random.PCG64(20)).standard_normal((2, n))
-    dark = np.cumsum(noise, axis=1)
-    dark = noise * 0
     spectrum = fft.rfft(noise, axis=1)
     frequency = fft.rfftfreq(n, 1 / RATE)
     low = fft.irfft(spectrum / (1 + (frequency / 2500) ** 2), n, axis=1)
@@ -233,7 +230,7 @@ def _room_spectra() -> NDArray[np.complex64]:
     delay = int(0.018 * RATE)
     tail = np.concatenate([np.zeros((2, delay)), tail[:, : n - delay]], axis=1)
     tail *= _Room.LEVEL / np.sqrt((tail**2).sum(axis=1, keepdims=True))
-    return fft.rfft(tail.astype(np.float32), _BLOCK * 2, axis=1)
+    return fft.rfft(tail.astype(np.float32), _BLOCK, axis=1)
 
 
 def _gain(mix: Sound) -> tuple[float, float]:

@@ -7,10 +7,12 @@ note, which holds 32nd notes and triplets of sixteenths exactly; other tuplets g
 
 from __future__ import annotations
 
+import statistics
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ MAX_NOTES = 50_000
 """Scores beyond this are no single piece of music; they would only exhaust memory."""
 
 _READABLE = "Readable are MusicXML (.xml, .musicxml, .mxl), Humdrum (.krn), ABC, MEI and MIDI."
-_FLATS = {"Db": "C#", "D#": "Eb", "Gb": "F#", "G#": "Ab", "A#": "Bb", "Cb": "B", "B#": "C", "Fb": "E", "E#": "F"}
+TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+"""Tonics as `stemma.models.protocol.KEYS` spells them, by pitch class."""
 
 
 @dataclass(frozen=True, order=True)
@@ -173,12 +176,13 @@ def _sheet(score: Any, label: str, *, repeats: bool) -> Sheet:
     from music21 import stream
 
     parts = list(score.parts) if isinstance(score, stream.Score) else [score]
-    if repeats:
-        parts = [_expanded(part) for part in parts]
     lines = [list(part.getElementsByClass(stream.Measure)) for part in parts]
     if not any(lines):  # a format without bars, such as a bare melody: give it bars
         parts = [part.makeMeasures() for part in parts]
         lines = [list(part.getElementsByClass(stream.Measure)) for part in parts]
+    if repeats:
+        order = _played(lines[0], parts[0])
+        lines = [[line[index] for index in order if index < len(line)] for line in lines]
     bars = _bars(lines)
     staves = [(part, _notes(line, bars, part)) for part, line in zip(parts, lines, strict=True)]
     if sum(len(notes) for _, notes in staves) > MAX_NOTES:
@@ -191,17 +195,42 @@ def _sheet(score: Any, label: str, *, repeats: bool) -> Sheet:
     if not found:
         raise InvalidError(f"The score {label} has no notes.", remedy="Check the file.", code="empty-score")
     mark, word = _tempo(score)
-    return Sheet(tuple(found), _merged(bars), _key(score), mark, word)
+    return Sheet(tuple(found), _merged(bars), find_key(found), mark, word)
 
 
-def _expanded(part: Any) -> Any:
-    """The part with its repeats written out; as it stands where its repeat signs contradict themselves."""
-    from music21.exceptions21 import Music21Exception
+def _played(measures: Sequence[Any], part: Any) -> list[int]:
+    """Measures in the order in which they are played, repeats and endings written out.
 
-    try:
-        return part.expandRepeats()
-    except Music21Exception:
-        return part
+    music21 can do this by copying the score, which takes longer than reading it.
+    """
+    from music21 import bar, spanner
+
+    index_of = {id(measure): index for index, measure in enumerate(measures)}
+    endings: dict[int, tuple[int, ...]] = {}
+    for bracket in part.recurse().getElementsByClass(spanner.RepeatBracket):
+        for measure in bracket.getSpannedElements():
+            if id(measure) in index_of:
+                endings[index_of[id(measure)]] = tuple(bracket.numberRange)
+    opens = [isinstance(measure.leftBarline, bar.Repeat) for measure in measures]
+    closes = [isinstance(measure.rightBarline, bar.Repeat) for measure in measures]
+    order: list[int] = []
+    start, index, turn = 0, 0, 1
+    while index < len(measures) and len(order) < 8 * len(measures):
+        after_ending = index - 1 in endings and index not in endings
+        if index != start and (opens[index] or after_ending):
+            start, turn = index, 1
+        if turn not in endings.get(index, (turn,)):
+            index += 1
+            continue
+        order.append(index)
+        last = max((number for i, numbers in endings.items() if i >= start for number in numbers), default=2)
+        if closes[index] and turn < (last if index in endings else 2):
+            index, turn = start, turn + 1
+            continue
+        if closes[index] and index not in endings:
+            start, turn = index + 1, 1
+        index += 1
+    return order
 
 
 def _ticks(quarters: float | Fraction) -> int:
@@ -214,10 +243,9 @@ def _bars(lines: Sequence[Sequence[Any]]) -> list[Bar]:
     start, meter = 0, (4, 4)
     for index in range(max(len(line) for line in lines)):
         measures = [line[index] for line in lines if index < len(line)]
-        for measure in measures:
-            if measure.timeSignature is not None:
-                meter = (measure.timeSignature.numerator, measure.timeSignature.denominator)
-                break
+        signature = next((measure.timeSignature for measure in measures if measure.timeSignature is not None), None)
+        if signature is not None:
+            meter = (signature.numerator, signature.denominator)
         nominal = meter[0] * 4 * GRID // meter[1]
         length = max(_ticks(measure.highestTime) for measure in measures) or nominal
         bars.append(Bar(start, length, *meter))
@@ -328,23 +356,43 @@ def _tempo(score: Any) -> tuple[float | None, str]:
     return (number if number and 20 <= number <= 400 else None), word[:60]
 
 
-def _key(score: Any) -> str:
-    """The key that fits the pitches best (Krumhansl's probe-tone profiles, by music21)."""
-    from music21.exceptions21 import Music21Exception
+@cache
+def _profiles() -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """How much each pitch class weighs in each key: the tables of Aarden (2003), as music21 has them."""
+    from music21.analysis.discrete import AardenEssen
 
-    try:
-        key = score.analyze("key")
-    except Music21Exception:
-        return "C major"
-    tonic = key.tonic.name.replace("-", "b")
-    return f"{_FLATS.get(tonic, tonic)} {key.mode}"
+    tables = AardenEssen()
+    return tuple(
+        (f"{tonic} {mode}", tuple(weights[(pitch - place) % 12] for pitch in range(12)))
+        for mode in ("major", "minor")
+        for weights in (tables.getWeights(mode),)
+        for place, tonic in enumerate(TONICS)
+    )
+
+
+def find_key(parts: Iterable[Part]) -> str:
+    """The key whose profile the sounding time of the pitch classes follows best (Krumhansl and Schmuckler).
+
+    The same tables and measure as music21's own analysis, without the scales that it builds for each
+    key on the way and that take longer than reading the score.
+    """
+    heard = [0.0] * 12
+    for part in parts:
+        for note in part.notes:
+            heard[note.pitch % 12] += note.end - note.start
+    return max(_profiles(), key=lambda profile: _correlation(heard, profile[1]))[0]
+
+
+def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    if len(set(one)) == 1:  # every pitch class alike: no key fits better than another
+        return 0.0
+    return statistics.correlation(one, other)
 
 
 def _signature(key: str) -> tuple[int, int]:
     """Sharps (positive) or flats of a key, and 1 for minor, as MIDI writes them."""
     tonic, mode = key.split()
-    steps = "C C# D Eb E F F# G Ab A Bb B".split()
-    pitch = steps.index(tonic) + (3 if mode == "minor" else 0)
+    pitch = TONICS.index(tonic) + (3 if mode == "minor" else 0)
     return (pitch * 7 + 5) % 12 - 5, int(mode == "minor")
 
 

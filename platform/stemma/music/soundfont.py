@@ -8,6 +8,7 @@ while it does not apply the MuseScore font's modulators, so that its piano is 40
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -73,7 +74,13 @@ def install(home: Path) -> SoundFont:
     target = home / "soundfont"
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix="unpack-") as folder:
-        _run(["apt-get", "download", "-q", PACKAGE], Path(folder))
+        try:
+            _run(["apt-get", "download", "-q", PACKAGE], Path(folder))
+        except UnavailableError:
+            if os.geteuid() != 0:
+                raise
+            _run(["apt-get", "update", "-q"], Path(folder))  # a bare system has no lists of packages yet
+            _run(["apt-get", "download", "-q", PACKAGE], Path(folder))
         package = next(Path(folder).glob("*.deb"))
         _run(["dpkg", "-x", package.name, "."], Path(folder))
         (Path(folder) / _COPYRIGHT).replace(target / "copyright")

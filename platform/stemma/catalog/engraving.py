@@ -11,10 +11,11 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stemma.catalog import corpus
 from stemma.catalog.repertoire import Piece
@@ -61,9 +62,10 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Take:
+class Take(BaseModel):
     """One recording of a piece, as it is kept in the cache."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     section: int
     sections: int
@@ -83,9 +85,10 @@ class Take:
     audio_sha256: str
 
 
-@dataclass(frozen=True)
-class Engraved:
+class Engraved(BaseModel):
     """What became of a piece: its takes, or why there are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     number: int
     takes: tuple[Take, ...]
@@ -114,16 +117,11 @@ def _reader() -> str:
 
 
 def kept(folder: Path, key: str) -> Engraved | None:
-    """What the cache holds under this name, if it is whole."""
+    """What the cache holds under this name; nothing where it holds none, or what an older version wrote."""
     try:
-        record = json.loads((folder / f"{key}.json").read_text())
-    except FileNotFoundError:
+        return Engraved.model_validate_json((folder / f"{key}.json").read_bytes())
+    except (FileNotFoundError, ValidationError):
         return None
-    takes = [
-        Take(**{name: tuple(value) if isinstance(value, list) else value for name, value in take.items()})
-        for take in record["takes"]
-    ]
-    return Engraved(record["number"], tuple(takes), record["refused"])
 
 
 def engrave(piece: Piece, folder: Path, key: str) -> Engraved:
@@ -133,10 +131,10 @@ def engrave(piece: Piece, folder: Path, key: str) -> Engraved:
     moment leaves nothing half made.
     """
     try:
-        engraved = Engraved(piece.number, tuple(_takes(piece, folder)))
+        engraved = Engraved(number=piece.number, takes=tuple(_takes(piece, folder)))
     except InvalidError as error:
-        engraved = Engraved(piece.number, (), error.message)
-    _write(folder / f"{key}.json", json.dumps(asdict(engraved)).encode())
+        engraved = Engraved(number=piece.number, takes=(), refused=error.message)
+    _write(folder / f"{key}.json", engraved.model_dump_json().encode())
     return engraved
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import symusic
 
@@ -50,7 +51,7 @@ def lines(midi: bytes) -> list[list[Step]]:
             tick = round(note.time * GRID / score.ticks_per_quarter)
             top[tick] = max(note.pitch, top.get(tick, 0))
         onsets = sorted(top)
-        found.append([(top[b] - top[a], b - a) for a, b in zip(onsets, onsets[1:], strict=False)])
+        found.append([(top[b] - top[a], b - a) for a, b in pairwise(onsets)])
     return found
 
 

@@ -167,7 +167,7 @@ class _Synthesizer:
         synth.sounds_off(0)
         synth.program_select(0, self._font, _DRUM_CHANNEL_BANK if voice.drums else 0, voice.program, voice.drums)
         sound = np.zeros((length, 2), np.float32)
-        view = memoryview(sound.reshape(-1)).cast("B")
+        view = sound.reshape(-1).data.cast("B")
         now = 0
         for sample, pitch, velocity in voice.events:
             if sample > now:
@@ -230,7 +230,8 @@ def _room_spectra() -> NDArray[np.complex64]:
     delay = int(0.018 * RATE)
     tail = np.concatenate([np.zeros((2, delay)), tail[:, : n - delay]], axis=1)
     tail *= _Room.LEVEL / np.sqrt((tail**2).sum(axis=1, keepdims=True))
-    return fft.rfft(tail.astype(np.float32), _BLOCK, axis=1)
+    spectra: NDArray[np.complex64] = fft.rfft(tail.astype(np.float32), _BLOCK, axis=1)
+    return spectra
 
 
 def _gain(mix: Sound) -> tuple[float, float]:
@@ -244,4 +245,5 @@ def _gain(mix: Sound) -> tuple[float, float]:
 
 
 def _quantised(sound: Sound, gain: float) -> audio.Samples:
-    return np.clip(np.rint(sound * np.float32(gain * 32768)), -32767, 32767).astype(np.int16)
+    scaled: Sound = np.rint(sound * np.float32(gain * 32768))
+    return np.clip(scaled, -32767, 32767).astype(np.int16)

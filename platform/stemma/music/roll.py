@@ -82,7 +82,7 @@ class _Clock:
         marks = sorted((mark.time, float(mark.qpm)) for mark in score.tempos)
         if not marks or marks[0][0] > 0:
             marks.insert(0, (0, 120.0))  # MIDI's own default
-        self._quarter = score.ticks_per_quarter
+        self._quarter = int(score.ticks_per_quarter)
         self._marks: list[tuple[int, float, float]] = [(marks[0][0], marks[0][1], 0.0)]
         for (start, qpm), (next_start, next_qpm) in pairwise(marks):
             passed = self._marks[-1][2] + (next_start - start) / self._quarter * 60 / qpm
@@ -90,7 +90,7 @@ class _Clock:
 
     def seconds(self, tick: int) -> float:
         start, qpm, passed = next(mark for mark in reversed(self._marks) if mark[0] <= tick)
-        return round(passed + (tick - start) / self._quarter * 60 / qpm, 4)
+        return round(float(passed + (tick - start) / self._quarter * 60 / qpm), 4)
 
 
 def _bars(score: symusic.Score, end: int) -> list[int]:

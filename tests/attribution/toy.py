@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from stemma.models.protocol import Example
 from stemma.proof.canonical import sha256
 from stemma.rights.shares import Share
-from stemma.rights.snapshot import SnapshotRecording
+from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
 
 VOCABULARY = 16
 WIDTH = 24
@@ -34,10 +33,12 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embed(tokens) + self.place(torch.arange(tokens.shape[1]))
-        q, k, v = self.qkv(F.layer_norm(x, (WIDTH,))).chunk(3, dim=-1)
-        x = x + self.out(F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], is_causal=True)[:, 0])
-        x = x + self.down(F.gelu(self.up(F.layer_norm(x, (WIDTH,)))))
-        return self.head(F.layer_norm(x, (WIDTH,)))
+        q, k, v = self.qkv(nn.functional.layer_norm(x, (WIDTH,))).chunk(3, dim=-1)
+        x = x + self.out(
+            nn.functional.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], is_causal=True)[:, 0]
+        )
+        x = x + self.down(nn.functional.gelu(self.up(nn.functional.layer_norm(x, (WIDTH,)))))
+        return self.head(nn.functional.layer_norm(x, (WIDTH,)))
 
 
 class Toy:
@@ -72,7 +73,7 @@ class Toy:
             tokens[i, : len(example.tokens)] = torch.tensor(example.tokens)
         start = torch.full((len(examples), 1), VOCABULARY)
         logits = self.module(torch.cat([start, tokens[:, :-1].clamp_min(0)], dim=1))
-        losses = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=-1, reduction="none")
+        losses = nn.functional.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=-1, reduction="none")
         return losses.view(tokens.shape).sum(dim=1)
 
 
@@ -122,9 +123,23 @@ def recording(name: str, midi: bytes, owner: str | None = None) -> SnapshotRecor
     )
 
 
-def bundle(folder: Path, tunes: Sequence[bytes], *, held_out: Sequence[str] = (), version: str = "1", seed: int = 0) -> Path:
-    """A released toy with its checkpoints."""
-    train(tunes, seed=seed, save=folder)
-    about = {"name": "toy", "version": version, "family": "toy", "snapshot": "s1", "snapshot_root": "ab" * 32}
+def bundle(
+    folder: Path, tunes: Mapping[str, bytes], *, held_out: Sequence[str] = (), version: str = "1", seed: int = 0
+) -> Path:
+    """A released toy with its checkpoints and its snapshot."""
+    train([tune for name, tune in tunes.items() if name not in held_out], seed=seed, save=folder)
+    recordings = tuple(recording(name, tune) for name, tune in sorted(tunes.items()))
+    manifest = Manifest(
+        id="s1",
+        name="toys",
+        created_at="2026-11-01T00:00:00.000Z",
+        scopes=("ai_training",),
+        covenant="0" * 64,
+        recordings=recordings,
+        consents={},
+        root=snapshot_root(recordings),
+    )
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    about = {"name": "toy", "version": version, "family": "toy", "snapshot": "s1", "snapshot_root": manifest.root}
     (folder / "stemma.json").write_text(json.dumps({**about, "held_out": list(held_out)}))
     return folder

@@ -5,7 +5,7 @@ For a layer with input `a` and output gradient `d`, the gradient of one example'
 eigenvectors of `A = E[aaᵀ]` and `S = E[ddᵀ]`, and the small product is summed.  Weights themselves
 get no gradient, so a pass costs a forward and the half of a backward that flows through activations.
 
-Only layers that see [examples, tokens, width] take part: their products belong to one example each.
+Only layers that see [sequences, tokens, width] take part: their products belong to one example each.
 Features are sums over tokens, so a recording's vector is exactly the sum of its segments' vectors.
 """
 
@@ -69,14 +69,21 @@ def features(family: Family, examples: Sequence[Example], basis: Sequence[Basis]
     """Projected gradients of each example's loss, float32 [examples, Σ sizes], layer after layer."""
     rows = torch.empty(len(examples), sum(b.size for b in basis))
     for batch in batches(examples):
-        caught = _caught(family, [examples[i] for i in batch])
-        parts = []
-        for b in basis:
-            a, d = caught[b.layer]
-            product = torch.bmm((d @ b.outputs.to(d.device)).mT, a @ b.inputs.to(a.device))
-            parts.append(product.flatten(1))
-        rows[batch] = torch.cat(parts, dim=1).cpu()
+        rows[batch] = _products(family, [examples[i] for i in batch], basis).cpu()
     return rows
+
+
+def _products(family: Family, examples: Sequence[Example], basis: Sequence[Basis]) -> Tensor:
+    caught = _caught(family, examples)
+    if len(examples) > 1 and any(caught[b.layer][0].shape[0] != len(examples) for b in basis):
+        # A long example runs as several sequences: only alone is it known whose they are.
+        return torch.cat([_products(family, [example], basis) for example in examples])
+    parts = []
+    for b in basis:
+        a, d = caught[b.layer]
+        product = torch.bmm((d @ b.outputs.to(d.device)).mT, a @ b.inputs.to(a.device)).flatten(1)
+        parts.append(product if len(examples) > 1 else product.sum(dim=0, keepdim=True))
+    return torch.cat(parts, dim=1)
 
 
 def batches(examples: Sequence[Example]) -> Iterator[list[int]]:
@@ -92,7 +99,7 @@ def batches(examples: Sequence[Example]) -> Iterator[list[int]]:
 
 
 def _caught(family: Family, examples: Sequence[Example]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Input and output gradient of every layer for a batch, [examples, tokens, width] each.
+    """Input and output gradient of every layer for a batch, [sequences, tokens, width] each.
 
     The kernel of attention is fixed: the fast ones let an example's gradient depend on its batch.
     """
@@ -102,7 +109,7 @@ def _caught(family: Family, examples: Sequence[Example]) -> dict[str, tuple[Tens
     again: set[str] = set()
 
     def hook(name: str, output: Tensor, given: Tensor) -> None:
-        if given.dim() != 3 or given.shape[0] != len(examples):
+        if given.dim() != 3:
             return
         if name in seen:
             again.add(name)

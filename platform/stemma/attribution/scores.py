@@ -15,9 +15,6 @@ from scipy import linalg
 
 Matrix = npt.NDArray[np.float32]
 
-MAX_RECORDINGS = 20_000
-"""Beyond this the square matrix (3.2 GB) is no longer small, and the primal form wins."""
-
 
 def dual(gram: npt.NDArray[np.float64], damping: float) -> Matrix:
     """`W` such that scores are `(gGᵀ) W`.
@@ -30,5 +27,5 @@ def dual(gram: npt.NDArray[np.float64], damping: float) -> Matrix:
         return np.zeros(gram.shape, dtype=np.float32)
     inverse = linalg.cho_solve(linalg.cho_factor(gram + ridge * np.eye(len(gram)), lower=True), np.eye(len(gram)))
     leverage = 1 - ridge * np.diag(inverse)  # the diagonal of K (K + λ)⁻¹
-    scale = np.divide(1.0, np.sqrt(leverage), out=np.zeros(len(gram)), where=leverage > 1e-9)
-    return (inverse * scale).astype(np.float32)
+    scale = np.divide(1.0, np.sqrt(leverage.clip(0)), out=np.zeros(len(gram)), where=leverage > 1e-9)
+    return np.asarray(inverse * scale, dtype=np.float32)

@@ -1,0 +1,84 @@
+"""How much of an attribution is true: predictions compared with training again without.
+
+The linear datamodelling score (LDS): train on many random subsets of the recordings, measure how
+likely each query becomes under each, and rank-correlate that with the sum of the scores of the
+recordings that were in.  A similarity that merely finds look-alikes does badly at it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from stemma.errors import InvalidError
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """LDS with what it must be read against."""
+
+    lds: float
+    """Mean over queries of Spearman's ρ over subsets, −1…1."""
+    low: float
+    high: float
+    """95 % interval from resampling subsets and queries."""
+    null: float
+    """95 % of permuted measurements score below this: an LDS under it shows nothing."""
+    ceiling: float | None
+    """What a perfect prediction could reach, given the noise of training seeds; None with one seed."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The part of the ceiling that is reached."""
+        return None if not self.ceiling else self.lds / self.ceiling
+
+
+def lds(
+    scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix, *, draws: int = 200, seed: int = 0
+) -> Fidelity:
+    """Fidelity of `scores` [queries, recordings].
+
+    `subsets` [subsets, recordings] says what each retraining saw; `measured` [seeds, subsets,
+    queries] is the mean log likelihood of each query after it.
+    """
+    if measured.ndim != 3 or measured.shape[1:] != (len(subsets), len(scores)) or scores.shape[1] != subsets.shape[1]:
+        raise InvalidError(
+            f"Scores {scores.shape}, subsets {subsets.shape} and measurements {measured.shape} disagree."
+        )
+    predicted = subsets.astype(np.float64) @ scores.T
+    actual = measured.mean(axis=0)
+    rng = np.random.default_rng(seed)
+    size, queries = actual.shape
+    resampled = []
+    for _ in range(draws):
+        rows, columns = rng.integers(size, size=size), rng.integers(queries, size=queries)
+        resampled.append(_mean_rank_correlation(predicted[np.ix_(rows, columns)], actual[np.ix_(rows, columns)]))
+    permuted = [_mean_rank_correlation(predicted, actual[rng.permutation(size)]) for _ in range(draws)]
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Fidelity(
+        lds=_mean_rank_correlation(predicted, actual),
+        low=float(low),
+        high=float(high),
+        null=float(np.quantile(permuted, 0.95)),
+        ceiling=_ceiling(measured) if len(measured) > 1 else None,
+    )
+
+
+def _mean_rank_correlation(left: Matrix, right: Matrix) -> float:
+    """Mean over columns of Spearman's ρ; a constant column counts as 0."""
+    a, b = (stats.rankdata(m, axis=0) - (len(m) + 1) / 2 for m in (left, right))
+    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return float(np.mean(np.divide((a * b).sum(axis=0), norm, out=np.zeros(a.shape[1]), where=norm > 0)))
+
+
+def _ceiling(measured: Matrix) -> float:
+    """√ of the reliability of the mean over seeds: Spearman–Brown from the correlation between seeds."""
+    seeds = len(measured)
+    pairs = [_mean_rank_correlation(measured[i], measured[j]) for i in range(seeds) for j in range(i)]
+    one = max(0.0, float(np.mean(pairs)))
+    return float(np.sqrt(seeds * one / (1 + (seeds - 1) * one)))

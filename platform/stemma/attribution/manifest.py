@@ -1,0 +1,233 @@
+"""What an attribution store holds, what it belongs to, and the checks that both are so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import stemma
+from stemma.errors import InvalidError, NotFoundError, ProofError
+from stemma.proof.canonical import digest, sha256
+from stemma.rights import snapshot
+from stemma.rights.snapshot import SnapshotRecording
+
+MANIFEST = "manifest.json"
+METHOD = "exact-dual/1"
+MAX_RECORDINGS = 20_000
+"""Beyond this the dual form's square matrix (3.2 GB) is no longer small, and the primal form wins."""
+
+
+class Plan(BaseModel):
+    """How a store is made.  The defaults fit a laptop; `docs/attribution.md` has the measurements."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checkpoints: int = Field(default=4, gt=0)
+    """Checkpoints taken at most: the last, and others evenly before it."""
+    rank: int = Field(default=32, gt=0)
+    """Directions kept on each side of a layer."""
+    tokens: int = Field(default=128, gt=0)
+    """Tokens of a recording taken at most: segments evenly over its length, a long one from its beginning."""
+    sample: int = Field(default=64, gt=0)
+    """Recordings from which the directions are learned, evenly over all."""
+    damping: float = Field(default=1.0, gt=0)
+    """λ, as a multiple of the mean squared length of a recording's vector."""
+    shard: int = Field(default=128, gt=0)
+    """Recordings per file."""
+
+
+class StoredRecording(BaseModel):
+    """A recording of the store: one row of every matrix."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recording: str
+    owners: str
+    """Hash of its shares: recordings with equal ones pay the same parties in the same parts."""
+    decoy: bool
+    """In the snapshot, but held out of training: it sets the threshold and gets no share."""
+
+
+class Checkpoint(BaseModel):
+    """A state of the model in training, as it lies in the bundle."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    files: dict[str, str]
+    """SHA-256 of its files."""
+
+
+class Manifest(BaseModel):
+    """What a store holds and what it belongs to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["stemma.store/1"] = "stemma.store/1"
+    method: str = METHOD
+    release: str
+    """Such as `house-symbolic/1`."""
+    snapshot: str
+    snapshot_root: str
+    plan: Plan
+    code: str
+    """Version of Stemma that made it."""
+    checkpoints: tuple[Checkpoint, ...]
+    recordings: tuple[StoredRecording, ...]
+    lds: float | None = None
+    """Fidelity measured for this release (see `fidelity`); None where it was not."""
+    lds_low: float | None = None
+    lds_high: float | None = None
+    files: dict[str, str] = {}
+    """SHA-256 of every other file of the store."""
+
+    @property
+    def version(self) -> str:
+        """Name of the store in facts: the beginning of the manifest's hash."""
+        return digest(self)[:16]
+
+
+def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: Plan) -> Manifest:
+    """The manifest of a store that is still to be made, without its files.
+
+    Raises `InvalidError` unless the recordings are those of the bundle's snapshot, `ProofError` when
+    a score has another hash there, `NotFoundError` when the bundle lacks what a store needs.
+    """
+    about = _about(bundle)
+    own = _snapshot(bundle, about)
+    if {r.recording: r for r, _ in given} != {r.recording: r for r in own.recordings}:
+        raise InvalidError(
+            f"These are not the {len(own.recordings)} recordings of snapshot {own.id}.",
+            remedy="Give every recording of the release's manifest, and no other.",
+        )
+    if len(given) > MAX_RECORDINGS:
+        raise InvalidError(f"The dual form holds {MAX_RECORDINGS} recordings, not {len(given)}.")
+    if changed := [r.recording for r, midi in given if sha256(midi) != r.midi_sha256]:
+        raise ProofError(
+            f"{len(changed)} scores are not those of the snapshot, first {changed[0]}.",
+            remedy="Fetch them again from object storage.",
+            code="content-hash",
+        )
+    held_out = set(about["held_out"])
+    return Manifest(
+        release=about["release"],
+        snapshot=about["snapshot"],
+        snapshot_root=about["snapshot_root"],
+        plan=plan,
+        code=stemma.__version__,
+        checkpoints=tuple(_checkpoints(bundle, plan.checkpoints)),
+        recordings=tuple(
+            StoredRecording(
+                recording=r.recording,
+                owners=digest([share.model_dump() for share in r.shares])[:16],
+                decoy=r.recording in held_out,
+            )
+            for r, _ in given
+        ),
+    )
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of the store in a folder."""
+    try:
+        return parse((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"There is no attribution store in {folder}.", remedy="Run `stemma attribution build RELEASE`."
+        ) from None
+
+
+def parse(body: bytes) -> Manifest:
+    """A manifest from its bytes; `ProofError` when it is none."""
+    try:
+        return Manifest.model_validate_json(body)
+    except ValidationError as error:
+        raise ProofError(
+            f"The manifest of this attribution store cannot be read: {error.errors()[0]['msg']}.", code="store-tampered"
+        ) from error
+
+
+def check(manifest: Manifest, folder: Path, bundle: Path) -> None:
+    """Raise `ProofError` unless the store is whole and belongs to this bundle."""
+    check_files(folder, manifest.files)
+    about = _about(bundle)
+    own = (manifest.release, manifest.snapshot, manifest.snapshot_root)
+    if own != (about["release"], about["snapshot"], about["snapshot_root"]):
+        raise ProofError(
+            f"This attribution store belongs to {manifest.release} of snapshot {manifest.snapshot}, "
+            f"not to {about['release']} of snapshot {about['snapshot']}.",
+            remedy=f"Run `stemma attribution build {about['release']}`.",
+            code="foreign-store",
+        )
+    for checkpoint in manifest.checkpoints:
+        check_files(bundle / "checkpoints" / checkpoint.name, checkpoint.files)
+
+
+def check_files(folder: Path, files: dict[str, str]) -> None:
+    """Raise `ProofError` unless every file has its hash."""
+    for name, expected in files.items():
+        path = inside(folder, name)
+        if not path.is_file() or sha256(path.read_bytes()) != expected:
+            raise ProofError(
+                f"{path.name} in {folder} is missing or was changed since the attribution store was made.",
+                remedy="Fetch the store and its release again, or run `stemma attribution build RELEASE`.",
+                code="store-tampered",
+            )
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A file of the folder; a name that leads out of it is refused."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ProofError(f"The manifest names {name!r}, which leads out of its folder.", code="store-tampered")
+    return path
+
+
+def _about(bundle: Path) -> dict[str, Any]:
+    """What the bundle says of itself that a store must agree with."""
+    try:
+        about = json.loads((bundle / "stemma.json").read_text())
+        return {
+            "release": f"{about['name']}/{about['version']}",
+            "snapshot": about["snapshot"],
+            "snapshot_root": about["snapshot_root"],
+            "held_out": about.get("held_out", []),
+        }
+    except FileNotFoundError:
+        raise NotFoundError(f"{bundle} is no model release: it has no stemma.json.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidError(f"{bundle}/stemma.json cannot be read: {error}.") from error
+
+
+def _snapshot(bundle: Path, about: dict[str, Any]) -> snapshot.Manifest:
+    try:
+        found = snapshot.Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        raise NotFoundError(f"{bundle} has no snapshot manifest.") from None
+    except ValidationError as error:
+        raise ProofError(f"The snapshot manifest of {bundle} cannot be read.", code="manifest-tampered") from error
+    found.check_root()
+    if (found.id, found.root) != (about["snapshot"], about["snapshot_root"]):
+        raise ProofError(f"{bundle} carries the manifest of another snapshot.", code="manifest-tampered")
+    return found
+
+
+def _checkpoints(bundle: Path, wanted: int) -> Iterator[Checkpoint]:
+    """The last checkpoint and others evenly before it, in the order of training."""
+    folders = sorted((bundle / "checkpoints").glob("step-*"), key=lambda p: int(p.name.removeprefix("step-")))
+    if not folders:
+        raise NotFoundError(
+            f"{bundle} has no checkpoints, which attribution compares gradients at.",
+            remedy="Train again with checkpoints, and release that run.",
+        )
+    count = min(wanted, len(folders))
+    picked = sorted({round((i + 1) * len(folders) / count) - 1 for i in range(count)})
+    for folder in (folders[i] for i in picked):
+        files = sorted(p for p in folder.rglob("*") if p.is_file())
+        yield Checkpoint(
+            name=folder.name, files={p.relative_to(folder).as_posix(): sha256(p.read_bytes()) for p in files}
+        )

@@ -1,0 +1,85 @@
+"""Shares sum to a billion exactly, noise earns nothing, and what is unexplained is the commons'."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stemma.attribution import shares
+from stemma.attribution.shares import COMMONS, PPB, explain, noise
+from stemma.royalties import facts
+
+pytestmark = pytest.mark.unit
+
+finite = st.floats(-1e6, 1e6)
+
+
+def test_the_unit_and_the_name_are_those_of_facts():
+    assert (facts.PPB, facts.COMMONS) == (PPB, COMMONS)
+
+
+@given(st.lists(st.tuples(finite, st.integers(0, 4)), min_size=1, max_size=30), st.lists(finite, max_size=8))
+def test_whole_and_never_negative(recordings, decoys):
+    found = explain(
+        [f"r{i}" for i in range(len(recordings))],
+        np.array([score for score, _ in recordings]),
+        [f"o{owner}" for _, owner in recordings],
+        np.array(decoys),
+    )
+    assert sum(found.shares.values()) == PPB
+    assert all(isinstance(ppb, int) and ppb >= 0 for ppb in found.shares.values())
+    assert found.negative <= 0
+    assert (found.passed == 0) <= (found.shares == {COMMONS: PPB})
+
+
+def test_noise_earns_nothing():
+    rng = np.random.default_rng(0)
+    commons = []
+    for _ in range(50):
+        scores, decoys = rng.normal(size=200), rng.normal(size=40)
+        found = explain([f"r{i}" for i in range(200)], scores, [f"o{i}" for i in range(200)], decoys)
+        commons.append(found.shares[COMMONS] / PPB)
+    assert np.mean(commons) > 0.97
+
+
+def test_what_stands_out_is_paid_in_proportion():
+    scores = np.array([30.0, 10.0, 0.1, -0.2, 0.0])
+    decoys = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    found = explain(list("abcde"), scores, list("abcde"), decoys)
+    assert list(found.shares)[:2] == ["a", "b"]
+    assert "c" not in found.shares
+    assert found.passed == 2
+    assert found.shares["a"] > 3 * found.shares["b"]
+    assert 0.8 < 1 - found.shares[COMMONS] / PPB < 1
+
+
+def test_nothing_clears_the_threshold():
+    found = explain(["a", "b"], np.array([0.5, 0.2]), ["a", "b"], np.array([-1.0, 0.0, 1.0]))
+    assert found.shares == {COMMONS: PPB}
+
+
+def test_an_owners_negatives_count_against_their_positives():
+    decoys = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
+    scores = np.array([5.0, -5.0, 5.0, 0.0])
+    found = explain(list("abcd"), scores, ["x", "x", "y", "y"], decoys)
+    assert set(found.shares) == {"c", COMMONS}
+    assert found.negative == 0
+
+
+def test_more_evidence_never_pays_less():
+    decoys = np.linspace(-1, 1, 21)
+    paid = [
+        explain(list("abc"), np.array([score, 1.0, 4.0]), list("abc"), decoys).shares.get("a", 0)
+        for score in np.linspace(-5, 50, 40)
+    ]
+    assert paid == sorted(paid)
+
+
+def test_noise_is_told_from_its_lower_half():
+    rng = np.random.default_rng(2)
+    clean = rng.normal(3, 2, size=4001)
+    mean, deviation = noise(clean)
+    assert (mean, deviation) == (pytest.approx(3, abs=0.15), pytest.approx(2, abs=0.15))
+    spoiled = np.concatenate([clean, np.full(200, 500.0)])
+    assert noise(spoiled)[1] == pytest.approx(deviation, abs=0.3)
+    assert shares.Z > 2

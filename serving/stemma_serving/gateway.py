@@ -62,7 +62,7 @@ class Gateway:
         self._replicas = config.gateway.autoscaling.max_replicas
         self._storage = Storage(settings())
         spool = settings().spool_path
-        self._licenses = Licenses(self._storage, spool / "licenses.json")
+        self._licenses = Licenses(self._storage, spool / "licenses.json", settings().keys_path)
         self._limits = Limits()
         self._journal = Journal(spool / "usage", config.spool)
         self._commits = Commits(self._journal)

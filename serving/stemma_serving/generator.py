@@ -130,7 +130,7 @@ class Generator:
                 self._publish_proof()
             except StemmaError as error:
                 log.warning("Releases: %s", error)
-                self._problem = of(error)
+                self._problem = Problem(503, error.code, error.message, error.remedy, retry_after=5)
             except Exception:
                 log.exception("The production release cannot be loaded.")
                 self._problem = Problem(503, "release-broken", "The production release cannot be loaded; see the log.")

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from stemma.errors import ProofError
 from stemma.ids import now, timestamp
 from stemma.proof.canonical import sha256
-from stemma.proof.keys import Jwks, verify
+from stemma.proof.keys import Jwks, KeyRing, verify
 from stemma.rights.entitlement import (
     ENTITLEMENT,
     ENTITLEMENTS_PREFIX,
@@ -117,10 +117,11 @@ class _Documents(TypedDict):
 class Licenses:
     """The current book, its copy on disk, and its source."""
 
-    def __init__(self, storage: Storage, cache: Path) -> None:
+    def __init__(self, storage: Storage, cache: Path, keys_path: Path) -> None:
+        """`keys_path` is the folder of this installation's signing keys, which may hold none."""
         self.book = Book()
         self.read_at: float | None = None
-        self._storage, self._cache = storage, cache
+        self._storage, self._cache, self._ring = storage, cache, KeyRing(keys_path)
         self._etags: dict[str, str] = {}
         self._documents: _Documents = {"jwks": {"keys": []}, "revocations": None, "entitlements": {}}
         self._revoked_at = ""
@@ -163,7 +164,9 @@ class Licenses:
 
     def _index(self) -> None:
         """Check every signature and put up a new book.  A forged document counts as not there."""
-        keys = self._documents["jwks"]
+        # Our own keys where we have them: then not even who may write to the storage can forge a license.
+        own = self._ring.jwks()
+        keys = own if any(key["stemma_role"] == "license" for key in own["keys"]) else self._documents["jwks"]
         grants: dict[str, Grant] = {}
         for name, token in self._documents["entitlements"].items():
             try:

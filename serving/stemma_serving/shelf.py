@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from pathlib import Path
 
 from stemma.errors import NotFoundError
-from stemma.proof.keys import Jwks
 from stemma.storage import Storage
 
 PRODUCTION = "releases/production.json"
-log = logging.getLogger(__name__)
 
 
 class Shelf:
@@ -35,31 +32,22 @@ class Shelf:
         Raises `ProofError` when it is unsigned, altered or signed by somebody else.
         """
         from stemma.training import release as releases
+        from stemma.training.gate import trusted_keys
 
+        keys = trusted_keys(self._storage)
         target = self.folder / release
         if target.exists():
-            releases.verify(target, self._keys())
+            releases.verify(target, keys)
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Replicas may fetch the same release at once: each into a folder of its own, and one comes first.
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            releases.fetch(release, part / "bundle")
+            releases.fetch(release, part / "bundle", store=self._storage, keys=keys)
             try:
                 (part / "bundle").rename(target)
             except OSError:
-                # Another replica put the same release there in the meantime.
-                releases.verify(target, self._keys())
+                releases.verify(target, keys)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return target
-
-    def keep(self, releases: set[str]) -> None:
-        """Remove what no longer is needed, to bound the disk."""
-        for path in self.folder.glob("*/*"):
-            if f"{path.parent.name}/{path.name}" not in releases and not path.name.startswith("."):
-                log.info("Release %s/%s is no longer served and leaves the disk.", path.parent.name, path.name)
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _keys(self) -> Jwks:
-        keys: Jwks = self._storage.get_json("keys/jwks.json")
-        return keys

@@ -15,6 +15,7 @@ from stemma.storage import Storage
 from stemma_serving.licenses import Book, Grant, Licenses, check_release
 from stemma_serving.problems import RefusedError
 
+NO_KEYS = Path("/nonexistent")
 NOW = "2026-06-01T00:00:00.000Z"
 
 
@@ -65,7 +66,7 @@ def test_a_license_of_one_release_covers_no_other() -> None:
 
 def test_licenses_are_read_once_and_again_when_they_change(storage: Storage, keyring: KeyRing, tmp_path: Path) -> None:
     secret, given = publish(storage, keyring)
-    licenses = Licenses(storage, tmp_path / "licenses.json")
+    licenses = Licenses(storage, tmp_path / "licenses.json", NO_KEYS)
     assert licenses.refresh()
     assert licenses.decide(secret).entitlement == given
     assert not licenses.refresh()
@@ -80,7 +81,7 @@ def test_an_older_list_of_revocations_brings_nothing_back(storage: Storage, keyr
     revoke(storage, keyring)
     old = storage.get("licenses/revocations.jws")
     revoke(storage, keyring, licenses=(given.license,))
-    licenses = Licenses(storage, tmp_path / "licenses.json")
+    licenses = Licenses(storage, tmp_path / "licenses.json", NO_KEYS)
     licenses.refresh()
     storage.put("licenses/revocations.jws", old)
     licenses.refresh()
@@ -90,7 +91,7 @@ def test_an_older_list_of_revocations_brings_nothing_back(storage: Storage, keyr
 
 def test_a_license_that_is_taken_away_ends(storage: Storage, keyring: KeyRing, tmp_path: Path) -> None:
     secret, given = publish(storage, keyring)
-    licenses = Licenses(storage, tmp_path / "licenses.json")
+    licenses = Licenses(storage, tmp_path / "licenses.json", NO_KEYS)
     licenses.refresh()
     storage.delete(f"licenses/entitlements/{given.license}.jws")
     licenses.refresh()
@@ -103,7 +104,19 @@ def test_forged_entitlements_count_as_not_there(storage: Storage, keyring: KeyRi
     foreign.create()
     secret, _ = publish(storage, foreign)
     storage.put_json("keys/jwks.json", keyring.jwks())
-    licenses = Licenses(storage, tmp_path / "licenses.json")
+    licenses = Licenses(storage, tmp_path / "licenses.json", NO_KEYS)
+    licenses.refresh()
+    with pytest.raises(RefusedError, match="not known"):
+        licenses.decide(secret)
+
+
+def test_keys_of_ones_own_are_believed_before_those_in_storage(
+    storage: Storage, keyring: KeyRing, tmp_path: Path
+) -> None:
+    foreign = KeyRing(tmp_path / "foreign")
+    foreign.create()
+    secret, _ = publish(storage, foreign)  # and with it the foreign keys as the public ones
+    licenses = Licenses(storage, tmp_path / "licenses.json", keyring.folder)
     licenses.refresh()
     with pytest.raises(RefusedError, match="not known"):
         licenses.decide(secret)
@@ -113,10 +126,10 @@ def test_a_restart_without_storage_decides_as_before(storage: Storage, keyring: 
     secret, _ = publish(storage, keyring)
     revoked_secret, revoked = publish(storage, keyring)
     revoke(storage, keyring, licenses=(revoked.license,))
-    Licenses(storage, tmp_path / "licenses.json").refresh()
+    Licenses(storage, tmp_path / "licenses.json", NO_KEYS).refresh()
 
     down = Storage(Settings(**{**settings().model_dump(), "s3_endpoint": "http://127.0.0.1:9"}))
-    licenses = Licenses(down, tmp_path / "licenses.json")
+    licenses = Licenses(down, tmp_path / "licenses.json", NO_KEYS)
     with pytest.raises(UnavailableError):
         licenses.refresh()
     assert licenses.decide(secret)
@@ -127,20 +140,20 @@ def test_a_restart_without_storage_decides_as_before(storage: Storage, keyring: 
 def test_a_copy_that_was_tampered_with_grants_nothing(storage: Storage, keyring: KeyRing, tmp_path: Path) -> None:
     secret, _ = publish(storage, keyring)
     cache = tmp_path / "licenses.json"
-    Licenses(storage, cache).refresh()
+    Licenses(storage, cache, NO_KEYS).refresh()
     content = json.loads(cache.read_text())
     name, token = next(iter(content["entitlements"].items()))
     content["entitlements"][name] = token[:-4] + "AAAA"
     cache.write_text(json.dumps(content))
     with pytest.raises(RefusedError, match="not known"):
-        Licenses(storage, cache).decide(secret)
+        Licenses(storage, cache, NO_KEYS).decide(secret)
     cache.write_text("{")
-    assert Licenses(storage, cache).book == Book()
+    assert Licenses(storage, cache, NO_KEYS).book == Book()
 
 
 def test_a_license_may_have_several_keys(storage: Storage, keyring: KeyRing, tmp_path: Path) -> None:
     keys = tuple(ApiKey(id=name, sha256=hash_api_key(name)) for name in ("one", "two"))
     publish(storage, keyring, keys=keys)
-    licenses = Licenses(storage, tmp_path / "licenses.json")
+    licenses = Licenses(storage, tmp_path / "licenses.json", NO_KEYS)
     licenses.refresh()
     assert {licenses.decide(name).key.id for name in ("one", "two")} == {"one", "two"}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stemma.config import settings
 from stemma.stack.home import Home
 from stemma.stack.local import Stack
 from stemma.stack.ports import PORT_PREFIX, Ports
@@ -56,6 +57,8 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     for name, value in made.environ.items():
         if name.startswith("STEMMA_"):
             monkeypatch.setenv(name, value)
+    settings.cache_clear()
     yield made
     Stack(made.home).stop()
+    settings.cache_clear()
     shutil.rmtree(folder)

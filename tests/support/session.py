@@ -80,6 +80,7 @@ class Session:
         self.ports = Ports.model_validate_json((self.folder / "ports.json").read_text())
         self.home = Home(self.folder / "engines")
         with FileLock(self.folder / "home.lock"):
+            self.home.keep_secrets()
             self.secrets = self.home.secrets
         self._set_environment()
 

@@ -91,16 +91,21 @@ def main() -> None:
         sys.exit(CRASHED)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"stemma {__version__}")
+        raise typer.Exit
+
+
 def _root(
     home: Annotated[
         Path | None, typer.Option(envvar="STEMMA_HOME", help="Folder of the installation.", show_default=".stemma")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback has done everything
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """License music to machines and pay the musicians."""
-    if version:
-        typer.echo(f"stemma {__version__}")
-        raise typer.Exit
     if home is not None:
         os.environ["STEMMA_HOME"] = str(home)
 

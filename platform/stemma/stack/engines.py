@@ -14,6 +14,7 @@ import sysconfig
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -67,6 +68,7 @@ def postgres(home: Home, ports: Ports, *, may_create: bool = False) -> Service:
         folder.mkdir(exist_ok=True, mode=0o711)
         if not (data / "PG_VERSION").exists() or (folder / "initializing").exists():
             _initdb(folder, data, home.secrets.postgres)
+        _forget_killed(data)
 
     def healthy() -> None:
         with psycopg.connect(url, connect_timeout=2) as connection:
@@ -147,6 +149,17 @@ def _initdb(folder: Path, data: Path, password: str) -> None:
     if done.returncode != 0:
         raise UnavailableError(f"PostgreSQL could not make its data folder {data}: {done.stderr.strip()}")
     mark.unlink()
+
+
+def _forget_killed(data: Path) -> None:
+    """Remove the note a killed server left of its process, whose number some other program may have by now."""
+    note = data / "postmaster.pid"
+    try:
+        lives = str(data) in psutil.Process(int(note.read_text().split()[0])).cmdline()
+    except (OSError, ValueError, IndexError, psutil.Error):
+        lives = False
+    if not lives:
+        note.unlink(missing_ok=True)
 
 
 def _role(connection: psycopg.Connection, name: str, password: str, *, may_create: bool = False) -> None:

@@ -45,18 +45,19 @@ class Home:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """Read from the folder, or made when this is the first start."""
-        file = self.path / "secrets.json"
-        if file.exists():
-            known = json.loads(file.read_text())
-            made = Secrets.model_validate(known)
-            if set(known) == set(Secrets.model_fields):
-                return made
-        else:
-            made = Secrets()
+        """Read from the folder; fresh ones, which `keep_secrets` keeps, where there are none yet."""
+        return Secrets.model_validate_json(self._secrets.read_text()) if self._secrets.exists() else Secrets()
+
+    def keep_secrets(self) -> None:
+        """Write the secrets down where they are not, or not all: a later version may have more."""
         self.make()
-        write_private(file, made.model_dump_json(indent=1))
-        return made
+        known = json.loads(self._secrets.read_text()) if self._secrets.exists() else {}
+        if set(known) != set(Secrets.model_fields):
+            write_private(self._secrets, self.secrets.model_dump_json(indent=1))
+
+    @property
+    def _secrets(self) -> Path:
+        return self.path / "secrets.json"
 
     @property
     def keyring(self) -> KeyRing:
@@ -104,7 +105,7 @@ class Home:
 
     def open(self, ports: Ports) -> None:
         """Make whatever the installation still lacks: folder, secrets, keys, and the file `env`."""
-        self.make()
+        self.keep_secrets()
         values = {**self.environment(ports), **{f"STEMMA_PORT_{k.upper()}": str(v) for k, v in ports}}
         del values["STEMMA_HOME"]  # the file lies in it
         text = "# Written by `stemma up`; variables of the environment win over it.\n"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from stemma.errors import InvalidError
 from stemma.ids import timestamp
@@ -49,8 +50,12 @@ def usage_facts(body: bytes) -> list[tuple[UsageFact, str]]:
 
 
 def attribution_facts(body: bytes) -> list[tuple[AttributionFact, str]]:
-    """The attribution facts of one object with their hashes; errors as in `usage_facts`."""
-    rows = sorted(_table(body, ATTRIBUTION_SCHEMA).to_pylist(), key=lambda row: row["id"])
+    """The attribution facts of one object with their hashes; errors as in `usage_facts`.
+
+    A row that is there twice, word for word, is one row: a fact may be shipped again within an object too.
+    """
+    table = _table(body, ATTRIBUTION_SCHEMA)
+    rows = sorted(table.group_by(table.column_names).aggregate([]).to_pylist(), key=lambda row: row["id"])
     return [_attribution(identifier, list(group)) for identifier, group in groupby(rows, key=lambda row: row["id"])]
 
 
@@ -96,5 +101,8 @@ def _identifiers(names: Iterable[str]) -> None:
 
 
 def _first(error: Exception) -> str:
-    """The first line of what a library says."""
+    """The first thing that a library says is wrong."""
+    if isinstance(error, ValidationError):
+        wrong = error.errors()[0]
+        return f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

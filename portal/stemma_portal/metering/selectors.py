@@ -58,7 +58,7 @@ def license_usage_by_day(*, license_: str, since: datetime) -> list[tuple[dateti
 def recording_influence(*, recording: str) -> QuerySet[GenerationShare]:
     """Generations that a recording shaped, the strongest first."""
     return (
-        GenerationShare.objects.filter(recording=recording, generation__isnull=False)
+        GenerationShare.objects.filter(recording=recording, generation__at__isnull=False)
         .select_related("generation")
         .order_by("-ppb")
     )

@@ -1,0 +1,267 @@
+"""Facts come in once each: repeated, late, in any order, broken or contradicting one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from portal.royalties.world import World
+from stemma.errors import NotFoundError, UnavailableError
+from stemma.ids import new_id, now
+from stemma.royalties.facts import (
+    ATTRIBUTION_SCHEMA,
+    COMMONS,
+    PPB,
+    USAGE_SCHEMA,
+    attribution_table,
+    to_parquet,
+    usage_table,
+)
+from stemma_portal.metering import selectors
+from stemma_portal.metering.access import generation_access
+from stemma_portal.metering.models import Attribution, FactConflict, FactObject, Generation, GenerationShare
+from stemma_portal.metering.services import facts_ingest, quarantine_release
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def world(db: None, storage) -> World:
+    return World(storage)
+
+
+def ingest(world: World, **options: bool):
+    return facts_ingest(lake=world.lake, **options)
+
+
+def test_facts_become_generations_with_their_shares(world: World) -> None:
+    fact = world.usage(ms=12_345)
+    world.put_usage(fact)
+    world.put_attribution(world.attribution(fact, {0: 600_000_000, 3: 100_000_000, 4: 0}))
+    found = ingest(world)
+    assert (found.objects, found.taken, found.conflicts, found.quarantined) == (2, 2, 0, [])
+    generation = Generation.objects.get(pk=fact.id)
+    assert (generation.billable_ms, generation.license_id) == (12_345, world.licenses[0].pk)
+    shares = [(s.recording_id, s.ppb) for s in selectors.generation_shares(generation=generation)]
+    assert shares == [
+        (world.recordings[0].pk, 600_000_000),
+        (None, 300_000_000),
+        (world.recordings[3].pk, 100_000_000),
+    ]
+    assert generation.attribution.method == "exact-dual/1"
+
+
+def test_looking_again_finds_nothing_new(world: World) -> None:
+    world.made(3)
+    assert ingest(world).taken == 6
+    assert ingest(world).objects == 0
+
+
+def test_the_same_fact_in_another_object_counts_once(world: World) -> None:
+    fact = world.usage()
+    shares = world.attribution(fact)
+    world.put_usage(fact, fact)
+    world.put_usage(fact)
+    world.put_attribution(shares)
+    world.put_attribution(shares)
+    found = ingest(world)
+    assert (found.taken, found.repeated, found.conflicts) == (2, 3, 0)
+    assert Generation.objects.count() == Attribution.objects.count() == 1
+
+
+def test_the_same_identifier_with_another_body_is_a_conflict_and_changes_nothing(world: World) -> None:
+    fact = world.usage(ms=1000)
+    world.put_usage(fact)
+    ingest(world)
+    key = world.put_usage(fact.model_copy(update={"billable_ms": 1}))
+    found = ingest(world)
+    assert (found.taken, found.conflicts) == (0, 1)
+    assert Generation.objects.get(pk=fact.id).billable_ms == 1000
+    [conflict] = selectors.conflicts()
+    assert (str(conflict.fact), conflict.source.key, conflict.body["billable_ms"]) == (fact.id, key, 1)
+
+
+def test_a_second_attribution_of_a_generation_is_a_conflict(world: World) -> None:
+    fact = world.usage()
+    world.put_usage(fact)
+    world.put_attribution(world.attribution(fact, {0: PPB}))
+    ingest(world)
+    world.put_attribution(world.attribution(fact, {1: PPB}))
+    assert ingest(world).conflicts == 1
+    assert [s.recording_id for s in GenerationShare.objects.all()] == [world.recordings[0].pk]
+
+
+def test_usage_may_come_after_its_attribution(world: World) -> None:
+    fact = world.usage()
+    world.put_attribution(world.attribution(fact))
+    ingest(world)
+    assert not selectors.recording_influence(recording=world.recordings[0].pk).exists()
+    world.put_usage(fact)
+    ingest(world)
+    assert Generation.objects.get(pk=fact.id).shares.count() == 3
+    assert selectors.recording_influence(recording=world.recordings[0].pk).count() == 1
+
+
+def broken(schema: pa.Schema, rows: list[dict], **changes: object) -> bytes:
+    return to_parquet(pa.Table.from_pylist([{**row, **changes} for row in rows], schema))
+
+
+def test_an_object_that_cannot_be_read_is_set_aside_and_stops_no_other(world: World) -> None:
+    fact = world.usage()
+    usage, shares = usage_table([fact]).to_pylist(), attribution_table([world.attribution(fact)]).to_pylist()
+    bad = {
+        world.put("usage", b"no parquet"): "no Parquet object",
+        world.put("usage", b""): "no Parquet object",
+        world.put("usage", to_parquet(pa.table({"id": ["1"]}))): "no Parquet object",
+        world.put("usage", broken(USAGE_SCHEMA, usage, id="one")): "Usage fact one is malformed",
+        world.put("usage", broken(USAGE_SCHEMA, usage, billable_ms=-1)): "billable_ms",
+        world.put("usage", broken(USAGE_SCHEMA, usage, audio_sha256="x")): "audio_sha256",
+        world.put("usage", broken(USAGE_SCHEMA, usage, seed=2**60)): "no canonical form",
+        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares, ppb=1)): "sum to 3 ppb",
+        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], ppb=-1)): "sum to -1 ppb",
+        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares, recording="what")): "twice",
+        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], recording="what", ppb=PPB)): "badly formed",
+        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], lds=float("nan"), ppb=PPB)): "no canonical form",
+        world.put("attribution", usage_bytes := to_parquet(usage_table([fact]))): "no Parquet object",
+    }
+    assert usage_bytes
+    good = world.put_usage(fact)
+    found = ingest(world)
+    assert set(found.quarantined) == set(bad)
+    assert found.taken == 1
+    for key, reason in bad.items():
+        assert reason in FactObject.objects.get(key=key).reason, key
+    assert FactObject.objects.get(key=good).state == "taken"
+    assert selectors.objects_quarantined().count() == len(bad)
+
+
+def test_a_mended_object_is_taken_once_it_is_released(world: World) -> None:
+    key = world.put("usage", b"half")
+    ingest(world)
+    world.lake.put(key, to_parquet(usage_table([world.usage()])))
+    assert ingest(world).objects == 0
+    quarantine_release(key=key)
+    assert ingest(world).taken == 1
+    with pytest.raises(NotFoundError):
+        quarantine_release(key=key)
+
+
+def test_rows_of_one_fact_written_twice_are_one_fact(world: World) -> None:
+    fact = world.usage()
+    world.put_usage(fact)
+    rows = attribution_table([world.attribution(fact)]).to_pylist()
+    world.put("attribution", broken(ATTRIBUTION_SCHEMA, [*rows, *rows]))
+    assert ingest(world).taken == 2
+
+
+def test_one_row_more_or_less_hides_nothing(world: World) -> None:
+    fact = world.usage()
+    rows = attribution_table([world.attribution(fact, {0: PPB})]).to_pylist()
+    stranger = {**rows[0], "recording": world.recordings[1].pk, "ppb": 1, "method": "other/1"}
+    world.put("attribution", broken(ATTRIBUTION_SCHEMA, [*rows, stranger]))
+    assert len(ingest(world).quarantined) == 1
+
+
+def test_the_frequent_look_sees_the_last_days_and_the_whole_look_all(world: World) -> None:
+    old = world.usage()
+    world.lake.put(f"usage/day={now() - timedelta(days=9):%Y-%m-%d}/{new_id()}.parquet", to_parquet(usage_table([old])))
+    world.put_usage(world.usage())
+    assert ingest(world, everything=False).taken == 1
+    assert ingest(world, everything=False).objects == 0
+    assert ingest(world, everything=True).taken == 1
+
+
+def test_other_files_in_the_lake_are_left_alone(world: World) -> None:
+    world.lake.put("usage/README.md", b"facts")
+    assert ingest(world).objects == 0
+
+
+def test_storage_away_loses_nothing(world: World, s3_away: Callable) -> None:
+    from stemma.storage import storage
+
+    world.made(1)
+    with s3_away(), pytest.raises(UnavailableError):
+        facts_ingest(lake=storage())
+    assert ingest(world).taken == 2
+
+
+def test_facts_are_never_changed(world: World) -> None:
+    world.made(1)
+    ingest(world)
+    for model in (Generation, Attribution, GenerationShare):
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            model.objects.update(generation=new_id()) if model is not Generation else model.objects.update(seed=2)
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            model.objects.all()._raw_delete("default")
+
+
+def test_counters_of_a_license(world: World) -> None:
+    world.made(3, ms=1000)
+    world.made(2, of=1)
+    ingest(world)
+    usage = selectors.license_usage(license_=world.licenses[0].pk)
+    assert (usage.generations, usage.billable_ms) == (3, 3003)
+    assert usage.latest is not None
+    assert selectors.license_usage(license_=world.licenses[0].pk, since=now() + timedelta(hours=1)).generations == 0
+    [(_, n, ms)] = selectors.license_usage_by_day(license_=world.licenses[0].pk, since=now() - timedelta(days=2))
+    assert (n, ms) == (3, 3003)
+
+
+def test_only_the_licensee_and_staff_see_a_generation(world: World) -> None:
+    from stemma_portal.accounts.models import Membership
+    from stemma_portal.accounts.services import membership_set
+
+    [fact] = world.made(1)
+    ingest(world)
+    with pytest.raises(NotFoundError):
+        generation_access(user=world.stranger, generation_id=fact.id)
+    assert generation_access(user=world.staff, generation_id=fact.id).pk == fact.id
+    with pytest.raises(NotFoundError):
+        generation_access(user=world.staff, generation_id="nonsense")
+    organisation = world.licenses[0].organisation
+    membership_set(user=world.stranger, organisation=organisation, role=Membership.Role.MEMBER, by=None)
+    assert [g.pk for g in selectors.generation_list(user=world.stranger)] == [fact.id]
+
+
+def test_ingestions_beside_one_another_take_each_fact_once(transactional_db: None, storage) -> None:
+    world = World(storage)
+    for _ in range(6):
+        world.made(5)
+
+    def look(_: int) -> int:
+        try:
+            return ingest(world).taken
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(look, range(3))) == 60
+    assert Generation.objects.count() == Attribution.objects.count() == 30
+    assert FactConflict.objects.count() == 0
+
+
+def test_ten_thousand_facts_in_seconds(world: World) -> None:
+    """Batched: one round trip per few thousand rows, not per fact."""
+    import time
+
+    world.put_usage(*(world.usage() for _ in range(10_000)))
+    begun = time.perf_counter()
+    assert ingest(world).taken == 10_000
+    assert time.perf_counter() - begun < 30
+
+
+def test_the_schema_may_carry_more_columns(world: World) -> None:
+    import io
+
+    table = usage_table([world.usage()])
+    sink = io.BytesIO()
+    pq.write_table(table.append_column("later", pa.array(["x"])), sink)
+    world.put("usage", sink.getvalue())
+    assert ingest(world).taken == 1
+    assert COMMONS

@@ -22,6 +22,12 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
             cursor.execute(f"DROP TRIGGER {name} ON {table}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _static_folder(home) -> None:
+    """WhiteNoise warns where nothing was collected."""
+    (home / "static").mkdir(exist_ok=True)
+
+
 @pytest.fixture(autouse=True)
 def _fast_passwords(settings) -> None:
     """Argon2 is slow on purpose; one test alone looks at it."""

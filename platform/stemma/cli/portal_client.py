@@ -35,6 +35,13 @@ class Portal:
         """The answer to a body sent to a path below `/api/v1/`."""
         return self._ask("POST", path, json={} if body is None else body)
 
+    def fetch(self, path: str) -> bytes:
+        """A file at a path below `/api/v1/`, as it is."""
+        response = self._send("GET", path)
+        if response.is_error:
+            raise _refusal(response.status_code, _json(self.url, response))
+        return response.content
+
     def items(self, path: str, **parameters: Any) -> Iterator[Any]:
         """The items of a list, page after page."""
         cursor = None
@@ -46,23 +53,30 @@ class Portal:
                 return
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
+        response = self._send(method, path, **more)
+        body = _json(self.url, response)
+        if response.is_error:
+            raise _refusal(response.status_code, body)
+        return body
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            response = self._http.request(method, path.lstrip("/"), **more)
+            return self._http.request(method, path.lstrip("/"), **more)
         except httpx.HTTPError as error:
             raise UnavailableError(
                 f"The portal at {self.url} does not answer ({type(error).__name__}).",
                 remedy="See `stemma status`; start it with `stemma start`, or correct STEMMA_PORTAL_URL.",
             ) from error
-        try:
-            body = response.json()
-        except ValueError:
-            raise UnavailableError(
-                f"The portal at {self.url} answers {response.status_code} with something that is not JSON.",
-                remedy="Check STEMMA_PORTAL_URL; see `stemma logs portal`.",
-            ) from None
-        if response.is_error:
-            raise _refusal(response.status_code, body)
-        return body
+
+
+def _json(url: str, response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise UnavailableError(
+            f"The portal at {url} answers {response.status_code} with something that is not JSON.",
+            remedy="Check STEMMA_PORTAL_URL; see `stemma logs portal`.",
+        ) from None
 
 
 def _token(config: Settings) -> str:

@@ -3,6 +3,7 @@
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.models import Membership, Organisation, User
 from stemma_portal.core.errors import ForbiddenError
+from stemma_portal.core.fields import by_id
 
 HOUSE = (Organisation.Kind.RIGHTS, Organisation.Kind.OPS)
 
@@ -57,7 +58,7 @@ def access_organisation(user: User, identifier: str, *, owner: bool = False) -> 
     Staff see every one.  Raises `NotFoundError` for strangers and `ForbiddenError` for a member who
     is no owner where one is needed.
     """
-    found = Organisation.objects.select_related("party").filter(id=identifier).first()
+    found = by_id(Organisation.objects.select_related("party"), identifier)
     if found is not None and is_staff(user):
         return found
     if found is None or not found.memberships.filter(user=user).exists():

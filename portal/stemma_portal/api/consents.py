@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db.models import Count
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, parties_of
@@ -27,13 +27,13 @@ from stemma_portal.consent.access import access_claim, access_consent, consents_
 from stemma_portal.consent.models import Claim, Consent
 from stemma_portal.consent.services import claim_open, claim_resolve, consent_grant, consent_withdraw
 from stemma_portal.core.errors import ForbiddenError
-from stemma_portal.core.fields import is_id
+from stemma_portal.core.fields import by_id
 
 router = Router(tags=["consent"])
 
 
 @router.post("consents", response={201: ConsentOut})
-def grant(request: HttpRequest, body: GrantIn) -> tuple[int, ConsentOut]:
+def grant(request: HttpRequest, body: GrantIn) -> Status[ConsentOut]:
     """Sign and log a grant in the name of a party."""
     user = caller(request)
     consent = consent_grant(
@@ -45,7 +45,7 @@ def grant(request: HttpRequest, body: GrantIn) -> tuple[int, ConsentOut]:
         identifier=str(body.id) if body.id else None,
         by=user,
     )
-    return 201, _out(consent)
+    return Status(201, _out(consent))
 
 
 @router.get("consents", response=Consents)
@@ -80,34 +80,37 @@ def show_consent(request: HttpRequest, consent: UUID) -> ConsentOut:
 
 
 @router.post("consents/{consent}/withdrawals", response={201: WithdrawalOut})
-def withdraw(request: HttpRequest, consent: UUID, body: WithdrawalIn) -> tuple[int, WithdrawalOut]:
+def withdraw(request: HttpRequest, consent: UUID, body: WithdrawalIn) -> Status[WithdrawalOut]:
     """End a grant, for one recording or for all of it."""
     user = caller(request)
     found = access_consent(user, str(consent), act=True)
     recording = str(body.recording) if body.recording else None
     fact = consent_withdraw(consent=found, recording_id=recording, by=user)
-    return 201, WithdrawalOut(
-        id=fact.id, consent=fact.consent_id, recording=fact.recording_id, at=fact.at, receipt=fact.receipt
+    return Status(
+        201,
+        WithdrawalOut(
+            id=fact.id, consent=fact.consent_id, recording=fact.recording_id, at=fact.at, receipt=fact.receipt
+        ),
     )
 
 
 @router.post("claims", response={201: ClaimOut})
-def claim(request: HttpRequest, body: ClaimIn) -> tuple[int, ClaimOut]:
+def claim(request: HttpRequest, body: ClaimIn) -> Status[ClaimOut]:
     """Hold a recording because somebody else says it is theirs.
 
     Staff open claims for anyone; whoever acts for a party opens them for it, on any recording.
     """
     user = caller(request)
-    party = Party.objects.filter(id=body.claimant).first() if is_id(body.claimant) else None
+    party = by_id(Party.objects.all(), body.claimant)
     if not is_staff(user):
         if not parties_of(user):
             raise ForbiddenError("Only rights-holders and staff open claims.", remedy="Ask the rights staff.")
-        party = access_party(user, body.claimant if is_id(body.claimant) else "", act=True)
-    recording = Recording.objects.filter(id=str(body.recording)).first()
+        party = access_party(user, body.claimant, act=True)
+    recording = by_id(Recording.objects.all(), body.recording)
     if recording is None:
         raise NotFoundError(f"There is no recording {body.recording}.")
-    return 201, _claim(
-        claim_open(recording=recording, claimant=body.claimant, party=party, reason=body.reason, by=user)
+    return Status(
+        201, _claim(claim_open(recording=recording, claimant=body.claimant, party=party, reason=body.reason, by=user))
     )
 
 

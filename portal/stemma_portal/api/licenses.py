@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import now
@@ -30,7 +30,7 @@ def list_organisations(request: HttpRequest) -> list[OrganisationOut]:
 
 
 @router.post("licenses", response={201: LicenseOut})
-def grant_license(request: HttpRequest, body: LicenseIn) -> tuple[int, LicenseOut]:
+def grant_license(request: HttpRequest, body: LicenseIn) -> Status[LicenseOut]:
     """License an organisation under the covenant in force."""
     user = caller(request)
     require_staff(user, "grant licenses")
@@ -45,7 +45,7 @@ def grant_license(request: HttpRequest, body: LicenseIn) -> tuple[int, LicenseOu
         identifier=str(body.id) if body.id else None,
         by=user,
     )
-    return 201, _license(license_)
+    return Status(201, _license(license_))
 
 
 @router.get("licenses", response=list[LicenseOut])
@@ -70,7 +70,7 @@ def revoke_license(request: HttpRequest, license_id: UUID) -> LicenseOut:
 
 
 @router.post("licenses/{license_id}/keys", response={201: KeyMade})
-def create_key(request: HttpRequest, license_id: UUID, body: KeyIn) -> tuple[int, KeyMade]:
+def create_key(request: HttpRequest, license_id: UUID, body: KeyIn) -> Status[KeyMade]:
     """Make a key; its secret is in this answer and nowhere else."""
     user = caller(request)
     if body.expires_at is not None and body.expires_at <= now():
@@ -78,7 +78,7 @@ def create_key(request: HttpRequest, license_id: UUID, body: KeyIn) -> tuple[int
     license_ = access_license(user, str(license_id), owner=True)
     key, secret = api_key_create(license_=license_, name=body.name, expires_at=body.expires_at, by=user)
     published = License.objects.values_list("published", flat=True).get(id=license_.id)
-    return 201, KeyMade(id=key.id, key=secret, published=published)
+    return Status(201, KeyMade(id=key.id, key=secret, published=published))
 
 
 @router.post("licenses/{license_id}/keys/{key_id}/revocation", response=KeyOut)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 
 from stemma.errors import InvalidError
 from stemma_portal.accounts.access import require_operator, require_staff
@@ -19,7 +19,7 @@ router = Router(tags=["operations"])
 
 
 @router.post("snapshots", response={201: SnapshotOut})
-def create_snapshot(request: HttpRequest, body: SnapshotIn) -> tuple[int, SnapshotOut]:
+def create_snapshot(request: HttpRequest, body: SnapshotIn) -> Status[SnapshotOut]:
     """Freeze what every owner has granted, or everything (which the gate will refuse)."""
     user = caller(request)
     require_staff(user, "take snapshots")
@@ -31,7 +31,7 @@ def create_snapshot(request: HttpRequest, body: SnapshotIn) -> tuple[int, Snapsh
         identifier=str(body.id) if body.id else None,
         by=user,
     )
-    return 201, _snapshot(snapshot)
+    return Status(201, _snapshot(snapshot))
 
 
 @router.get("snapshots", response=Snapshots)
@@ -50,7 +50,7 @@ def show_snapshot(request: HttpRequest, snapshot: UUID) -> SnapshotOut:
 
 
 @router.post("releases", response={201: ReleaseOut})
-def register_release(request: HttpRequest, body: ReleaseIn) -> tuple[int, ReleaseOut]:
+def register_release(request: HttpRequest, body: ReleaseIn) -> Status[ReleaseOut]:
     """Log a model release by its signed statement."""
     user = caller(request)
     require_operator(user, "register model releases")
@@ -66,7 +66,7 @@ def register_release(request: HttpRequest, body: ReleaseIn) -> tuple[int, Releas
         metrics=body.metrics,
         by=user,
     )
-    return 201, _release(release)
+    return Status(201, _release(release))
 
 
 @router.get("releases/{name}/{version}", response=ReleaseOut)

@@ -6,11 +6,12 @@ from stemma_portal.accounts.models import User
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import parties_visible, recordings_visible
 from stemma_portal.core.errors import ForbiddenError
+from stemma_portal.core.fields import by_id
 
 
 def access_recording(user: User, identifier: str) -> Recording:
     """A recording that the user may see.  Raises `NotFoundError` for others."""
-    found = recordings_visible(user).filter(id=identifier).first()
+    found = by_id(recordings_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no recording {identifier}.")
     return found
@@ -22,7 +23,7 @@ def access_party(user: User, identifier: str, *, act: bool = False) -> Party:
     Owners of its organisation act for a party; staff only for the parties of the demonstration.
     Raises `NotFoundError` for strangers, `ForbiddenError` for whoever may look but not sign.
     """
-    found = parties_visible(user).filter(id=identifier).first()
+    found = by_id(parties_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no party {identifier}.")
     if act and not (found.demo and is_staff(user)) and not any(is_owner(user, o) for o in found.organisations.all()):

@@ -61,7 +61,7 @@ def recordings_import(*, records: Sequence[Any], by: Actor | None) -> Imported:
         good = _without_clashes(good, result)
         known = dict(Recording.objects.filter(id__in=[r.record.id for r in good]).values_list("id", "record_sha256"))
         fresh = [row for row in good if known.get(row.record.id) != row.sha256]
-        result.same = len(good) - len(fresh)
+        result.same += len(good) - len(fresh)
         for row in _write(fresh, result):
             if row.record.id in known:
                 result.changed += 1

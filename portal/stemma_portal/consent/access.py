@@ -6,11 +6,12 @@ from stemma_portal.accounts.models import User
 from stemma_portal.catalog.access import access_party
 from stemma_portal.consent.models import Claim, Consent
 from stemma_portal.consent.selectors import claims_visible, consents_visible
+from stemma_portal.core.fields import by_id
 
 
 def access_consent(user: User, identifier: str, *, act: bool = False) -> Consent:
     """A grant that the user may see; with `act`, one that they may withdraw."""
-    found = consents_visible(user).filter(id=identifier).first()
+    found = by_id(consents_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no consent {identifier}.")
     if act:
@@ -20,7 +21,7 @@ def access_consent(user: User, identifier: str, *, act: bool = False) -> Consent
 
 def access_claim(user: User, identifier: str, *, act: bool = False) -> Claim:
     """A claim that the user may see; with `act`, one that they may resolve."""
-    found = claims_visible(user).filter(id=identifier).first()
+    found = by_id(claims_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no claim {identifier}.")
     if act:

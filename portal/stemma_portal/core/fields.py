@@ -1,12 +1,14 @@
 """Field types that every app uses."""
 
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from stemma.ids import new_id
+
+Row = TypeVar("Row", bound=models.Model)
 
 
 class IdField(models.UUIDField):
@@ -37,3 +39,9 @@ def is_id(text: str) -> bool:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
+
+
+def by_id(rows: models.QuerySet[Row], identifier: object) -> Row | None:
+    """The row with this identifier; none for what is no identifier."""
+    text = str(identifier)
+    return rows.filter(pk=text).first() if is_id(text) else None

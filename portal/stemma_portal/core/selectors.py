@@ -4,6 +4,7 @@ from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import now, timestamp
 from stemma.proof.log import TREE_HEAD, Kind, Receipt, TreeHead
 from stemma.proof.merkle import Tree
+from stemma_portal.core.fields import by_id
 from stemma_portal.core.keys import keyring, log_id
 from stemma_portal.core.models import LogEntry
 from stemma_portal.core.tree import tree_at, tree_size
@@ -23,7 +24,7 @@ def log_head() -> str:
 
 def log_receipt(*, entry_id: str) -> Receipt:
     """A fresh receipt of an entry, under the newest head.  Raises `NotFoundError`."""
-    row = LogEntry.objects.filter(id=entry_id).first()
+    row = by_id(LogEntry.objects.all(), entry_id)
     if row is None:
         raise NotFoundError(f"The log holds no entry {entry_id}.")
     size = tree_size()

@@ -2,13 +2,14 @@
 
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.models import User
+from stemma_portal.core.fields import by_id
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshots_visible
 
 
 def access_snapshot(user: User, identifier: str) -> Snapshot:
     """A snapshot that the user may see."""
-    found = snapshots_visible(user).filter(id=identifier).first()
+    found = by_id(snapshots_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no snapshot {identifier}.")
     return found

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.utils.safestring import SafeString
 
 from stemma.errors import NotFoundError, UnavailableError
 from stemma.rights.snapshot import Offence
 from stemma.storage import storage
+from stemma_portal.catalog.models import Party
 from stemma_portal.design.svg.bars import curve
 from stemma_portal.operations.models import Snapshot
 
 PRODUCTION_KEY = "releases/production.json"
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FRESH = 10
 """Seconds for which the name of the production release is remembered."""
 
@@ -36,12 +39,23 @@ class Repertoire:
         """In words."""
         return self.style.replace("-", " ").capitalize()
 
+    @property
+    def authors(self) -> str:
+        """Its composers in words."""
+        if not self.composers:
+            return "anonymous"
+        return f"{self.composers} composer{'s' if self.composers != 1 else ''}"
+
 
 def repertoires(snapshot: Snapshot) -> list[Repertoire]:
     """The repertoires of a snapshot, the largest first."""
     rows = (
         snapshot.members.values("style")
-        .annotate(n=Count("id"), composers=Count("work__composer", distinct=True), ms=Sum("duration_ms"))
+        .annotate(
+            n=Count("id"),
+            composers=Count("work__composer", distinct=True, filter=~Q(work__composer="")),
+            ms=Sum("duration_ms"),
+        )
         .order_by("-n", "style")
     )
     return [Repertoire(row["style"], row["n"], row["composers"], row["ms"]) for row in rows]
@@ -49,12 +63,37 @@ def repertoires(snapshot: Snapshot) -> list[Repertoire]:
 
 def composers(snapshot: Snapshot) -> int:
     """How many composers a snapshot brings together."""
-    return snapshot.members.values("work__composer").distinct().count()
+    return snapshot.members.exclude(work__composer="").values("work__composer").distinct().count()
 
 
-def by_rule(offences: Iterable[Offence]) -> list[tuple[str, int]]:
-    """How often each rule is broken, the most frequent first."""
-    return Counter(offence.rule for offence in offences).most_common()
+@dataclass(frozen=True)
+class Offender:
+    """A recording that the gate refuses: by which rules, why, and what would mend it."""
+
+    recording: str
+    title: str
+    rules: list[str]
+    reasons: list[str]
+    remedies: list[str]
+
+
+def offenders(found: Iterable[Offence]) -> list[Offender]:
+    """Offences by recording, with owners by their names."""
+    rows: dict[str, Offender] = {}
+    listed = list(found)
+    named = dict(Party.objects.values_list("id", "name")) if listed else {}
+    for offence in listed:
+        row = rows.setdefault(offence.recording, Offender(offence.recording, offence.title, [], [], []))
+        reason = _IDENTIFIER.sub(lambda match: named.get(match[0], match[0]), offence.reason)
+        for kept, value in ((row.rules, offence.rule), (row.reasons, reason), (row.remedies, offence.remedy)):
+            if value not in kept:
+                kept.append(value)
+    return sorted(rows.values(), key=lambda row: row.title)
+
+
+def by_rule(found: Iterable[Offence]) -> list[tuple[str, int]]:
+    """How many recordings break each rule, the most frequent first."""
+    return Counter(rule for _, rule in {(offence.recording, offence.rule) for offence in found}).most_common()
 
 
 def production() -> str | None:
@@ -89,31 +128,45 @@ class Highlight:
 
     title: str
     value: str
-    note: str
 
 
 HIGHLIGHTS = (
-    (("validation_loss_per_note", "val_loss_per_note", "loss_per_note"), "Loss per note", "on works it never saw", 3),
-    (("ngram_loss_per_note", "baseline_loss_per_note"), "To beat", "n-gram model on the same tokens", 3),
-    (("decodes", "decoded_share", "outputs_decode"), "Outputs that decode", "share of all", 2),
-    (
-        ("longest_verbatim", "longest_verbatim_notes", "longest_verbatim_run"),
-        "Longest verbatim run",
-        "notes in a row as in a work",
-        0,
-    ),
+    ("nats_per_note", "nats per note, on works it never heard", "{:.3f}"),
+    ("baseline_nats_per_note", "nats per note of an n-gram model, to beat", "{:.3f}"),
+    ("decoded", "of its pieces decode", "{:.0%}"),
+    ("longest_run", "notes in a row, at most, as in a trained work", "{:.0f}"),
 )
+"""The figures of `stemma.training.evaluation` that people ask for first."""
 
 
 def highlights(metrics: Mapping[str, Any]) -> list[Highlight]:
-    """The figures people ask for first, where the release has them."""
-    values = {path.rsplit(" · ", 1)[-1]: value for path, value in flat(metrics)}
-    found = []
-    for names, title, note, places in HIGHLIGHTS:
-        value = next((values[name] for name in names if isinstance(values.get(name), int | float)), None)
-        if value is not None:
-            found.append(Highlight(title=title, value=f"{value:.{places}f}", note=note))
-    return found
+    """Those that the release has."""
+    return [
+        Highlight(title=title, value=shape.format(metrics[name]))
+        for name, title, shape in HIGHLIGHTS
+        if isinstance(metrics.get(name), int | float)
+    ]
+
+
+@dataclass(frozen=True)
+class StyleTable:
+    """What was measured of each style; where the trained works were measured too, theirs stands beside."""
+
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[Any, Any]]]]
+
+
+def style_table(metrics: Mapping[str, Any]) -> StyleTable | None:
+    """The figures by style, where the release has them."""
+    styles = metrics.get("styles")
+    if not isinstance(styles, Mapping) or not styles:
+        return None
+    names = [name for name in next(iter(styles.values())) if not name.endswith("_real")]
+    rows = [
+        (style, [(figures.get(name), figures.get(f"{name}_real")) for name in names])
+        for style, figures in sorted(styles.items())
+    ]
+    return StyleTable(columns=names, rows=rows)
 
 
 def training_curve(metrics: Mapping[str, Any]) -> SafeString | None:

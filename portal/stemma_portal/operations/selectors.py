@@ -2,7 +2,7 @@
 
 from django.db.models import Prefetch, QuerySet
 
-from stemma.ids import timestamp, now
+from stemma.ids import now, timestamp
 from stemma.rights.consent import Scope
 from stemma.rights.shares import Share as ShareDocument
 from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences

@@ -17,6 +17,7 @@ from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
 from stemma.storage import storage
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
+from stemma_portal.core.fields import by_id
 from stemma_portal.core.keys import keyring
 from stemma_portal.core.publish import after_commit
 from stemma_portal.core.selectors import covenant_in_force
@@ -132,7 +133,7 @@ def release_register(
         if known.statement != statement:
             raise ConflictError(f"{said.id} is registered already.", remedy="Publish changed weights as a new version.")
         return known
-    snapshot = Snapshot.objects.filter(id=said.snapshot).first()
+    snapshot = by_id(Snapshot.objects.all(), said.snapshot)
     if snapshot is None:
         raise NotFoundError(f"There is no snapshot {said.snapshot}.", remedy="Train on a snapshot of this portal.")
     if snapshot.root != said.snapshot_root:

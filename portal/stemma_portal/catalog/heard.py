@@ -1,0 +1,20 @@
+"""A recording as it is heard on a page."""
+
+from stemma_portal.catalog.models import Recording
+from stemma_portal.design.player import Player, player
+
+
+def recording_player(recording: Recording, *, take_away: bool = True) -> Player:
+    """Its player, with its score and what may be taken away."""
+    links = [
+        ("Score (MIDI)", recording.midi_key, f"{recording.isrc}.mid"),
+        ("Recording (FLAC)", recording.audio_key, f"{recording.isrc}.flac"),
+    ]
+    return player(
+        title=recording.title,
+        audio_key=recording.audio_key,
+        midi_key=recording.midi_key,
+        duration_ms=recording.duration_ms,
+        peaks=recording.peaks,
+        links=links if take_away else (),
+    )

@@ -54,6 +54,9 @@ def explain(
     `scores` and `owners` are of the recordings, in their order; equal `owners` share alike.
     `decoys` are the scores of recordings never trained on.
     """
+    # Only ratios matter; near 1 they neither overflow nor vanish.
+    unit = max(np.abs(scores).max(initial=0), np.abs(decoys).max(initial=0)) or 1.0
+    scores, decoys = scores / unit, decoys / unit
     mean, deviation = noise(decoys if len(decoys) >= 2 else scores)
     names, group = np.unique(np.array(owners), return_inverse=True)
     size = np.bincount(group, minlength=len(names))
@@ -62,7 +65,8 @@ def explain(
     excess[total <= 0] = 0
     shares = {COMMONS: PPB}
     positive = np.clip(total, 0, None)
-    if excess.sum() > 0:
+    excess[excess * PPB < positive.sum()] = 0  # less than one part in a billion
+    if excess.any():
         attributable = int(PPB * min(1.0, excess.sum() / positive.sum()))
         # Inside a group only positive scores carry the group's excess.
         inside = np.clip(scores, 0, None)
@@ -72,7 +76,7 @@ def explain(
         found = {name: part for name, part in zip(recordings, parts, strict=True) if part}
         shares = dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
         shares[COMMONS] = PPB - attributable
-    return Explained(shares=shares, passed=int((excess > 0).sum()), negative=float(total[total < 0].sum()))
+    return Explained(shares=shares, passed=int((excess > 0).sum()), negative=float(total[total < 0].sum() * unit))
 
 
 def noise(scores: Vector) -> tuple[float, float]:

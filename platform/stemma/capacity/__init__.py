@@ -1,0 +1,1 @@
+"""What running the models takes: energy, money per generated minute, replicas for a waiting time."""

@@ -44,7 +44,7 @@ def test_malformed_ports_are_named(variables, said):
 def test_a_taken_port_names_its_holder_and_the_remedy(taken):
     assert not is_free(taken)
     with pytest.raises(PortTakenError) as caught:
-        check("portal", (taken,))
+        check(Ports(portal=taken), "portal", (taken,))
     assert str(taken) in caught.value.message
     assert f"process {os.getpid()}" in caught.value.message
     assert "STEMMA_PORT_PORTAL=" in caught.value.remedy
@@ -54,4 +54,4 @@ def test_a_free_port_passes():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    check("portal", (port,))
+    check(Ports(portal=port), "portal", (port,))

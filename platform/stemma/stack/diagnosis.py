@@ -197,7 +197,7 @@ def _ports() -> Iterator[Finding]:
     for service in stack.services.values():
         if service.name not in running:
             try:
-                ports.check(service.name, service.ports)
+                ports.check(stack.ports, service.name, service.ports)
             except ports.PortTakenError as error:
                 taken.append(Finding(subject="ports", verdict="wrong", found=error.message, remedy=error.remedy))
     yield from taken

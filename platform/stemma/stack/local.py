@@ -86,7 +86,7 @@ class Stack:
         active = {n for n, i in self.supervisor.info().items() if i["statename"] in {"RUNNING", "STARTING", "STOPPING"}}
         for service in self.services.values():
             if service.name not in active:
-                port_checks.check(service.name, service.ports)
+                port_checks.check(self.ports, service.name, service.ports)
         self.supervisor.configure(self.services.values())
         if running:
             self.supervisor.reload()

@@ -22,17 +22,22 @@ from stemma.rights.identifiers import iswc_check
 RATE = 22050
 PARTS = ("Soprano", "Alto", "Tenor", "Bass")
 SCALE = (0, 2, 4, 5, 7, 9, 11)
-PIECES = {
-    "chorale": ("Chorales", "Johann Sebastian Bach", ("Wachet auf", "Jesu, meine Freude", "O Haupt voll Blut und Wunden", "Nun danket alle Gott", "Wie schön leuchtet der Morgenstern", "Ein feste Burg")),
-    "early-polyphony": ("Early polyphony", "Giovanni Pierluigi da Palestrina", ("Kyrie", "Sanctus", "Agnus Dei", "Gloria")),
-    "fiddle-tune": ("Ryan’s Mammoth Collection", "", ("Flowers of Edinburgh", "Devil’s Dream", "Money Musk", "Miss McLeod’s Reel", "Soldier’s Joy")),
+PIECES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "chorale": (
+        "Chorales",
+        "Johann Sebastian Bach",
+        ("Wachet auf", "Jesu, meine Freude", "O Haupt voll Blut und Wunden", "Nun danket alle Gott", "Ein feste Burg"),
+    ),
+    "polyphony": ("Early polyphony", "Giovanni Pierluigi da Palestrina", ("Kyrie", "Sanctus", "Agnus Dei", "Gloria")),
+    "reel": (
+        "Ryan’s Mammoth Collection",
+        "",
+        ("Flowers of Edinburgh", "Devil’s Dream", "Money Musk", "Miss McLeod’s Reel", "Soldier’s Joy"),
+    ),
     "song": ("Folk songs", "", ("Der Mond ist aufgegangen", "Es waren zwei Königskinder", "Ade zur guten Nacht")),
     "ragtime": ("Ragtime", "Scott Joplin", ("Maple Leaf Rag", "The Entertainer")),
-}  # fmt: skip
-RESERVED = {
-    "Agnus Dei": "The edition’s encoder reserves commercial use.",
-    "Gloria": "The edition’s encoder reserves commercial use.",
 }
+RESERVED = dict.fromkeys(("Agnus Dei", "Gloria"), "The edition’s encoder reserves commercial use.")
 MASTERS = ("Northlight Demo Records", "Tidewater Demo Recordings")
 PUBLISHERS = ("Alma Demo-Reyes", "Jonas Demo-Hale", "Mirei Demo-Sato")
 ONE = 1_000_000
@@ -40,7 +45,7 @@ ONE = 1_000_000
 
 def compose(name: str, bars: int = 8) -> tuple[bytes, list[tuple[int, int, float, float]], float]:
     """A MIDI file of four parts, its notes (part, pitch, start, end in seconds), and its tempo."""
-    chance = random.Random(name)
+    chance = random.Random(name)  # noqa: S311 - music, not secrets
     tempo = chance.choice((72.0, 84.0, 96.0, 112.0))
     root = chance.choice((57, 60, 62, 55))
     score = symusic.Score(480)
@@ -253,32 +258,64 @@ def generations(snapshot: str, count: int = 4) -> None:
         record |= {"duration_ms": length, "peaks": peaks(samples), "parts": list(PARTS), "files": files, "stems": stems}
         storage().put_json(f"{prefix}/generation.json", record)
         certificate = Certificate(
-            generation=identifier, at=at, license=license_.id, licensee=license_.organisation_id,
-            licensee_name=license_.organisation.name, tier=license_.tier, indemnified=False, covenant=license_.covenant_id,
-            entitlement_sha256="0" * 64, model_release="house-symbolic/1", snapshot=snapshot,
-            snapshot_root=Snapshot.objects.get(id=snapshot).root, style="chorale", seed=number, prompt_sha256=sha256(b""),
-            pcm_sha256=sha256(samples.tobytes()), midi_sha256=sha256(midi), duration_ms=length,
-        )  # fmt: skip
+            generation=identifier,
+            at=at,
+            license=license_.id,
+            licensee=license_.organisation_id,
+            licensee_name=license_.organisation.name,
+            tier=license_.tier,
+            indemnified=False,
+            covenant=license_.covenant_id,
+            entitlement_sha256="0" * 64,
+            model_release="house-symbolic/1",
+            snapshot=snapshot,
+            snapshot_root=Snapshot.objects.get(id=snapshot).root,
+            style="chorale",
+            seed=number,
+            prompt_sha256=sha256(b""),
+            pcm_sha256=sha256(samples.tobytes()),
+            midi_sha256=sha256(midi),
+            duration_ms=length,
+        )
         storage().put(f"{prefix}/certificate.jws", issue(certificate, keyring()).encode())
         usage.append(
             UsageFact(
-                id=identifier, at=at, license=license_.id, licensee=license_.organisation_id, key="seed", tier=license_.tier,
-                covenant=license_.covenant_id, prompt_sha256=sha256(b""), billable_ms=length,
-                audio_sha256=sha256(audio), midi_sha256=sha256(midi), **common,
+                id=identifier,
+                at=at,
+                license=license_.id,
+                licensee=license_.organisation_id,
+                key="seed",
+                tier=license_.tier,
+                covenant=license_.covenant_id,
+                prompt_sha256=sha256(b""),
+                billable_ms=length,
+                audio_sha256=sha256(audio),
+                midi_sha256=sha256(midi),
+                **common,
             )
-        )  # fmt: skip
+        )
         if number < count - 1:  # the newest is still being traced
-            chance = random.Random(number)
+            chance = random.Random(number)  # noqa: S311 - as above
             weights = [chance.random() ** 3 for _ in members]
             parts = [int(0.8 * PPB * weight / sum(weights)) for weight in weights]
             shares = {member: ppb for member, ppb in zip(members, parts, strict=True) if ppb}
             shares[COMMONS] = PPB - sum(shares.values())
             attribution.append(
                 AttributionFact(
-                    id=new_id(), generation=identifier, at=at, model_release="house-symbolic/1", snapshot=snapshot,
-                    method="exact-dual/1", store="seed", checkpoints=4, lds=None, lds_low=None, lds_high=None, shares=shares,
+                    id=new_id(),
+                    generation=identifier,
+                    at=at,
+                    model_release="house-symbolic/1",
+                    snapshot=snapshot,
+                    method="exact-dual/1",
+                    store="seed",
+                    checkpoints=4,
+                    lds=None,
+                    lds_low=None,
+                    lds_high=None,
+                    shares=shares,
                 )
-            )  # fmt: skip
+            )
     put_usage(storage(), usage)
     put_attribution(storage(), attribution)
     facts_ingest()

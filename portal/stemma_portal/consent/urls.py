@@ -8,9 +8,9 @@ app_name = "consent"
 urlpatterns = [
     path("consent/", views.consent_list, name="consents"),
     path("consent/new/", views.consent_sign, name="grant"),
-    path("consent/<uuid:consent_id>/", views.consent_detail, name="consent"),
-    path("consent/<uuid:consent_id>/receipt.json", views.consent_receipt, name="receipt"),
-    path("consent/<uuid:consent_id>/withdraw/", views.consent_end, name="withdraw"),
+    path("consent/<id:consent_id>/", views.consent_detail, name="consent"),
+    path("consent/<id:consent_id>/receipt.json", views.consent_receipt, name="receipt"),
+    path("consent/<id:consent_id>/withdraw/", views.consent_end, name="withdraw"),
     path("claims/", views.claim_list, name="claims"),
-    path("claims/<uuid:claim_id>/resolution/", views.claim_end, name="resolve"),
+    path("claims/<id:claim_id>/resolution/", views.claim_end, name="resolve"),
 ]

@@ -10,13 +10,16 @@ from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
 from stemma_portal.accounts.models import Organisation, User
+from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.models import Claim
 from stemma_portal.consent.selectors import recordings_to_consent
+from stemma_portal.design.player import Player
 from stemma_portal.design.templatetags.stemma import clock, grouped, minutes, money
 from stemma_portal.licensing.models import License
 from stemma_portal.licensing.selectors import licenses_visible
+from stemma_portal.metering.heard import generation_player, generation_record
 from stemma_portal.metering.models import Generation, GenerationShare
 from stemma_portal.metering.selectors import generation_list
 from stemma_portal.operations.models import Snapshot
@@ -67,6 +70,16 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Listen:
+    """Music to begin with."""
+
+    title: str
+    note: str
+    href: str
+    player: Player
+
+
+@dataclass(frozen=True)
 class Home:
     """The page."""
 
@@ -75,6 +88,7 @@ class Home:
     figures: Sequence[Figure]
     todos: Sequence[Todo] = field(default_factory=list)
     listings: Sequence[Listing] = field(default_factory=list)
+    listen: Listen | None = None
 
 
 def owner(user: User, organisation: Organisation) -> Home:
@@ -101,12 +115,14 @@ def owner(user: User, organisation: Organisation) -> Home:
             )
     shaped = GenerationShare.objects.filter(recording__shares__party=party, ppb__gt=0)
     figures.append(Figure("pieces shaped", grouped(shaped.values("generation_id").distinct().count())))
+    strongest = _strongest(party)
     return Home(
         greeting=organisation.name,
         lede="What your recordings are part of, and what they earn.",
         figures=figures,
         todos=_owner_todos(party),
-        listings=[_strongest(party), _statements(user, party)],
+        listings=[_shaped(strongest), _statements(user, party)],
+        listen=_listen_recording(party, strongest),
     )
 
 
@@ -115,8 +131,8 @@ def _owner_todos(party: Party) -> list[Todo]:
     if waiting := recordings_to_consent(party.id).count():
         todos.append(
             Todo(
-                f"{grouped(waiting)} recordings wait for your answer",
-                "No model may learn from them until you grant it. The terms are shown in plain words first.",
+                f"{grouped(waiting)} recording{'s wait' if waiting != 1 else ' waits'} for your answer",
+                "No model may learn before you grant it. The terms are shown in plain words first.",
                 reverse("consent:grant"),
                 "Read the terms",
             )
@@ -134,28 +150,56 @@ def _owner_todos(party: Party) -> list[Todo]:
     return todos
 
 
-def _strongest(party: Party) -> Listing:
-    rows = (
-        Recording.objects.filter(shares__party=party)
-        .annotate(ppb=Sum("influences__ppb", distinct=False), n=Count("influences__generation_id", distinct=True))
-        .filter(n__gt=0)
-        .select_related("work")
-        .defer("peaks")
-        .order_by("-n", "title")[:SHOWN]
-    )
+def _strongest(party: Party) -> list[Recording]:
+    """The party's recordings that shaped the most pieces."""
+    own = recordings_of_party(party_id=party.id).select_related("work")
+    shaped = own.annotate(pieces=Count("influences", filter=Q(influences__ppb__gt=0))).filter(pieces__gt=0)
+    return list(shaped.order_by("-pieces", "title")[:SHOWN])
+
+
+def _shaped(rows: Sequence[Recording]) -> Listing:
     return Listing(
         title="What shaped the most",
         rows=[
             Row(
-                each.title,
-                each.work.composer or "Anonymous",
-                reverse("dashboards:recording", args=[each.id]),
-                f"{grouped(each.n)} pieces",
+                title=each.title,
+                note=each.work.composer or "Anonymous",
+                href=reverse("dashboards:recording", args=[each.id]),
+                figure=f"{grouped(each.pieces)} pieces",  # type: ignore[attr-defined]
             )
             for each in rows
         ],
         href=reverse("dashboards:recordings"),
         empty="No piece has been traced to your recordings yet.",
+    )
+
+
+def _listen_recording(party: Party, strongest: Sequence[Recording]) -> Listen | None:
+    chosen = (
+        strongest[0]
+        if strongest
+        else recordings_of_party(party_id=party.id).select_related("work").order_by("title").first()
+    )
+    if chosen is None:
+        return None
+    return Listen(
+        title=chosen.title,
+        note=f"{chosen.work.composer or 'Anonymous'} · {chosen.collection}",
+        href=reverse("dashboards:recording", args=[chosen.id]),
+        player=recording_player(chosen, take_away=False),
+    )
+
+
+def _listen_latest(user: User) -> Listen | None:
+    latest = generation_list(user=user).first()
+    record = generation_record(latest) if latest is not None else None
+    if latest is None or record is None:
+        return None
+    return Listen(
+        title=f"{latest.style.replace('-', ' ').capitalize()} in {record['key']}",
+        note=f"the latest piece, by {latest.model_release}",
+        href=reverse("metering:generation", args=[latest.pk]),
+        player=generation_player(record, take_away=False),
     )
 
 
@@ -206,7 +250,14 @@ def licensee(user: User, organisation: Organisation) -> Home:
                     "Open the playground",
                 )
             )
-    return Home(organisation.name, "Licensed music, traced to its sources.", figures, todos, [_latest(user), _models()])
+    return Home(
+        organisation.name,
+        "Licensed music, traced to its sources.",
+        figures,
+        todos,
+        [_latest(user), _models()],
+        _listen_latest(user),
+    )
 
 
 def _latest(user: User) -> Listing:

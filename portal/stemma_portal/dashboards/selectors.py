@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, Max, Prefetch, Q, QuerySet
 from django.utils.safestring import SafeString
 
 from stemma_portal.catalog.models import Recording, Share
@@ -104,14 +104,13 @@ class Influence:
     """How far a recording has shaped what was made."""
 
     generations: int
-    ppb: int
-    """Sum over generations: how many whole pieces it would make, in billionths."""
     strongest: int
+    """The largest of its shares, ppb."""
 
 
 def influence(recording: Recording) -> Influence:
     """Over every generation so far.  Whose they were is the licensees' to tell."""
     sums = GenerationShare.objects.filter(recording=recording, ppb__gt=0).aggregate(
-        generations=Count("generation_id"), ppb=Sum("ppb"), strongest=Max("ppb")
+        generations=Count("generation_id"), strongest=Max("ppb")
     )
-    return Influence(generations=sums["generations"], ppb=int(sums["ppb"] or 0), strongest=sums["strongest"] or 0)
+    return Influence(generations=sums["generations"], strongest=sums["strongest"] or 0)

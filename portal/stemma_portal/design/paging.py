@@ -1,4 +1,4 @@
-"""Pages of a long list by key: each costs the same, however far down it is, and rows that come in between move nothing."""
+"""Pages of a long list by key: each costs the same, however far down, and rows that come in between move nothing."""
 
 from __future__ import annotations
 

@@ -89,6 +89,8 @@ def player(
 
 
 def _row(name: str, names: Sequence[str], place: int) -> int | None:
-    if name in names:
-        return list(names).index(name)
+    """Where a stem's part stands in the score: by its name, else in the same order."""
+    plain = name.strip().capitalize()
+    if plain in names:
+        return list(names).index(plain)
     return place if place < len(names) else None

@@ -7,7 +7,7 @@ from stemma_portal.licensing import views
 app_name = "licensing"
 urlpatterns = [
     path("license/", views.license_list, name="licenses"),
-    path("license/<uuid:license_id>/", views.license_detail, name="license"),
-    path("license/<uuid:license_id>/keys/", views.key_create, name="key_create"),
-    path("license/<uuid:license_id>/keys/<uuid:key_id>/revocation/", views.key_revoke, name="key_revoke"),
+    path("license/<id:license_id>/", views.license_detail, name="license"),
+    path("license/<id:license_id>/keys/", views.key_create, name="key_create"),
+    path("license/<id:license_id>/keys/<id:key_id>/revocation/", views.key_revoke, name="key_revoke"),
 ]

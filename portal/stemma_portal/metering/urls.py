@@ -7,6 +7,6 @@ from stemma_portal.metering import views
 app_name = "metering"
 urlpatterns = [
     path("generations/", views.generation_list, name="generations"),
-    path("generations/<uuid:generation_id>/", views.generation_detail, name="generation"),
-    path("generations/<uuid:generation_id>/certificate.jws", views.generation_certificate, name="certificate"),
+    path("generations/<id:generation_id>/", views.generation_detail, name="generation"),
+    path("generations/<id:generation_id>/certificate.jws", views.generation_certificate, name="certificate"),
 ]

@@ -11,15 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from stemma.errors import NotFoundError, UnavailableError
 from stemma.royalties.facts import PPB
 from stemma.storage import storage
 from stemma_portal.catalog.selectors import recordings_visible
 from stemma_portal.design.paging import page
-from stemma_portal.design.player import Player, player
 from stemma_portal.design.svg.treemap import Leaf, treemap
 from stemma_portal.metering.access import generation_access
-from stemma_portal.metering.models import Generation, GenerationShare
+from stemma_portal.metering.heard import generation_player, generation_record, generation_text
+from stemma_portal.metering.models import GenerationShare
 from stemma_portal.metering.selectors import generation_list as generations_of
 from stemma_portal.metering.selectors import generation_shares
 
@@ -39,7 +38,7 @@ def generation_list(request: HttpRequest) -> HttpResponse:
 def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
     """Sound, score and parts; who shaped it; its certificate."""
     generation = generation_access(user=request.user, generation_id=generation_id)
-    record = _json(f"{generation.prefix}generation.json")
+    record = generation_record(generation)
     shares = list(generation_shares(generation=generation))
     seen = set(
         recordings_visible(request.user)
@@ -50,7 +49,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
     context = {
         "generation": generation,
         "record": record,
-        "player": _player(generation, record) if record else None,
+        "player": generation_player(record) if record else None,
         "attribution": getattr(generation, "attribution", None),
         "shares": named,
         "rest": sum(share.ppb for share in rest),
@@ -59,7 +58,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         "short": str(generation.pk)[-8:],
         "whole": PPB,
         "picture": _picture(named, sum(share.ppb for share in rest), seen) if shares else None,
-        "certificate": _payload(_text(f"{generation.prefix}certificate.jws")),
+        "certificate": _payload(generation_text(generation, "certificate.jws")),
     }
     return render(request, "metering/generation.html", context)
 
@@ -72,22 +71,6 @@ def generation_certificate(request: HttpRequest, generation_id: str) -> HttpResp
     response = HttpResponse(body, content_type="application/jose")
     response["Content-Disposition"] = f'attachment; filename="certificate-{generation.pk}.jws"'
     return response
-
-
-def _player(generation: Generation, record: dict[str, Any]) -> Player:
-    files = record["files"]
-    name = f"{generation.style}-{str(generation.pk)[-8:]}"
-    kinds = {"flac": "Sound (FLAC)", "wav": "Sound (WAV)", "midi": "Score (MIDI)"}
-    endings = {"flac": "flac", "wav": "wav", "midi": "mid"}
-    return player(
-        title=f"{generation.style.replace('-', ' ').capitalize()} in {record['key']}",
-        audio_key=files["flac"]["object"],
-        midi_key=files["midi"]["object"],
-        duration_ms=record["duration_ms"],
-        peaks=record.get("peaks", ()),
-        stems=[(part, file["object"]) for part, file in record.get("stems", {}).items()],
-        links=[(kinds[kind], files[kind]["object"], f"{name}.{endings[kind]}") for kind in kinds if kind in files],
-    )
 
 
 def _picture(shares: list[GenerationShare], rest: int, seen: set[str]) -> str:
@@ -105,19 +88,6 @@ def _picture(shares: list[GenerationShare], rest: int, seen: set[str]) -> str:
     if rest:
         leaves.append(Leaf("Smaller shares", "each listed in the fact", rest, f"{rest / 10_000_000:.1f} %"))
     return treemap(leaves, label="Who shaped this piece: areas as large as shares")
-
-
-def _json(key: str) -> dict[str, Any] | None:
-    text = _text(key)
-    return json.loads(text) if text else None
-
-
-def _text(key: str) -> str | None:
-    """An object's text; None while it is not there."""
-    try:
-        return storage().get(key).decode()
-    except (NotFoundError, UnavailableError):
-        return None
 
 
 def _payload(token: str | None) -> dict[str, Any] | None:

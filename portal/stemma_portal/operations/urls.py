@@ -7,7 +7,7 @@ from stemma_portal.operations import views
 app_name = "operations"
 urlpatterns = [
     path("snapshots/", views.snapshot_list, name="snapshots"),
-    path("snapshots/<uuid:snapshot_id>/", views.snapshot_detail, name="snapshot"),
+    path("snapshots/<id:snapshot_id>/", views.snapshot_detail, name="snapshot"),
     path("models/", views.release_list, name="releases"),
     path("models/<slug:name>/<str:version>/", views.release_detail, name="release"),
 ]

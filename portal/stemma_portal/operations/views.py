@@ -51,9 +51,10 @@ def snapshot_detail(request: HttpRequest, snapshot_id: str) -> HttpResponse:
         except (NotFoundError, UnavailableError) as error:
             context |= {"readable": False, "problem": error}
         else:
+            refused = figures.offenders(found)
             context |= {
-                "offences": found[:SHOWN_OFFENCES],
-                "offence_count": len(found),
+                "refused": refused[:SHOWN_OFFENCES],
+                "refused_count": len(refused),
                 "rules": figures.by_rule(found),
             }
     return render(request, "operations/snapshot.html", context)
@@ -64,7 +65,7 @@ def _diversity(snapshot: Snapshot, rows: list[figures.Repertoire]) -> str:
     leaves = [
         Leaf(
             title=row.title,
-            subtitle=f"{row.composers} composer{'s' if row.composers != 1 else ''}",
+            subtitle=row.authors,
             amount=row.recordings,
             figure=f"{row.recordings:,} ({100 * row.recordings / total:.0f} %)",
             index=i,
@@ -86,20 +87,22 @@ def release_detail(request: HttpRequest, name: str, version: str) -> HttpRespons
     """Where a model comes from, how good it is, and what it may be used for."""
     release = access_release(request.user, f"{name}/{version}")
     production = figures.production()
+    repertoires = figures.repertoires(release.snapshot)
     context = {
         "release": release,
         "production": production,
-        "lineage": _lineage(release, current=release.id == production, request=request),
-        "metrics": figures.flat(release.metrics),
+        "lineage": _lineage(release, repertoires, current=release.id == production),
+        "metrics": figures.flat({name: value for name, value in release.metrics.items() if name != "styles"}),
+        "by_style": figures.style_table(release.metrics),
         "highlights": figures.highlights(release.metrics),
         "curve": figures.training_curve(release.metrics),
         "card": _card(release),
-        "repertoires": figures.repertoires(release.snapshot),
+        "repertoires": repertoires,
     }
     return render(request, "operations/release.html", context)
 
 
-def _lineage(release: ModelRelease, *, current: bool, request: HttpRequest) -> str:  # noqa: ARG001
+def _lineage(release: ModelRelease, repertoires: list[figures.Repertoire], *, current: bool) -> str:
     snapshot = release.snapshot
     steps = [
         Generation(
@@ -114,7 +117,12 @@ def _lineage(release: ModelRelease, *, current: bool, request: HttpRequest) -> s
             current=True,
         ),
     ]
-    return lineage(snapshot.recordings, steps, label=f"Descent of {release.id} from {snapshot.recordings} recordings")
+    return lineage(
+        snapshot.recordings,
+        len(repertoires),
+        steps,
+        label=f"Descent of {release.id} from {snapshot.recordings} recordings",
+    )
 
 
 def _card(release: ModelRelease) -> str | None:

@@ -43,7 +43,7 @@ def royalties(request: HttpRequest) -> HttpResponse:
 @login_required
 def party_detail(request: HttpRequest, party_id: str) -> HttpResponse:
     """The same for any rights-holder whose money the reader may see."""
-    return _party_page(request, party_access(user=request.user, party_id=str(party_id)))
+    return _party_page(request, party_access(user=request.user, party_id=party_id))
 
 
 def _party_page(request: HttpRequest, party: Party) -> HttpResponse:
@@ -93,7 +93,7 @@ def period_close(request: HttpRequest, period_id: str) -> HttpResponse:
 @login_required
 def statement_detail(request: HttpRequest, statement_id: str) -> HttpResponse:
     """What a party earned in a period, recording by recording."""
-    statement = statement_access(user=request.user, statement_id=str(statement_id))
+    statement = statement_access(user=request.user, statement_id=statement_id)
     rows = selectors.statement_recordings(statement=statement)
     kinds = selectors.statement_kinds(statement=statement)
     shown = Paginator(rows, LINES).get_page(request.GET.get("page"))
@@ -112,7 +112,7 @@ def statement_detail(request: HttpRequest, statement_id: str) -> HttpResponse:
 @login_required
 def statement_file(request: HttpRequest, statement_id: str, kind: str) -> HttpResponse:
     """The statement as CSV or PDF, straight from object storage."""
-    statement = statement_access(user=request.user, statement_id=str(statement_id))
+    statement = statement_access(user=request.user, statement_id=statement_id)
     key = statement.csv_key if kind == "csv" else statement.pdf_key
     name = f"statement-{statement.period_id}-{statement.party_id[-8:]}.{kind}"
     return redirect(storage().url(key, seconds=ADDRESS_SECONDS, filename=name))

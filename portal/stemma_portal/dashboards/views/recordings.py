@@ -8,12 +8,12 @@ from django.shortcuts import render
 
 from stemma_portal.accounts.access import parties_of
 from stemma_portal.catalog.access import access_recording
+from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.selectors import recordings_visible
+from stemma_portal.consent.selectors import recording_states
 from stemma_portal.dashboards import selectors
 from stemma_portal.dashboards.forms import RecordingFilter
-from stemma_portal.consent.selectors import recording_states
 from stemma_portal.design.paging import page
-from stemma_portal.design.player import player
 
 
 @login_required
@@ -40,17 +40,7 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
     recording = access_recording(request.user, recording_id)
     context = {
         "recording": recording,
-        "player": player(
-            title=recording.title,
-            audio_key=recording.audio_key,
-            midi_key=recording.midi_key,
-            duration_ms=recording.duration_ms,
-            peaks=recording.peaks,
-            links=[
-                ("Score (MIDI)", recording.midi_key, f"{recording.isrc}.mid"),
-                ("Recording (FLAC)", recording.audio_key, f"{recording.isrc}.flac"),
-            ],
-        ),
+        "player": recording_player(recording),
         "ownership": selectors.ownership(recording),
         "state": recording_states([recording.id]).get(recording.id),
         "grants": selectors.grants_on(recording, parties=parties_of(request.user)),

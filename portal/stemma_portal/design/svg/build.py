@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.utils.html import escape
+from django.utils.html import conditional_escape, escape
 from django.utils.safestring import SafeString, mark_safe
 
 VOICES = 8
@@ -24,13 +24,20 @@ def element(name: str, *children: str, **attributes: object) -> SafeString:
             continue
         text = number(value) if isinstance(value, float) else str(value)
         written.append(f' {_attribute(key)}="{escape(text)}"')
-    inside = "".join(str(escape(child)) for child in children)
+    inside = "".join(conditional_escape(child) for child in children)
     opened = f"<{name}{''.join(written)}"
     return mark_safe(f"{opened}>{inside}</{name}>" if inside or name == "svg" else f"{opened}/>")  # noqa: S308 (escaped above)
 
 
 def picture(
-    width: float, height: float, children: Iterable[str], *, label: str, class_: str, fixed: bool = False
+    width: float,
+    height: float,
+    children: Iterable[str],
+    *,
+    label: str,
+    class_: str,
+    fixed: bool = False,
+    **more: object,
 ) -> SafeString:
     """An SVG document with a name for those who do not see it; `fixed` keeps it at its own size."""
     size = {"width": float(width), "height": float(height)} if fixed else {}
@@ -43,6 +50,7 @@ def picture(
         role="img",
         class_=class_,
         **size,
+        **more,
     )
 
 

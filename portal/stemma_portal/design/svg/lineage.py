@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
-from stemma_portal.design.svg.build import element, picture
+from stemma_portal.design.svg.build import element, picture, voice
 
 WIDTH, ROW, TOP, HEAD = 560, 104, 40, (11, 8.5)
-SOURCES = 9
-"""Sources are drawn as at most this many heads; their number is written."""
+SOURCES = 8
+"""Kinds of sources are drawn as at most this many heads; the number of sources is written."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Generation:
     current: bool = False
 
 
-def lineage(sources: int, descent: Sequence[Generation], *, label: str) -> SafeString:
-    """A fan of sources that meet in the first of `descent`, and the line of the others below it."""
-    heads = min(sources, SOURCES) or 1
+def lineage(sources: int, kinds: int, descent: Sequence[Generation], *, label: str) -> SafeString:
+    """A fan of kinds of sources that meet in the first of `descent`, and the line of the others below it."""
+    heads = max(1, min(kinds, SOURCES))
     axis = 150.0
-    spread = [axis + (i - (heads - 1) / 2) * 26 for i in range(heads)]
+    spread = [axis + (i - (heads - 1) / 2) * 30 for i in range(heads)]
     first = TOP + ROW
     lines = [element("path", d=f"M{x:.1f} {TOP}L{axis} {first}", class_="branch") for x in spread]
     height = TOP + ROW * len(descent)
     if len(descent) > 1:
         lines.append(element("path", d=f"M{axis} {first}V{height}", class_="branch"))
-    dots = [_head(x, TOP, "source") for x in spread]
+    dots = [_head(x, TOP, f"source fill {voice(i)}") for i, x in enumerate(spread)]
     words = [
         element("text", f"{sources:,} recordings".replace(",", "\N{THIN SPACE}"), x=290, y=TOP + 5, class_="node-title")
     ]

@@ -12,13 +12,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from stemma_portal.design.svg.bars import bar as draw_bar
+from stemma_portal.design.svg.roll import empty as draw_empty
+from stemma_portal.design.svg.waveform import thumbnail as draw_thumbnail
 
 register = template.Library()
 
 THIN, MINUS = "\N{NARROW NO-BREAK SPACE}", "\N{MINUS SIGN}"
 SIGNS = {"USD": "$", "EUR": "€", "GBP": "£"}
 MICRO = 1_000_000
-GROUPS = {"rights": "Rights staff", "ops": "Operations"}
+CENT = 10_000
 STATES = {
     "consented": ("good", "Consented"),
     "unconsented": ("quiet", "No consent"),
@@ -46,17 +48,22 @@ def grouped(value: Any) -> str:
 
 @register.filter
 def money(micro: Any, currency: str = "USD") -> str:
-    """Micro-units as an amount to the cent, or as finely as it needs to be seen."""
+    """Micro-units as an amount to the cent; less than a cent as finely as it is known.
+
+    Shown figures are cut, never rounded up: a page must not promise a cent that is not there.
+    """
     value = int(micro or 0)
-    sign = MINUS if value < 0 else ""
     whole, rest = divmod(abs(value), MICRO)
-    places = 2 if rest % 10_000 == 0 or abs(value) >= 10_000 * MICRO else 4
-    scale = 10 ** (6 - places)
-    # Shown figures are cut, never rounded up: a page must not promise a cent that is not there.
-    digits = f"{rest // scale:0{places}d}"
-    if value and not whole and not int(digits):
-        digits = f"{rest:06d}"
-    return f"{sign}{SIGNS.get(currency, currency + THIN)}{whole:,}".replace(",", THIN) + f".{digits}"
+    digits = f"{rest:06d}" if value and not whole and rest < CENT else f"{rest // CENT:02d}"
+    return _amount(value, whole, digits, currency)
+
+
+@register.filter
+def exact(micro: Any, currency: str = "USD") -> str:
+    """Micro-units to the last of them, as they are in the ledger."""
+    value = int(micro or 0)
+    whole, rest = divmod(abs(value), MICRO)
+    return _amount(value, whole, f"{rest:06d}", currency)
 
 
 @register.filter
@@ -137,6 +144,14 @@ def fixed(value: Any, places: int = 2) -> str:
 
 
 @register.filter
+def measure(value: Any) -> str:
+    """A measured number, as finely as it can be read."""
+    if not isinstance(value, int | float):
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.2f}".replace("-", MINUS)
+
+
+@register.filter
 def get(mapping: Any, key: Any) -> Any:
     """A value of a mapping, or nothing."""
     return mapping.get(key) if mapping else None
@@ -160,6 +175,18 @@ def demo(thing: Any) -> SafeString | str:
 def bar(part: Any, whole: Any, colour: str = "v1") -> SafeString:
     """A bar for a table's cell."""
     return draw_bar(float(part or 0), float(whole or 0), colour=colour)
+
+
+@register.filter
+def thumbnail(peaks: Any) -> SafeString | str:
+    """The shape of a sound."""
+    return draw_thumbnail(peaks) if peaks else ""
+
+
+@register.simple_tag
+def empty_staves() -> SafeString:
+    """Staves that wait for music."""
+    return draw_empty()
 
 
 @register.simple_tag
@@ -195,9 +222,16 @@ def field(bound: Any, hint: str = "") -> dict[str, Any]:
         "field": bound,
         "widget": widget,
         "hint": hint or bound.help_text,
+        # Where nothing is required, saying so at every field would be noise.
+        "optional": not bound.field.required and any(each.required for each in bound.form.fields.values()),
         "check": kind == "checkbox" and not hasattr(bound.field, "choices"),
         "group": kind in {"radio", "checkbox"} and hasattr(bound.field, "choices"),
     }
+
+
+def _amount(value: int, whole: int, digits: str, currency: str) -> str:
+    sign = MINUS if value < 0 else ""
+    return f"{sign}{SIGNS.get(currency, currency + THIN)}{whole:,}".replace(",", THIN) + f".{digits}"
 
 
 def _percent(value: int, per_percent: int) -> str:

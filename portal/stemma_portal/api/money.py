@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import AwareDatetime, Field
 
+from stemma.errors import NotFoundError
 from stemma.storage import storage
 from stemma_portal.accounts.access import require_staff
 from stemma_portal.api.auth import caller
@@ -189,12 +190,12 @@ def list_generations(
 
 
 @router.post("periods", response={200: PeriodOut, 201: PeriodOut})
-def open_period(request: HttpRequest, body: PeriodIn) -> tuple[int, PeriodOut]:
+def open_period(request: HttpRequest, body: PeriodIn) -> Status[PeriodOut]:
     """Open a period; opening the same one again answers 200."""
     period, new = period_open(
         period_id=body.id, starts=body.starts, ends=body.ends, currency=body.currency, by=caller(request)
     )
-    return (201 if new else 200), _period(period)
+    return Status(201 if new else 200, _period(period))
 
 
 @router.get("periods", response=list[PeriodOut])
@@ -220,12 +221,12 @@ def show_document(request: HttpRequest, period_id: str) -> dict[str, Any]:
 
 
 @router.post("periods/{period_id}/close", response={200: PeriodOut, 202: JobOut})
-def close_period(request: HttpRequest, period_id: str, body: CloseIn | None = None) -> tuple[int, Any]:
+def close_period(request: HttpRequest, period_id: str, body: CloseIn | None = None) -> Status[Any]:
     """Settle a period: postings, statements, the log.  Closing it twice changes nothing."""
     user, how = caller(request), body or CloseIn()
     if how.background:
-        return 202, period_close_start(period_id=period_id, early=how.early, by=user)
-    return 200, _period(period_close(period_id=period_id, early=how.early, by=user))
+        return Status(202, period_close_start(period_id=period_id, early=how.early, by=user))
+    return Status(200, _period(period_close(period_id=period_id, early=how.early, by=user)))
 
 
 @router.get("periods/{period_id}/statements", response=list[StatementOut])
@@ -241,7 +242,7 @@ def statement_file(request: HttpRequest, statement_id: UUID, form: str) -> HttpR
     """A statement as `csv` or `pdf`."""
     statement = statement_access(user=caller(request), statement_id=str(statement_id))
     if form not in TYPES:
-        return HttpResponse(status=404)
+        raise NotFoundError(f"A statement has no form {form}.", remedy="Ask for csv or pdf.")
     body = storage().get(statement.csv_key if form == "csv" else statement.pdf_key)
     name = f"stemma-{statement.period_id}-{statement.party_id}.{form}"
     return HttpResponse(

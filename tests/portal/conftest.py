@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import TestCase
+
 from portal.making import Api, Cast, record
 
 # Models are imported where they are used: this file may be read before Django is set up.
@@ -124,7 +125,6 @@ def api(cast: Cast) -> Callable[[str | None], Api]:
 def granted(covenant, cast, catalog):
     """Every party has granted everything for training and release."""
     from portal.making import SCOPES
-
     from stemma_portal.consent.services import consent_grant
 
     return {

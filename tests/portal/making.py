@@ -95,9 +95,7 @@ class Api:
     def post(self, path: str, body: Any = None) -> HttpResponse:
         text = body if isinstance(body, (str, bytes)) else json.dumps({} if body is None else body)
         with TestCase.captureOnCommitCallbacks(execute=True):
-            return self.client.post(
-                f"/api/v1/{path}", data=text, content_type="application/json", headers=self.headers
-            )
+            return self.client.post(f"/api/v1/{path}", data=text, content_type="application/json", headers=self.headers)
 
 
 def problem(response: HttpResponse, status: int, code: str | None = None) -> dict[str, Any]:
@@ -110,3 +108,15 @@ def problem(response: HttpResponse, status: int, code: str | None = None) -> dic
     if code is not None:
         assert body["code"] == code
     return body
+
+
+def later(monkeypatch: Any, *tasks: Any) -> list[str]:
+    """Names of the tasks that are handed to the broker, instead of handing them to it."""
+    waiting: list[str] = []
+    for task in tasks:
+
+        def note(*_: Any, name: str = task.name, **__: Any) -> None:
+            waiting.append(name)
+
+        monkeypatch.setattr(task, "apply_async", note)
+    return waiting

@@ -109,7 +109,10 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(HttpError)
     def http(request: HttpRequest, error: HttpError) -> HttpResponse:  # noqa: ARG001
-        return problem(error.status_code, "refused", error.message)
+        cause = error.__cause__  # ninja wraps what the parser says
+        return (
+            of_error(cause) if isinstance(cause, StemmaError) else problem(error.status_code, "refused", error.message)
+        )
 
     @api.exception_handler(RequestDataTooBig)
     def large(request: HttpRequest, error: Exception) -> HttpResponse:  # noqa: ARG001

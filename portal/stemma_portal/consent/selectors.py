@@ -123,12 +123,12 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
         elif until is None or until > moment:
             granted[recording][party] = since
     found = {}
-    for recording in free:
+    for recording, source_free in free.items():
         agreed, all_of = granted[recording], owners[recording]
         open_owners = len(all_of - agreed.keys())
         if claim := claims.get(recording):
             found[recording] = State("claimed", f"{claim.claimant}: {claim.reason}", claim.opened_at)
-        elif not free[recording]:
+        elif not source_free:
             found[recording] = State("not-free", notes[recording] or "Its source reserves rights.", None)
         elif all_of and not open_owners:
             found[recording] = State("consented", "Every owner has granted it.", max(agreed.values()))

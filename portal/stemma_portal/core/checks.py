@@ -17,7 +17,8 @@ def check_csp(**options: Any) -> list[Error]:  # noqa: ARG001 - Django's signatu
     directives = getattr(settings, "CONTENT_SECURITY_POLICY", {}).get("DIRECTIVES", {})
     found = []
     if directives.get("default-src") != [NONE]:
-        found.append(Error("The policy allows what it does not name.", hint="Set default-src 'none'.", id="stemma.E002"))
+        hint = "Set default-src 'none'."
+        found.append(Error("The policy allows what it does not name.", hint=hint, id="stemma.E002"))
     for name, sources in directives.items():
         if unsafe := {UNSAFE_INLINE, UNSAFE_EVAL} & set(sources):
             hint = "Put scripts and styles into files."

@@ -8,7 +8,6 @@ periodic run heals what even that has missed.  The change itself never waits and
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
@@ -29,7 +28,11 @@ def publisher(function: Callable[..., None]) -> Task:
 
 def after_commit(task: Task, *args: str) -> None:
     """Run a publisher when the transaction commits."""
-    transaction.on_commit(partial(_run, task, args), robust=True)
+
+    def run() -> None:
+        _run(task, args)
+
+    transaction.on_commit(run, robust=True)
 
 
 def _run(task: Task, args: tuple[Any, ...]) -> None:

@@ -19,7 +19,10 @@ def browser(redis) -> Client:
     return Client()
 
 
-def sign_in(browser: Client, email: str, password: str = "correct horse"):
+PASSWORD = "correct horse"
+
+
+def sign_in(browser: Client, email: str, password: str = PASSWORD):
     return browser.post("/accounts/login/", {"login": email, "password": password})
 
 

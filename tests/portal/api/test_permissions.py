@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from portal.making import SCOPES, Api, ident, problem
 
+from portal.making import SCOPES, Api, ident, problem
 from stemma_portal.api.api import api as the_api
 from stemma_portal.consent.services import claim_open
 from stemma_portal.core.models import AuditEvent

@@ -1,6 +1,6 @@
 import pytest
-from portal.making import SCOPES, record
 
+from portal.making import SCOPES, record
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.catalog.models import Party
 from stemma_portal.catalog.services import recordings_import

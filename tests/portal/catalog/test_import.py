@@ -5,8 +5,8 @@ import pytest
 from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from portal.making import ident, party, record, share
 
+from portal.making import ident, party, record, share
 from stemma.errors import InvalidError
 from stemma_portal.catalog.models import Party, Recording, Share, Work
 from stemma_portal.catalog.services import recordings_import

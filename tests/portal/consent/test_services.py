@@ -1,8 +1,8 @@
 from datetime import timedelta
 
 import pytest
-from portal.making import SCOPES, record
 
+from portal.making import SCOPES, later, record
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import sha256
@@ -133,8 +133,7 @@ def test_the_status_waits_while_storage_is_away_and_nothing_is_lost(
 ):
     from stemma_portal.consent.tasks import rights_status_publish
 
-    waiting = []
-    monkeypatch.setattr(rights_status_publish, "apply_async", lambda *args, **options: waiting.append(options))
+    waiting = later(monkeypatch, rights_status_publish)
     with s3_away(), committed():
         consent_withdraw(consent=granted["Label"], recording_id=recordings[0].id, by=cast.owner)
     assert len(waiting) == 1

@@ -83,13 +83,10 @@ def test_the_empty_log_has_a_head_and_no_entries(keyring):
 def test_a_rolled_back_entry_leaves_no_trace(keyring):
     log_append(kind="consent", subject="kept", document_digest=digest(1))
 
-    class Undone(Exception):
-        pass
-
-    with pytest.raises(Undone), transaction.atomic():
+    with transaction.atomic():
         for i in range(5):
             log_append(kind="consent", subject="undone", document_digest=digest(i + 10))
-        raise Undone
+        transaction.set_rollback(True)
     assert head_of(log_head(), keyring).size == 1
     receipt = log_append(kind="consent", subject="next", document_digest=digest(2))
     assert receipt.index == 1
@@ -180,7 +177,7 @@ def test_the_database_refuses_to_change_what_is_append_only(table, statement, gr
     snapshot_create(name="s", include="all", scopes=["ai_generative_training"], by=cast.operator)
     consent_withdraw(consent=granted["Label"], recording_id=recordings[0].id, by=cast.rights)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM {table}")
+        cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - our own names
         assert cursor.fetchone()[0] > 0
         column = "digest" if table == "licensing_covenantversion" else "id"
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import transaction
 
+from portal.making import later
 from stemma.errors import InvalidError, UnavailableError
 from stemma.ids import new_id, now
 from stemma.proof.canonical import sha256
@@ -111,9 +112,7 @@ def test_a_revoked_license_is_on_the_list_and_gives_no_more_keys(license_, cast,
 def test_a_revocation_while_storage_is_away_is_published_when_it_is_back(
     license_, cast, storage, keyring, committed, s3_away, monkeypatch
 ):
-    waiting = []
-    for task in (revocations_publish, entitlement_publish):
-        monkeypatch.setattr(task, "apply_async", lambda args, name=task.name, **options: waiting.append((name, args)))
+    waiting = later(monkeypatch, revocations_publish, entitlement_publish)
     key, _ = api_key_create(license_=license_, name="a", by=cast.licensee)
     with s3_away(), committed():
         api_key_revoke(key=key, by=cast.licensee)

@@ -1,6 +1,6 @@
 import pytest
-from portal.making import SCOPES, sha
 
+from portal.making import SCOPES, sha
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import sha256

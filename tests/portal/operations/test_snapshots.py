@@ -1,6 +1,6 @@
 import pytest
-from portal.making import SCOPES, record
 
+from portal.making import SCOPES, later, record
 from stemma.errors import InvalidError, UnavailableError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import digest, sha256
@@ -110,7 +110,7 @@ def test_a_receipt_that_could_not_be_stored_follows(granted, storage, committed,
     from stemma_portal.operations import tasks
 
     monkeypatch.setattr(tasks.snapshot_receipt_publish, "run", _unavailable)
-    monkeypatch.setattr(tasks.snapshot_receipt_publish, "apply_async", lambda *args, **options: None)
+    later(monkeypatch, tasks.snapshot_receipt_publish)
     with committed():
         snapshot = take()
     key = f"snapshots/{snapshot.id}/receipt.json"

@@ -54,6 +54,14 @@ class Serving:
         except (httpx.HTTPError, ValueError):
             return False
 
+    def health(self) -> str:
+        """What serving says of itself: the release that answers, or why none does."""
+        try:
+            body = self._http.get("/healthz", timeout=10).json()
+        except (httpx.HTTPError, ValueError) as error:
+            return f"it does not answer ({type(error).__name__})."
+        return str(body.get("detail") or body.get("release"))
+
     def save(self, made: dict[str, Any], path: Path) -> list[Path]:
         """Download a piece: the sound to `path`, score and proofs beside it; returns what was written."""
         form = path.suffix.lower().removeprefix(".")

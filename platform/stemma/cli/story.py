@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -87,7 +88,8 @@ class Story:
             told[chapter.name] = {"result": result, "seconds": round(time.monotonic() - started, 1)}
             self.remember("chapters", told)
         done = told[chapter.name]
-        self.console.print(f"  [green]✓[/] [bold]{chapter.title}[/]  {done['result']}  [dim]{done['seconds']} s[/]")
+        line = f"  [green]✓[/] [bold]{chapter.title}[/]  {escape(done['result'])}  [dim]{done['seconds']} s[/]"
+        self.console.print(line, soft_wrap=True)
 
     def remember(self, name: str, value: Any) -> None:
         """Keep a fact of the story; it survives a kill at any moment."""
@@ -103,7 +105,9 @@ class Story:
     def _progress(self, title: str) -> Iterator[Callable[..., None]]:
         columns = (SpinnerColumn(), TextColumn("[bold]{task.description}[/]"), BarColumn(bar_width=32))
         more = (TextColumn("{task.fields[note]}"), TimeElapsedColumn())
-        with Progress(*columns, *more, console=self.console, transient=True) as bar:
+        # Without a terminal there is nothing to redraw: the chapters' own lines tell enough.
+        hidden = not self.console.is_terminal
+        with Progress(*columns, *more, console=self.console, transient=True, disable=hidden) as bar:
             task = bar.add_task(title, total=None, note="")
 
             def progress(done: float, total: float | None = None, note: str = "") -> None:
@@ -304,7 +308,7 @@ class Story:
             progress(0, None, "serving loads the release")
             if time.monotonic() > deadline:
                 raise UnavailableError(
-                    f"Serving has not loaded {self.state['release']} after {SERVING_PATIENCE} s.",
+                    f"Serving has not loaded {self.state['release']} after {SERVING_PATIENCE} s: {serving.health()}",
                     remedy="See `stemma logs serving`, then run `stemma up` again.",
                 )
             time.sleep(1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 
+from stemma.catalog.cast import EDITORS, LABELS, party
 from stemma.config import settings
 from stemma.rights.covenant import house_covenant
 from stemma.rights.entitlement import hash_api_key
@@ -50,9 +51,10 @@ class Cast:
 
 
 CAST = (
-    Cast("label", "First demo label", Kind.LABEL, "Lena Hart"),
-    Cast("label-two", "Second demo label", Kind.LABEL, "Luis Ferrer"),
-    Cast("artist", "Demo artist", Kind.ARTIST, "Ada Rowe"),
+    # Rights-holders of the house catalog, found there by name.
+    Cast("label", party(LABELS[0]).name, Kind.LABEL, "Lena Hart"),
+    Cast("label-two", party(LABELS[1]).name, Kind.LABEL, "Luis Ferrer"),
+    Cast("artist", party(EDITORS[0]).name, Kind.ARTIST, EDITORS[0]),
     Cast("enterprise", "Wide Screen Games", Kind.ENTERPRISE, "Elio Brandt", tier="professional"),
     Cast("indie", "Small Hours Studio", Kind.ENTERPRISE, "Ines Okoye", tier="community"),
     Cast("rights", "Stemma Rights", Kind.RIGHTS, "Ruth Sand"),

@@ -1,10 +1,8 @@
 import pytest
 
-from portal.making import SCOPES, record
+from portal.making import record
 from stemma_portal.accounts.models import Organisation
-from stemma_portal.catalog.models import Party
 from stemma_portal.catalog.services import recordings_import
-from stemma_portal.consent.services import consent_grant
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -23,21 +21,19 @@ def names(organisations) -> list[str]:
     return [organisation.name for organisation in organisations]
 
 
-def test_demo_organisations_are_the_largest_demo_parties(demo):
+def test_demo_organisations_are_the_largest_demo_parties_and_stay_it(demo):
     recordings_import(
         records=[record(n, master=f"M{n % 3 and 1}", publishing=f"P{n % 4 and 1}") for n in range(9)], by=None
     )
     assert names(demo) == ["M1", "M0", "P1"]
     recordings_import(records=[record(n, master="M2") for n in range(10, 30)], by=None)
-    assert names(demo) == ["M2", "M1", "Artist"]
+    assert names(demo) == ["M1", "M0", "P1"]
 
 
-def test_who_has_signed_stays_who_it_is(demo, covenant, cast):
-    recordings_import(records=[record(n, master=f"M{n % 2}") for n in range(4)], by=None)
-    assert names(demo) == ["M0", "M1", "Artist"]
-    consent_grant(party=Party.objects.get(name="M0"), recordings="all", scopes=SCOPES, by=cast.rights)
-    recordings_import(records=[record(n, master="M2") for n in range(10, 30)], by=None)
-    assert names(demo) == ["M0", "M2", "Artist"]
+def test_an_organisation_is_the_party_of_its_name(demo):
+    Organisation.objects.filter(slug="demo-label-two").update(name="Label")
+    recordings_import(records=[record(n, master="Big") for n in range(5)] + [record(9)], by=None)
+    assert names(demo) == ["Big", "Label", "Artist"]
 
 
 def test_real_parties_are_never_taken(demo):

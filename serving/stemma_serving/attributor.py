@@ -98,7 +98,8 @@ class Desk:
             bundle = self._shelf.bundle(release)
             store = Store.fetch(self._storage, release, self._home / "stores" / release, bundle)
         except StemmaError as error:
-            log.warning("Attribution by %s waits: %s", release, error)
+            if release not in self._missing:
+                log.warning("Attribution by %s waits: %s", release, error)
             self._missing[release] = time.monotonic()
             return None
         self._store = (release, store)

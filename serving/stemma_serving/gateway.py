@@ -36,6 +36,8 @@ log = logging.getLogger("ray.serve")
 JSON = "application/json"
 UNKNOWN_KEY_SECONDS = 1.0
 """An unknown key makes us read the licenses again at once, but not more often than this."""
+UNKNOWN_KEYS = 32
+"""How many requests with unknown keys may wait for that."""
 
 
 class Makes(Protocol):
@@ -70,6 +72,7 @@ class Gateway:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._status = Status(None, problem=Problem(503, "starting", "Serving is starting.", retry_after=2))
         self._refreshed = 0.0
+        self._unknown = 0
         self._refreshing: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -194,10 +197,16 @@ class Gateway:
         try:
             return self._licenses.decide(key)
         except RefusedError as error:
-            # Keys are used seconds after they were made: look again before saying no.
-            if error.problem.code != "unknown-key" or time.monotonic() - self._refreshed < UNKNOWN_KEY_SECONDS:
+            # Keys are used seconds after they were made: look again before saying no.  Whoever tries
+            # keys at random makes us look once a second and not more, and finds few places to wait.
+            if error.problem.code != "unknown-key" or self._unknown >= UNKNOWN_KEYS:
                 raise
-        await self._refresh()
+        self._unknown += 1
+        try:
+            await asyncio.sleep(self._refreshed + UNKNOWN_KEY_SECONDS - time.monotonic())
+            await self._refresh()
+        finally:
+            self._unknown -= 1
         return self._licenses.decide(key)
 
     async def _read(self, request: Request) -> bytes:

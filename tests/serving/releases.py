@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from stemma.attribution.store import Store
 from stemma.ids import new_id, now, timestamp
+from stemma.models.symbolic.network import Shape
 from stemma.proof.canonical import sha256
 from stemma.proof.keys import KeyRing
 from stemma.proof.log import Entry, Kind, receipt, sign_head
@@ -13,16 +15,21 @@ from stemma.proof.merkle import Tree
 from stemma.rights.snapshot import Manifest
 from stemma.storage import Storage
 from stemma.training import release, run
+from stemma.training.presets import Preset
 from training.ground import Ground
 
 NAME = "serving-test"
+SMALL = Preset(
+    "serving", Shape(width=64, layers=2, heads=2, hidden=128), context=256, batch=1024, steps=15, captions=1, samples=1
+)
+"""Enough training to have weights and checkpoints; nobody listens."""
 
 
 def train(storage: Storage, keys: KeyRing, folder: Path) -> Path:
     """A finished run over a dozen works; MLflow and object storage must be there."""
     storage.put_json("keys/jwks.json", keys.jwks())
     Ground(storage, keys, NAME).lay()
-    return run.train(NAME, preset="tiny", home=folder, store=storage).folder
+    return run.train(NAME, preset=SMALL, home=folder, store=storage).folder
 
 
 def build(run_folder: Path, storage: Storage, keys: KeyRing, out: Path) -> Path:
@@ -60,3 +67,10 @@ def publish(bundle: Path, storage: Storage, keys: KeyRing) -> str:
 def produce(storage: Storage, name: str) -> None:
     """Make a release the one in production."""
     storage.put_json("releases/production.json", {"release": name})
+
+
+def explain(bundle: Path, storage: Storage, out: Path) -> None:
+    """Build and publish the attribution store of a release."""
+    manifest = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
+    scores = ((r, storage.get(f"midi/{r.midi_sha256}.mid")) for r in manifest.recordings)
+    Store.build(bundle, out, scores).publish(storage)

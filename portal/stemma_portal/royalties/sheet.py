@@ -12,7 +12,6 @@ from pathlib import Path
 
 import typst
 
-from stemma.ids import timestamp
 from stemma_portal.design.fonts import folder
 from stemma_portal.royalties.flows import EARNING
 
@@ -145,13 +144,11 @@ def _paper(sheet: Sheet) -> dict[str, object]:
         if line.kind == "attribution":
             row["uses"] = max(row["uses"], line.uses)
     rows = sorted(by_recording.values(), key=lambda row: (-row["total"], row["title"], row["isrc"]))
-    last = (sheet.ends - timedelta(milliseconds=1)).astimezone(UTC)
     return {
         "id": sheet.id,
         "period": sheet.period,
         "starts": _day(sheet.starts),
-        "ends": _day(last),
-        "moments": [timestamp(sheet.starts), timestamp(sheet.ends)],
+        "span": _span(sheet.starts, sheet.ends),
         "closed": _day(sheet.closed_at),
         "currency": sheet.currency,
         "party": {
@@ -175,6 +172,16 @@ def _paper(sheet: Sheet) -> dict[str, object]:
 def _day(moment: datetime) -> str:
     utc = moment.astimezone(UTC)
     return f"{utc.day} {utc:%B %Y}"
+
+
+def _span(starts: datetime, ends: datetime) -> str:
+    """The days from the first to the last one that is in it: `1 – 21 November 2026`."""
+    first, last = starts.astimezone(UTC), (ends - timedelta(milliseconds=1)).astimezone(UTC)
+    if first.date() == last.date():
+        return _day(last)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day} – {_day(last)}"
+    return f"{_day(first)} – {_day(last)}"
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from stemma.ids import named_id
@@ -18,6 +19,8 @@ from stemma_portal.royalties.sheet import Line, Sheet, sheet_csv, sheet_pdf
 Progress = Callable[[int, int, str], None]
 """Told of steps done, steps in all, and what is being done; it may raise to stop the work."""
 BATCH = 5_000
+PARALLEL = 4
+"""Statements typeset at once."""
 
 
 def statements_make(
@@ -34,9 +37,8 @@ def statements_make(
     touched = [account for account in accounts.order_by("party_id") if account.postings]
     lines = statement_lines_of(settlement=settlement, corrections=corrections)
     previous = period_before(period)
-    made = []
-    for done, account in enumerate(touched):
-        progress(done, len(touched), "Writing statements")
+    sheets = []
+    for account in touched:
         party: Party = account.party  # type: ignore[assignment]  # payable accounts have one
         own = tuple(sorted(lines.get(party.pk, ()), key=line_order))
         sheet = Sheet(
@@ -56,8 +58,9 @@ def statements_make(
             previous=previous.digest if previous else "",
         )
         if sheet.opening or own:
-            made.append((_statement_store(sheet, lake), own))
-    Statement.objects.bulk_create(statement for statement, _ in made)
+            sheets.append(sheet)
+    statements = _statements_store(sheets, lake, progress)
+    Statement.objects.bulk_create(statements)
     StatementLine.objects.bulk_create(
         (
             StatementLine(
@@ -69,12 +72,27 @@ def statements_make(
                 amount=line.amount,
                 note=line.note,
             )
-            for statement, own in made
-            for line in own
+            for statement, sheet in zip(statements, sheets, strict=True)
+            for line in sheet.lines
         ),
         batch_size=BATCH,
     )
-    return [statement for statement, _ in made]
+    return statements
+
+
+def _statements_store(sheets: Sequence[Sheet], lake: Storage, progress: Progress) -> list[Statement]:
+    """Typeset and store the files, several at once: typesetting holds no lock of the interpreter's."""
+    stored = []
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        begun = [pool.submit(_statement_store, sheet, lake) for sheet in sheets]
+        try:
+            for done, statement in enumerate(begun):
+                progress(done, len(sheets), "Writing statements")
+                stored.append(statement.result())
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return stored
 
 
 def _statement_store(sheet: Sheet, lake: Storage) -> Statement:

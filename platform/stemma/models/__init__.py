@@ -29,6 +29,6 @@ def family_of(folder: Path) -> str:
 def load(folder: Path) -> Family:
     """The model in a released bundle or a checkpoint of a run."""
     family_of(folder)
-    from stemma.models.symbolic import Symbolic
+    from stemma.models.symbolic.family import Symbolic
 
     return Symbolic.load(folder)

@@ -12,7 +12,7 @@ import torch
 
 from stemma.errors import InvalidError
 from stemma.models.protocol import GenerationRequest
-from stemma.models.symbolic import Symbolic
+from stemma.models.symbolic.family import Symbolic
 from stemma.models.symbolic.network import Batch
 from stemma.models.symbolic.score import Score, read_midi
 from stemma.models.symbolic.tokens import Segment, read

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stemma.models.symbolic import Symbolic
+from stemma.models.symbolic.family import Symbolic
 from stemma.models.symbolic.network import Batch, Network
 from stemma.training.dataset import Dataset
 from stemma.training.presets import Preset

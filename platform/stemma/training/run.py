@@ -13,7 +13,7 @@ from typing import Any
 from stemma.config import settings
 from stemma.errors import InvalidError, StemmaError
 from stemma.ids import now, timestamp
-from stemma.models.symbolic import Symbolic
+from stemma.models.symbolic.family import Symbolic
 from stemma.storage import Storage, storage
 from stemma.training import gate
 from stemma.training.dataset import Dataset, Work, layouts, works

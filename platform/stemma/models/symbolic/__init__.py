@@ -1,7 +1,4 @@
-"""The symbolic family: a decoder over the notes of scores, small enough to train on a processor."""
+"""The symbolic family: a decoder over the notes of scores, small enough to train on a processor.
 
-from __future__ import annotations
-
-from stemma.models.symbolic.family import Symbolic
-
-__all__ = ["Symbolic"]
+`score`, `voices`, `tokens` and `captions` need no torch; `family` has the model.
+"""

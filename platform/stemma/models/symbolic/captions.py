@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from stemma.models.symbolic.score import Meter
 
 WORDS: dict[str, tuple[str, ...]] = {
-    "chorale": ("chorale", "four-part chorale", "Lutheran hymn", "hymn", "church chorale for choir"),
-    "fiddle": ("fiddle tune", "Irish dance tune", "reel or jig", "folk dance for fiddle", "session tune"),
-    "air": ("air", "Scottish air", "traditional melody", "old tune"),
-    "song": ("folk song", "song melody", "traditional song", "simple tune to sing"),
-    "polyphony": ("madrigal", "Renaissance polyphony", "early vocal polyphony", "motet for voices"),
-    "classical": ("classical movement", "string quartet", "classical chamber music", "Viennese classical piece"),
+    "chorale": ("chorale", "four-part chorale", "Lutheran hymn", "hymn", "church chorale", "hymn for a congregation"),
+    "polyphony": ("madrigal", "Renaissance polyphony", "early vocal polyphony", "motet", "piece of early polyphony"),
+    "reel": ("reel", "Irish reel", "fast session tune", "reel to dance to", "fiddle tune"),
+    "jig": ("jig", "Irish jig", "double jig", "skipping dance", "folk dance in six-eight"),
+    "hornpipe": ("hornpipe", "sailors' hornpipe", "clog dance", "bouncing dance tune"),
+    "air": ("air", "Scottish air", "country dance tune", "old fife tune", "traditional melody"),
+    "song": ("song", "folk song", "old song", "song melody", "ballad", "tune to sing"),
+    "classical": ("classical movement", "string quartet", "minuet for strings", "Viennese chamber music", "sonata movement"),
     "ragtime": ("ragtime", "piano rag", "syncopated ragtime piano", "rag"),
 }
 """Other names of a style; a style that is not here goes by its own name."""

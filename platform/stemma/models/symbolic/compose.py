@@ -113,7 +113,8 @@ class _Work:
         while not self.full.ended:
             if self.stop():
                 raise InterruptedError("The generation was stopped.")
-            if self.view.bar_due and self.reader.length > self.c.limit - 64 and self.view.bars > 4:
+            full = self.reader.length > self.c.limit - 64 and self.view.bars > 4
+            if full and self.view.bar_due and self.full.bars < self.bars:
                 logits = self._slide()
             header = self.view.stage < 7
             token = choose(

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from stemma.models.symbolic.tokens import FEATURE_SIZES, NONE, SOUNDING, Segment, Vocabulary, trace
+from stemma.models.symbolic.tokens import COLUMNS, FEATURE_SIZES, Segment, Vocabulary, trace
 
 PROMPT = 384
 """Size of a prompt's embedding."""
@@ -52,15 +53,12 @@ class Network(nn.Module):
             attn_implementation="sdpa",
         )
         self.decoder = LlamaForCausalLM(config)
-        self.places = nn.ModuleDict({name: nn.Embedding(size, shape.width) for name, size in FEATURE_SIZES.items()})
-        self.sounding = nn.Embedding(NONE + 1, shape.width, padding_idx=NONE)
+        self.places = nn.EmbeddingBag(sum(FEATURE_SIZES.values()), shape.width, mode="sum")
+        self.register_buffer("offsets", torch.from_numpy(offsets()), persistent=False)
         self.prompt = nn.Linear(PROMPT, shape.width)
         self.unprompted = nn.Parameter(torch.zeros(shape.width))
         self.dropout = nn.Dropout(shape.dropout)
-        for table in (*self.places.values(), self.sounding):
-            nn.init.normal_(table.weight, std=0.02)
-        with torch.no_grad():
-            self.sounding.weight[NONE] = 0
+        nn.init.normal_(self.places.weight, std=0.02)
 
     def inputs(self, tokens: Tensor, features: Tensor, prompt: Tensor, prompted: Tensor) -> Tensor:
         """Input of places 0…T for T tokens: [batch, T + 1, width].
@@ -70,9 +68,8 @@ class Network(nn.Module):
         """
         first = torch.where(prompted[:, None], self.prompt(prompt), self.unprompted)
         words = torch.cat([first[:, None], self.decoder.model.embed_tokens(tokens)], dim=1)
-        total = words + self.sounding(features[..., -SOUNDING:]).sum(dim=-2)
-        for index, name in enumerate(FEATURE_SIZES):
-            total = total + self.places[name](features[..., index])
+        rows = (features + self.offsets).flatten(0, 1)
+        total = words + self.places(rows).view(words.shape)
         return self.dropout(total)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -83,6 +80,12 @@ class Network(nn.Module):
         logits = self.decoder.lm_head(self.dropout(hidden[keep]))
         losses = nn.functional.cross_entropy(logits, batch.tokens[keep], reduction="none")
         return torch.zeros(keep.shape, dtype=losses.dtype).masked_scatter(keep, losses)
+
+
+def offsets() -> npt.NDArray[np.int64]:
+    """Row of the table of places at which each column's feature begins."""
+    starts = dict(zip(FEATURE_SIZES, np.cumsum([0, *FEATURE_SIZES.values()]).tolist(), strict=False))
+    return np.array([starts[name] for name in COLUMNS])
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from stemma.models.symbolic.network import Network
-from stemma.models.symbolic.tokens import FEATURE_SIZES, FEATURES, Mask
+from stemma.models.symbolic.network import Network, offsets
+from stemma.models.symbolic.tokens import Mask
 
 Array = npt.NDArray[np.float32]
 
@@ -33,10 +33,7 @@ class Weights:
         self.cos, self.sin = (np.tile(f(angles), 2).astype(np.float32)[:, None] for f in (np.cos, np.sin))
         self.words = _array(network.decoder.model.embed_tokens.weight)
         self.output = np.ascontiguousarray(self.words.T)
-        self.places = np.concatenate([_array(network.places[name].weight) for name in FEATURE_SIZES])
-        offsets = np.cumsum([0, *FEATURE_SIZES.values()])
-        self.offsets = np.array([*offsets[:-1], *[offsets[-1]] * (FEATURES - len(FEATURE_SIZES))])
-        self.places = np.concatenate([self.places, _array(network.sounding.weight)])
+        self.places, self.offsets = _array(network.places.weight), offsets()
         self.prompt, self.bias = _array(network.prompt.weight), _array(network.prompt.bias)
         self.unprompted = _array(network.unprompted)
         self.norm = _array(network.decoder.model.norm.weight)

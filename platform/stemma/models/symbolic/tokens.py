@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -45,18 +45,32 @@ WRITTEN = range(18, 109)
 NONE = 128
 """Stands for no pitch, and for any instrument."""
 
-SOUNDING = 8
+ECHOES = (1, 2, 4, 8)
+SLOTS = 6
 FEATURE_SIZES = {
+    # of the voice whose turn it is
     "voice": MAX_STREAMS + 1,
     "beat": 17,
     "tick": GRID,
     "pitch": NONE + 1,
     "duration": len(DURATIONS) + 1,
+    "instrument": NONE + 1,
+    # of the piece
     "left": 25,
     "since": 9,
-    "instrument": NONE + 1,
+    # what the voice began at this place of the bar so many bars ago
+    **{f"echo {bars}": NONE + 1 for bars in ECHOES},
+    # other voices: what sounds on, and what ends now
+    "sounding": NONE + 1,
+    "past": NONE + 1,
 }
-FEATURES = len(FEATURE_SIZES) + SOUNDING
+"""Numbers that a feature can be."""
+
+COLUMNS = (*[name for name in FEATURE_SIZES if name not in {"sounding", "past"}], *["sounding"] * SLOTS, *["past"] * SLOTS)
+"""Feature of each column of `State.features`."""
+
+FEATURES = len(COLUMNS)
+_HEADER = [MAX_STREAMS, 16, 0, NONE, len(DURATIONS), NONE, 24, 8, *[NONE] * (len(ECHOES) + 2 * SLOTS)]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -119,6 +133,10 @@ def shift(key: str) -> int:
     return (HOME[mode] - pitch + 5) % 12 - 5
 
 
+def _filled(pitches: list[int]) -> list[int]:
+    return (pitches + [NONE] * SLOTS)[:SLOTS]
+
+
 def _inside(pitch: int) -> int:
     """A pitch that the change of key moved past the end of MIDI's range, an octave back."""
     return pitch + 12 if pitch < 0 else pitch - 12 if pitch > 127 else pitch
@@ -135,7 +153,8 @@ class Stream:
     duration: int = len(DURATIONS)
     """Index into `DURATIONS`; `len(DURATIONS)` for none yet."""
     sounding: tuple[int, ...] = ()
-    start: int = 0
+    began: dict[int, int] = field(default_factory=dict)
+    """Highest pitch of each event by its start."""
 
 
 class State:
@@ -188,6 +207,7 @@ class State:
     def push(self, token: int) -> None:
         """Read one token; raises `InvalidError` where the grammar does not allow it."""
         v = self.v
+        self._expect(not self.ended, token)
         if self.stage < 7:
             if not (self.stage == 5 and self.streams and token in v.bar):
                 self._header(token)
@@ -289,11 +309,10 @@ class State:
             return
         duration = DURATIONS[stream.duration]
         self.notes[self.turn].append((stream.cursor, duration, pitches))
-        stream.start = stream.cursor
         stream.cursor += duration
         stream.sounding = tuple(pitches)
         if pitches:
-            stream.pitch = pitches[0]
+            stream.pitch = stream.began[stream.cursor - duration] = pitches[0]
         self.timed = False
         self.chord = self.turn if pitches else -1
         self._next()
@@ -354,7 +373,7 @@ class State:
 
     def _allow_event(self, mask: Mask) -> None:
         v, stream = self.v, self.streams[self.turn]
-        room = self.bar_end - stream.cursor if self.left == 0 else DURATIONS[-1]
+        room = self.bar_end - stream.cursor + self.left * self.bar
         known = stream.duration < len(DURATIONS)
         if self.timed or (known and DURATIONS[stream.duration] <= room):
             mask[v.pitch[WRITTEN.start] : v.pitch[WRITTEN.stop]] = True
@@ -365,20 +384,34 @@ class State:
                 mask[v.duration[stream.duration]] = False
 
     def features(self) -> list[int]:
-        """Where the music stands, for the network; see `FEATURE_SIZES`.
-
-        The last `SOUNDING` numbers are the pitches of other voices that sound at this moment.
-        """
+        """Where the music stands, for the network: one number for each of `COLUMNS`."""
         if self.stage < 7 or self.bars == 0:
-            return [MAX_STREAMS, 16, 0, NONE, len(DURATIONS), 24, 8, NONE, *[NONE] * SOUNDING]
+            return _HEADER
         stream = self.streams[self.turn]
         now = stream.cursor
         beat, tick = divmod(max(0, now - self.bar_start), GRID)
         left = self.left if self.left < 16 else min(23, 16 + (self.left - 16) // 8)
         since = 8 if self.continued else (self.bars - 1) % 8
-        sounding = [p for s in self.streams if s.cursor > now and s is not stream for p in s.sounding][:SOUNDING]
-        sounding += [NONE] * (SOUNDING - len(sounding))
-        return [self.turn, min(beat, 15), tick, stream.pitch, stream.duration, left, since, stream.program, *sounding]
+        began, bar = stream.began, self.bar
+        echoes = [began.get(now - bars * bar, NONE) for bars in ECHOES]
+        sounding: list[int] = []
+        past: list[int] = []
+        for other in self.streams:
+            if other is not stream:
+                (sounding if other.cursor > now else past).extend(other.sounding)
+        return [
+            self.turn,
+            min(beat, 15),
+            tick,
+            stream.pitch,
+            stream.duration,
+            stream.program,
+            left,
+            since,
+            *echoes,
+            *_filled(sounding),
+            *_filled(past),
+        ]
 
     def layout(self) -> Layout:
         """The music read so far, its voices as they are."""

@@ -6,9 +6,11 @@ SoundFont, so it is kept under a name made from those and never made twice.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -60,6 +62,10 @@ _WORDS = {
     "vivace": 138.0,
     "presto": 160.0,
 }
+_UNSET = 120.0
+"""What notation programs write as the tempo when nobody has set one."""
+# Quarters in the beat that a heading's tempo counts.
+_QUARTERS = {"6/8": 1.5, "9/8": 1.5, "12/8": 1.5, "3/8": 0.75, "2/2": 1.4, "2/4": 0.9}
 
 
 class Take(BaseModel):
@@ -68,9 +74,10 @@ class Take(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     section: int
-    sections: int
     bars: tuple[int, int]
     """First and last bar, counted from 1."""
+    complete: bool
+    """Whether it is the whole piece."""
     title: str
     """Of the work, where the score knows a better one than the list."""
     tempo: float
@@ -124,6 +131,12 @@ def kept(folder: Path, key: str) -> Engraved | None:
         return None
 
 
+def prepare() -> None:
+    """Ready a worker process: music21's scores are full of cycles, in which the collector would live."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def engrave(piece: Piece, folder: Path, key: str) -> Engraved:
     """Engrave a piece into `folder`: `<sha>.mid` and `<sha>.flac` of each take, then `<key>.json`.
 
@@ -148,7 +161,16 @@ def _takes(piece: Piece, folder: Path) -> Sequence[Take]:
     ranges = sections(sheet, tempo, piece.sections)
     title = _chorale_title(piece) if piece.style == "chorale" else ""
     return [
-        _take(sheet.cut(first, last), tempo, instruments, index, len(ranges), (first, last), title, folder)
+        _take(
+            sheet.cut(first, last),
+            tempo,
+            instruments,
+            index,
+            (first, last),
+            last - first == len(sheet.bars),
+            title,
+            folder,
+        )
         for index, (first, last) in enumerate(ranges)
     ]
 
@@ -166,8 +188,8 @@ def _take(
     tempo: float,
     instruments: dict[str, str],
     section: int,
-    total: int,
     bars: tuple[int, int],
+    complete: bool,
     title: str,
     folder: Path,
 ) -> Take:
@@ -178,8 +200,8 @@ def _take(
     flac = audio.encode(sound.samples, RATE, "flac")
     take = Take(
         section=section,
-        sections=total,
         bars=(bars[0] + 1, bars[1]),
+        complete=complete,
         title=title,
         tempo=tempo,
         key=sheet.key,
@@ -202,24 +224,26 @@ def tempo_of(piece: Piece, sheet: Sheet) -> float:
 
     Where nothing is said, quick writing is taken slower: chorales at 66…88, madrigals at 92…120.
     """
-    if sheet.tempo_mark and piece.style in {"classical", "air"}:
-        return round(sheet.tempo_mark, 1)
+    meter, mark = sheet.time_signature, sheet.tempo_mark
+    words = re.findall(r"[a-z]+", f"{piece.rhythm} {sheet.tempo_word}".lower())
+    heading = next((_WORDS[word] * _QUARTERS.get(meter, 1.0) for word in words if word in _WORDS), None)
+    if mark == _UNSET and heading is not None:
+        mark = None
     if piece.style == "classical":
-        words = sheet.tempo_word.lower().split()
-        return next((_WORDS[word] for word in words if word in _WORDS), 112.0)
-    meter = sheet.time_signature
+        return round(mark or heading or 112.0, 1)
+    if mark and (piece.style == "air" or (piece.style == "song" and not piece.tune)):
+        return round(mark, 1)
     if piece.style in {"reel", "jig", "hornpipe", "air", "song"}:
-        dance = next((name for name in _DANCES if name in piece.rhythm), piece.style)
-        base = _DANCES.get(dance, 100.0)
+        base = next((tempo for name, tempo in _DANCES.items() if name in piece.rhythm), _DANCES.get(piece.style, 100.0))
         if meter in {"6/8", "9/8", "12/8"} and base < 150:
             base *= 1.2  # an air in compound time moves in dotted quarters
         if meter in {"2/4", "4/8"} and piece.style in {"reel", "hornpipe"}:
             base /= 2  # the same dance written in notes of half the length
-        return base
+        return round(base, 1)
     notes = sum(len(part.notes) for part in sheet.parts) / len(sheet.parts)
     motion = notes * score.GRID / sheet.end  # notes per quarter in a part
     slow, quick = (66.0, 88.0) if piece.style == "chorale" else (92.0, 120.0)
-    return float(round(min(quick, max(slow, quick + 6 - (quick - slow) * max(0.0, motion - 0.6)))))
+    return float(round(min(quick, max(slow, quick - (quick - slow) * 1.4 * max(0.0, motion - 0.9)))))
 
 
 def seating(piece: Piece, sheet: Sheet) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from stemma.catalog import cast, corpus, repertoire
-from stemma.catalog.engraving import Engraved, Take, cache_key, engrave, kept
+from stemma.catalog.engraving import Engraved, Take, cache_key, engrave, kept, prepare
 from stemma.catalog.record import RecordingRecord, SourceRecord
 from stemma.catalog.repertoire import Piece
 from stemma.errors import NotFoundError
@@ -126,7 +126,7 @@ class _Engravers:
         if self.pool is None:
             # Forking a process with threads (uploads, the caller's own) can hang; spawning cannot.
             context = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(self.processes, mp_context=context)
+            self.pool = ProcessPoolExecutor(self.processes, mp_context=context, initializer=prepare)
         return self.pool.submit(engrave, piece, self.folder, key)
 
 
@@ -163,7 +163,7 @@ def records(piece: Piece, engraved: Engraved) -> Iterator[RecordingRecord]:
     for take in engraved.takes:
         recording = named_id("house", "recording", piece.name, str(take.section))
         title = take.title or piece.title
-        cut = f" (bars {take.bars[0]}–{take.bars[1]})" if take.sections > 1 or _shortened(take) else ""
+        cut = "" if take.complete else f" (bars {take.bars[0]}–{take.bars[1]})"
         yield RecordingRecord(
             id=recording,
             isrc=f"{ISRC_PREFIX}{piece.number * repertoire.MAX_SECTIONS + take.section:05d}",
@@ -196,10 +196,6 @@ def work_number(number: int) -> str:
     """The ISWC of the work at this place of the whole list, with its check digit."""
     digits = f"{ISWC_PREFIX}{number:08d}"
     return iswc(f"T{digits}{iswc_check(digits)}")
-
-
-def _shortened(take: Take) -> bool:
-    return take.bars[0] > 1
 
 
 def licenses() -> tuple[corpus.Group, ...]:

@@ -195,38 +195,56 @@ def _songs() -> Iterable[Piece]:
         yield Piece(path, 0, "song", title, composer, "Songs", region, year, rhythm="song")
 
 
+# Headings by movement, which most of these encodings leave out.
 _QUARTETS = (
-    ("haydn/opus1no1", "String Quartet in B flat, op. 1 no. 1", "Joseph Haydn", "Austria", 1762),
-    ("haydn/opus74no1", "String Quartet in C, op. 74 no. 1", "Joseph Haydn", "Austria", 1793),
-    ("mozart/k80", "String Quartet in G, K. 80", "Wolfgang Amadeus Mozart", "Austria", 1770),
-    ("mozart/k155", "String Quartet in D, K. 155", "Wolfgang Amadeus Mozart", "Austria", 1772),
-    ("mozart/k156", "String Quartet in G, K. 156", "Wolfgang Amadeus Mozart", "Austria", 1772),
-    ("mozart/k458", "String Quartet in B flat, K. 458", "Wolfgang Amadeus Mozart", "Austria", 1784),
-    ("beethoven/opus18no1", "String Quartet in F, op. 18 no. 1", "Ludwig van Beethoven", "Germany", 1801),
-    ("beethoven/opus59no1", "String Quartet in F, op. 59 no. 1", "Ludwig van Beethoven", "Germany", 1808),
-    ("beethoven/opus59no2", "String Quartet in E minor, op. 59 no. 2", "Ludwig van Beethoven", "Germany", 1808),
-    ("beethoven/opus59no3", "String Quartet in C, op. 59 no. 3", "Ludwig van Beethoven", "Germany", 1808),
-    ("schumann_robert/opus41no1", "String Quartet in A minor, op. 41 no. 1", "Robert Schumann", "Germany", 1842),
-)
+    ("haydn/opus1no1", "String Quartet in B flat, op. 1 no. 1", "Joseph Haydn", "Austria", 1762,
+     ("Presto", "Menuetto", "Adagio", "Menuetto", "Presto")),
+    ("haydn/opus74no1", "String Quartet in C, op. 74 no. 1", "Joseph Haydn", "Austria", 1793,
+     ("Allegro moderato", "Andantino grazioso", "Menuetto: Allegretto", "Vivace")),
+    ("mozart/k80", "String Quartet in G, K. 80", "Wolfgang Amadeus Mozart", "Austria", 1770,
+     ("Adagio", "Allegro", "Menuetto", "Rondeau: Allegro")),
+    ("mozart/k155", "String Quartet in D, K. 155", "Wolfgang Amadeus Mozart", "Austria", 1772,
+     ("Allegro", "Andante", "Molto allegro")),
+    ("mozart/k156", "String Quartet in G, K. 156", "Wolfgang Amadeus Mozart", "Austria", 1772,
+     ("Presto", "Adagio", "Tempo di Menuetto", "Adagio")),
+    ("mozart/k458", "String Quartet in B flat, K. 458", "Wolfgang Amadeus Mozart", "Austria", 1784,
+     ("Allegro vivace assai", "Menuetto: Moderato", "Adagio", "Allegro assai")),
+    ("beethoven/opus18no1", "String Quartet in F, op. 18 no. 1", "Ludwig van Beethoven", "Germany", 1801,
+     ("Allegro con brio", "Adagio affettuoso ed appassionato", "Scherzo: Allegro molto", "Allegro")),
+    ("beethoven/opus59no1", "String Quartet in F, op. 59 no. 1", "Ludwig van Beethoven", "Germany", 1808,
+     ("Allegro", "Allegretto vivace e sempre scherzando", "Adagio molto e mesto", "Allegro")),
+    ("beethoven/opus59no2", "String Quartet in E minor, op. 59 no. 2", "Ludwig van Beethoven", "Germany", 1808,
+     ("Allegro", "Molto adagio", "Allegretto", "Presto")),
+    ("beethoven/opus59no3", "String Quartet in C, op. 59 no. 3", "Ludwig van Beethoven", "Germany", 1808,
+     ("Andante con moto", "Andante con moto quasi allegretto", "Menuetto grazioso", "Allegro molto")),
+    ("schumann_robert/opus41no1", "String Quartet in A minor, op. 41 no. 1", "Robert Schumann", "Germany", 1842,
+     ("Andante espressivo", "Scherzo: Presto", "Intermezzo", "Adagio", "Presto")),
+)  # fmt: skip
 
 
 def _movements() -> Iterable[Piece]:
-    for place, work, composer, region, year in _QUARTETS:
+    for place, work, composer, region, year, headings in _QUARTETS:
         for path in corpus.files(f"{place}/*.mxl"):
-            movement = ("I", "II", "III", "IV", "V")[int(path.split("movement")[1][0]) - 1]
+            number = int(path.split("movement")[1][0])
+            heading = headings[number - 1]
+            title = f"{work}: {('I', 'II', 'III', 'IV', 'V')[number - 1]}. {heading}"
             yield Piece(
-                path, 0, "classical", f"{work}: {movement}", composer, "String quartets", region, year,
-                sections=MAX_SECTIONS,
+                path, 0, "classical", title, composer, "String quartets", region, year,
+                rhythm=heading.lower(), sections=MAX_SECTIONS,
             )  # fmt: skip
-    for path, title, composer, collection, region, year in (
-        ("joplin/maple_leaf_rag.mxl", "Maple Leaf Rag", "Scott Joplin", "Ragtime", "United States", 1899),
+    for path, title, composer, collection, region, year, heading in (
+        ("joplin/maple_leaf_rag.mxl", "Maple Leaf Rag", "Scott Joplin", "Ragtime", "United States", 1899,
+         "tempo di marcia"),
         ("weber/concertino_clarinet.mxl", "Concertino for Clarinet, op. 26", "Carl Maria von Weber", "Movements",
-         "Germany", 1811),
-        ("cpebach/h186.mxl", "Sonata in A, H. 186: II", "Carl Philipp Emanuel Bach", "Movements", "Germany", 1765),
+         "Germany", 1811, "adagio ma non troppo"),
+        ("cpebach/h186.mxl", "Sonata in A, H. 186: II. Poco adagio", "Carl Philipp Emanuel Bach", "Movements",
+         "Germany", 1765, "poco adagio"),
         ("corelli/opus3no1/1grave.xml", "Sonata da chiesa, op. 3 no. 1: Grave", "Arcangelo Corelli", "Movements",
-         "Italy", 1689),
+         "Italy", 1689, "grave"),
     ):  # fmt: skip
-        yield Piece(path, 0, "classical", title, composer, collection, region, year, sections=MAX_SECTIONS)
+        yield Piece(
+            path, 0, "classical", title, composer, collection, region, year, rhythm=heading, sections=MAX_SECTIONS
+        )
 
 
 def _reserved() -> Iterable[Piece]:
@@ -347,9 +365,10 @@ def _field(block: str, letter: str) -> str:
 def _title(text: str) -> str:
     """A tune's title as people write it: `Fair Maid, The` and `CAPITALS` are put right."""
     plain = re.sub(r"\s+", " ", text.strip(' ."')).strip()
+    plain = re.sub(r"(?<=[a-z]):(?=[a-z])", "", plain)  # slips of the pen in some files
     if match := re.fullmatch(r"(.*?)[.,]*, ?(The|A|An)", plain):
         plain = f"{match[2]} {match[1]}"
-    if plain.isupper():
+    if sum(char.isupper() for char in plain) > sum(char.islower() for char in plain):
         plain = " ".join(word.capitalize() for word in plain.split())
     return plain[:200] or "Untitled"
 

@@ -82,7 +82,7 @@ class Sheet:
     tempo_mark: float | None
     """Quarter notes per minute where the score says so."""
     tempo_word: str
-    """Such as `Allegro`, empty where the score has none."""
+    """Words at the head of the score, such as `Allegro`; empty where there are none."""
 
     @property
     def end(self) -> int:
@@ -342,18 +342,25 @@ def _join_staves(staves: Sequence[tuple[Any, tuple[Note, ...]]]) -> list[tuple[s
 
 
 def _tempo(score: Any) -> tuple[float | None, str]:
-    """The first tempo mark in quarter notes per minute, and the first tempo word."""
-    from music21 import tempo
+    """The first tempo mark in quarter notes per minute, and the words at the head of the score."""
+    from music21 import expressions, tempo
 
-    number, word = None, ""
-    for mark in score.recurse().getElementsByClass(tempo.TempoIndication):
-        if isinstance(mark, tempo.MetronomeMark):
-            word = word or str(mark.text or "")
-            if number is None and mark.number is not None and not mark.numberImplicit:
-                number = float(mark.getQuarterBPM())
-        elif isinstance(mark, tempo.TempoText):
-            word = word or str(mark.text)
-    return (number if number and 20 <= number <= 400 else None), word[:60]
+    number = None
+    for mark in score.recurse().getElementsByClass(tempo.MetronomeMark):
+        if mark.number is not None and not mark.numberImplicit:
+            number = float(mark.getQuarterBPM())
+        elif mark.numberSounding is not None:  # for playback only, not printed: quarter notes by definition
+            number = float(mark.numberSounding)
+        if number is not None:
+            break
+    words = [
+        str(text.text if isinstance(text, tempo.TempoIndication) else text.content)
+        for text in score.recurse().getElementsByClass(
+            (tempo.TempoText, tempo.MetronomeMark, expressions.TextExpression)
+        )
+        if text.getOffsetInHierarchy(score) < 8
+    ]
+    return (number if number and 20 <= number <= 400 else None), " ".join(w for w in words if w != "None")[:120]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ class Portal:
             headers={"Authorization": f"Bearer {token or _token(config)}"},
             timeout=httpx.Timeout(PATIENCE, connect=5),
         )
+        weakref.finalize(self, self._http.close)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """What is at a path below `/api/v1/`."""

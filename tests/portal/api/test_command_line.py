@@ -1,0 +1,121 @@
+"""The command line for rights, against a live portal."""
+
+import re
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from portal.making import SCOPES, ident, record
+from stemma.cli import build, rights
+from stemma.cli.portal_client import Portal
+from stemma.config import load
+from stemma.errors import InvalidError, NotFoundError, UnavailableError
+from stemma.proof.keys import verify
+from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, REVOCATIONS_KEY, hash_api_key
+from stemma.storage import Storage
+
+pytestmark = pytest.mark.services
+
+UUID = r"[0-9a-f]{8}-[0-9a-f-]{27}"
+
+
+@pytest.fixture(scope="module")
+def config(portal):
+    portal.manage("seed_demo")
+    return load(portal.environ)
+
+
+@pytest.fixture(scope="module")
+def client(config) -> Portal:
+    return Portal(config)
+
+
+@pytest.fixture
+def stemma(client, monkeypatch):
+    """Runs `stemma …` in this process; gives what it printed, or raises the error the root would show."""
+    monkeypatch.setattr(rights, "Portal", lambda: client)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str) -> str:
+        return CliRunner().invoke(build([words[0]]), words, catch_exceptions=False).stdout
+
+    return run
+
+
+def test_rights_over_the_command_line(stemma, client):
+    records = [record(n) for n in range(6)]
+    assert client.post("catalog/recordings", {"records": records})["created"] == 6
+    assert len(list(client.items("catalog/recordings", limit=4))) == 6
+    label, artist = ident("party Label"), ident("party Artist")
+
+    said = stemma("consent", "grant", label)
+    assert "for 6 recordings" in said
+    consent = re.search(rf"Consent ({UUID})", said)[1]
+    scopes = [word for scope in SCOPES for word in ("--scope", scope)]
+    stemma("consent", "grant", artist, *scopes, "--until", "2099-12-31", "--recording", records[0]["id"])
+    stemma("consent", "grant", artist)
+    assert "Withdrawn at" in stemma("consent", "withdraw", consent, "--recording", records[0]["id"])
+    assert consent in stemma("consent", "list")
+
+    said = stemma("claim", "open", records[1]["id"], "--claimant", "Somebody", "--reason", "It is mine.")
+    assert "is held" in said
+    claim = re.search(rf"Claim ({UUID})", said)[1]
+
+    said = stemma("snapshot", "create", "First")
+    assert "First, 4 recordings (eligible)" in said
+    snapshot = re.search(rf"Snapshot ({UUID})", said)[1]
+    assert "6 recordings (all)" in stemma("snapshot", "create", "All", "--all")
+    assert "resolved" in stemma("claim", "resolve", claim, "--resolution", "It was not.")
+    assert "5 recordings" in stemma("snapshot", "create", "Second")
+    assert "First, 4 recordings" in stemma("snapshot", "show", snapshot)
+    assert snapshot in stemma("snapshot", "list")
+
+
+def test_licenses_over_the_command_line(stemma, config):
+    said = stemma("license", "grant", "indie", "--tier", "professional", "--months", "1")
+    license_ = re.search(rf"License ({UUID})", said)[1]
+    key = stemma("license", "key", license_, "--name", "game").strip()
+    assert key.startswith("stm_")
+    storage, jwks = Storage(config), httpx.get(f"{config.portal_url}/.well-known/jwks.json").json()
+    entitlement = storage.get(f"licenses/entitlements/{license_}.jws").decode()
+    [entry] = verify(entitlement, jwks, "license", ENTITLEMENT)["keys"]
+    assert entry["sha256"] == hash_api_key(key)
+    assert "is revoked" in stemma("license", "revoke-key", license_, "game")
+    with pytest.raises(InvalidError, match="0 keys of this license"):
+        stemma("license", "revoke-key", license_, "nothing")
+    stemma("license", "revoke", license_)
+    revoked = verify(storage.get(REVOCATIONS_KEY).decode(), jwks, "license", REVOCATIONS)
+    assert license_ in revoked["licenses"]
+    assert entry["id"] in revoked["keys"]
+    assert license_ in stemma("license", "list")
+
+
+def test_refusals_are_told_with_what_to_do(stemma):
+    with pytest.raises(NotFoundError, match="There is no snapshot"):
+        stemma("snapshot", "show", ident("none"))
+    with pytest.raises(InvalidError, match="no tier") as refused:
+        stemma("license", "grant", "indie", "--tier", "gold")
+    assert "Choose one of community" in refused.value.remedy
+    with pytest.raises(InvalidError, match="party: "):
+        stemma("consent", "grant", "nonsense")
+
+
+def test_the_client_tells_what_is_wrong(config, closed_port, tmp_path, monkeypatch):
+    with pytest.raises(NotFoundError):
+        Portal(config).get("snapshots/" + ident("none"))
+    with pytest.raises(InvalidError, match="needs an account") as refused:
+        Portal(config, token="stp_wrong").get("consents")
+    assert refused.value.code == "not-signed-in"
+    with pytest.raises(UnavailableError, match="does not answer"):
+        Portal(config.model_copy(update={"portal_url": f"http://127.0.0.1:{closed_port}"})).get("health")
+    with pytest.raises(UnavailableError, match="not JSON"):
+        Portal(config.model_copy(update={"portal_url": config.s3_endpoint})).get("health")
+    monkeypatch.delenv("STEMMA_PORTAL_TOKEN", raising=False)
+    with pytest.raises(InvalidError, match="no operator's token"):
+        Portal(load({"STEMMA_HOME": str(tmp_path)}))
+    (tmp_path / "demo.json").write_text('{"operator_token": "from the demonstration"}')
+    Portal(load({"STEMMA_HOME": str(tmp_path)}))
+    assert Portal(config).fetch("openapi.json").startswith(b"{")
+    with pytest.raises(NotFoundError):
+        Portal(config).fetch("nothing")

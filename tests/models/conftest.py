@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from training.ground import WORKS, music
 
 from stemma.models.symbolic.family import Symbolic
 from stemma.models.symbolic.network import Shape
 from stemma.models.symbolic.score import Score, read_midi
 from stemma.models.symbolic.tokens import Layout, Vocabulary
+from training.ground import WORKS, music
 
 SHAPE = Shape(width=32, layers=2, heads=2, hidden=48, dropout=0.0)
 LAYOUTS = {"chorale": [[52, 52, 52, 52], [19, 19, 19, 19]], "fiddle": [[110]], "piano": [[0, -1]]}

@@ -66,7 +66,9 @@ def test_a_prompt_is_read_literally_where_it_is_explicit(model):
 
 
 def test_fields_win_over_the_prompt(model):
-    piece = model.generate(GenerationRequest(prompt="a chorale in C minor", key="D major", style="fiddle", bars=1, seed=1))
+    piece = model.generate(
+        GenerationRequest(prompt="a chorale in C minor", key="D major", style="fiddle", bars=1, seed=1)
+    )
     assert (piece.style, piece.key) == ("fiddle", "D major")
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from training.ground import recordings
 
 from stemma.errors import InvalidError, NotFoundError
 from stemma.models import load
 from stemma.models.protocol import Example, GenerationRequest
+from training.ground import recordings
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def test_a_folder_without_a_model_is_told(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer/vocabulary.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer/vocabulary.json", "generation_config.json"]
+)
 @pytest.mark.parametrize("spoil", ["remove", "truncate"])
 def test_a_broken_folder_is_refused(folder, name, spoil):
     path = folder / name

@@ -39,7 +39,9 @@ def test_times_off_the_grid_are_told():
     assert back.parts[0].notes[0].start == 0
 
 
-@pytest.mark.parametrize("data", [b"", b"no music", b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"no music", b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\xff\xff\xff\xff"]
+)
 def test_unreadable_scores_are_refused(data):
     with pytest.raises(InvalidError) as error:
         read_midi(data, source="score of Air")

@@ -69,7 +69,9 @@ def pieces(draw) -> Score:
     for _ in range(draw(st.integers(1, 3))):
         found = draw(
             st.sets(
-                st.builds(Note, st.integers(0, 400), st.sampled_from([1, 3, 5, 12, 24, 25, 50, 97, 200]), st.integers(30, 100)),
+                st.builds(
+                    Note, st.integers(0, 400), st.sampled_from([1, 3, 5, 12, 24, 25, 50, 97, 200]), st.integers(30, 100)
+                ),
                 min_size=1,
                 max_size=12,
             )
@@ -108,7 +110,11 @@ def test_whatever_is_drawn_within_the_grammar_is_a_piece(data):
             break
         mask = state.allowed(parts=3)
         if state.bars == 0 and mask[vocabulary.bar.start]:
-            choice = vocabulary.bar[bars - 1] if len(state.streams) == 3 else rng.choice(np.flatnonzero(mask[: vocabulary.bar.start]))
+            choice = (
+                vocabulary.bar[bars - 1]
+                if len(state.streams) == 3
+                else rng.choice(np.flatnonzero(mask[: vocabulary.bar.start]))
+            )
         else:
             choice = rng.choice(np.flatnonzero(mask))
         assert not state.forced or mask.sum() == 1
@@ -121,7 +127,7 @@ def test_whatever_is_drawn_within_the_grammar_is_a_piece(data):
 
 def test_tokens_out_of_place_are_refused(vocabulary, layouts):
     tokens = layouts[0].segment(vocabulary).tokens.tolist()
-    for broken in ([tokens[1]], tokens[:4] + [vocabulary.end], [*tokens[:3], 10**6], [*tokens, tokens[-1]], [-1]):
+    for broken in ([tokens[1]], [*tokens[:4], vocabulary.end], [*tokens[:3], 10**6], [*tokens, tokens[-1]], [-1]):
         with pytest.raises(InvalidError) as error:
             read(broken, vocabulary)
         assert error.value.code == "bad-tokens"

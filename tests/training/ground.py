@@ -28,10 +28,20 @@ from stemma.storage import Storage
 CORPUS = Path(music21.__file__).parent / "corpus"
 SCOPES = ("ai_generative_training", "open_weights_release")
 WORKS = (
-    *(("chorale", f"bach/bwv{n}.mxl", 72.0, ("choir aahs",) * 4) for n in ("66.6", "269", "277", "281", "114.7", "153.1")),
+    *(
+        ("chorale", f"bach/bwv{n}.mxl", 72.0, ("choir aahs",) * 4)
+        for n in ("66.6", "269", "277", "281", "114.7", "153.1")
+    ),
     *(
         ("fiddle", f"ryansMammoth/{n}.abc", 112.0, ("fiddle",))
-        for n in ("AcaciaReel", "BanjoReel", "AllTheRageReel", "AldridgesHornpipe", "AlbemarleHornpipe", "AnnieHughesJig")
+        for n in (
+            "AcaciaReel",
+            "BanjoReel",
+            "AllTheRageReel",
+            "AldridgesHornpipe",
+            "AlbemarleHornpipe",
+            "AnnieHughesJig",
+        )
     ),
 )
 

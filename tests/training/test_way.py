@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from training.ground import Ground
 
 from stemma.config import load
 from stemma.models import load as load_model
 from stemma.models.protocol import GenerationRequest
 from stemma.storage import Storage
 from stemma.training import release, run
+from training.ground import Ground
 
 
 @pytest.mark.services

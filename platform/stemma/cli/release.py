@@ -35,7 +35,11 @@ def publish(bundle: Bundle) -> None:
 
     console = Console()
     with console.status("Publishing") as status:
-        identifier = release.publish(bundle, progress=lambda done, total=None, note="": status.update(note))
+
+        def progress(done: float, total: float | None = None, note: str = "") -> None:  # noqa: ARG001 - a Progress
+            status.update(note)
+
+        identifier = release.publish(bundle, progress=progress)
     console.print(f"{identifier} is logged, registered and in production.")
 
 
@@ -56,7 +60,17 @@ def show(bundle: Bundle) -> None:
 
     about = json.loads((bundle / "stemma.json").read_text())
     table = Table(show_header=False)
-    for name in ("name", "version", "family", "snapshot", "snapshot_root", "covenant", "run_id", "code_version", "created_at"):
+    for name in (
+        "name",
+        "version",
+        "family",
+        "snapshot",
+        "snapshot_root",
+        "covenant",
+        "run_id",
+        "code_version",
+        "created_at",
+    ):
         table.add_row(name, str(about.get(name, "")))
     table.add_row("styles", ", ".join(about["styles"]))
     for name, value in about.get("metrics", {}).items():

@@ -17,10 +17,16 @@ def train(
     preset: Annotated[str, typer.Option(help="tiny (a test), up (minutes), base (as long as quality needs).")] = "up",
 ) -> None:
     """Train a model on a snapshot, past the gate.  An interrupted run goes on where it stopped."""
+    from stemma.capacity.energy import watt_hours
     from stemma.training import run
 
     console = Console()
-    columns = (TextColumn("[bold]{task.description}[/]"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("[bold]{task.description}[/]"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
     try:
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("Training", total=None, note="")
@@ -28,7 +34,7 @@ def train(
             def progress(done: float, total: float | None = None, note: str = "") -> None:
                 bar.update(task, completed=done, total=total, note=note)
 
-            outcome = run.train(snapshot, preset=preset, progress=progress, energy=_energy())
+            outcome = run.train(snapshot, preset=preset, progress=progress, energy=watt_hours)
     except GateRefusal as refusal:
         console.print(offenders(refusal))
         raise
@@ -47,7 +53,3 @@ def offenders(refusal: GateRefusal) -> Table:
     for o in refusal.offences:
         table.add_row(o.recording, o.title, o.rule, o.reason, o.remedy)
     return table
-
-
-def _energy():
-    return None

@@ -1,0 +1,1 @@
+"""From a snapshot to a released model: gate, run, tracking, evaluation, release."""

@@ -98,13 +98,9 @@ class Dataset:
             owners += [row] * len(cut)
         words = [text for work in training for text in describe(work, captions_each)]
         vectors = embed(words).reshape(len(training), captions_each, -1)
-        validation = [
-            s for w in found if w.held_out for s in w.layout.segments(vocabulary, limit=limit)
-        ]
+        validation = [s for w in found if w.held_out for s in w.layout.segments(vocabulary, limit=limit)]
         held_out = tuple(work.recording.recording for work in found if work.held_out)
-        return cls(
-            vocabulary, tuple(segments), tuple(styles), np.array(owners), vectors, tuple(validation), held_out
-        )
+        return cls(vocabulary, tuple(segments), tuple(styles), np.array(owners), vectors, tuple(validation), held_out)
 
     def epoch(self, number: int, budget: int, seed: int) -> list[list[int]]:
         """Batches of one pass: indices of segments of like length, at most `budget` places each.

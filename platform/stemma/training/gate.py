@@ -41,7 +41,7 @@ def silent(done: float, total: float | None = None, note: str = "") -> None:
     """Progress that nobody watches."""
 
 
-class GateRefusal(StemmaError):
+class GateRefusal(StemmaError):  # noqa: N818 - what the gate does is refuse; nothing went wrong
     """A snapshot that may not be used, with every reason."""
 
     code = "gate-refused"
@@ -144,9 +144,7 @@ def _manifest(snapshot: str, store: Storage, keys: Jwks) -> tuple[Manifest, Rece
     return manifest, receipt
 
 
-def _content(
-    manifest: Manifest, store: Storage, progress: Progress
-) -> tuple[dict[str, bytes], dict[str, Offence]]:
+def _content(manifest: Manifest, store: Storage, progress: Progress) -> tuple[dict[str, bytes], dict[str, Offence]]:
     """Scores by recording, and offences of recordings whose bytes are not those of the snapshot."""
     scores: dict[str, bytes] = {}
     bad: dict[str, Offence] = {}
@@ -164,9 +162,7 @@ def _content(
 
 def _bytes_of(recording: SnapshotRecording, store: Storage) -> tuple[bytes | None, Offence | None]:
     def offence(rule: str, reason: str, remedy: str) -> Offence:
-        return Offence(
-            recording=recording.recording, title=recording.title, rule=rule, reason=reason, remedy=remedy
-        )
+        return Offence(recording=recording.recording, title=recording.title, rule=rule, reason=reason, remedy=remedy)
 
     score = None
     for name, key, expected in (

@@ -76,7 +76,7 @@ def update(network: Network, batch: Batch, optimizers: list[torch.optim.Optimize
     """One step of learning; the mean loss of a token."""
     losses = network(batch)
     loss: torch.Tensor = losses.sum() / batch.free.sum()
-    loss.backward()
+    torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()
@@ -90,8 +90,8 @@ def learn(
     preset: Preset,
     folder: Path,
     *,
-    report: Callable[[Step], None] = lambda step: None,
-    checkpoint: Callable[[Path, int], None] = lambda folder, step: None,
+    report: Callable[[Step], None] = lambda _: None,
+    checkpoint: Callable[[Path, int], None] = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Train the model until the preset's end; returns the number of steps.

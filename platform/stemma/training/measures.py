@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ def measure(pieces: Sequence[tuple[Score, str]]) -> Measures:
                 durations[min(LONGEST, note.duration)] += 1
                 heights[note.start] = max(note.pitch, heights.get(note.start, 0))
             line = [heights[start] for start in sorted(heights)]
-            for a, b in zip(line, line[1:], strict=False):
+            for a, b in pairwise(line):
                 moves += a != b
                 steps += 0 < abs(a - b) <= 2
         more = _together(score)
@@ -149,7 +150,7 @@ def _lines(score: Score) -> list[list[tuple[int, int]]]:
     for part in score.parts:
         top = {note.start: note for note in part.notes}  # sorted by start, duration, pitch: the last is the top
         line = [top[start] for start in sorted(top)]
-        found.append([(b.pitch - a.pitch, b.duration) for a, b in zip(line, line[1:], strict=False)])
+        found.append([(b.pitch - a.pitch, b.duration) for a, b in pairwise(line)])
     return found
 
 

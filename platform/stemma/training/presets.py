@@ -50,9 +50,25 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("tiny", Shape(width=64, layers=2, heads=2, hidden=128), context=256, batch=1024, steps=60, captions=2, samples=1),
+        Preset(
+            "tiny",
+            Shape(width=64, layers=2, heads=2, hidden=128),
+            context=256,
+            batch=1024,
+            steps=60,
+            captions=2,
+            samples=1,
+        ),
         Preset("up", seconds=150, steps=4000),
-        Preset("base", Shape(width=256, layers=6, heads=8, hidden=704, dropout=0.15), batch=4096, steps=6000, captions=12, samples=12, warmup=100),
+        Preset(
+            "base",
+            Shape(width=256, layers=6, heads=8, hidden=704, dropout=0.15),
+            batch=4096,
+            steps=6000,
+            captions=12,
+            samples=12,
+            warmup=100,
+        ),
     )
 }
 

@@ -20,7 +20,8 @@ from stemma.config import settings
 from stemma.errors import InvalidError, NotFoundError, ProofError, StemmaError, UnavailableError
 from stemma.ids import now, timestamp
 from stemma.proof.canonical import digest, sha256
-from stemma.proof.keys import Jwks, KeyRing, verify as verify_jws
+from stemma.proof.keys import Jwks, KeyRing
+from stemma.proof.keys import verify as verify_jws
 from stemma.proof.log import Receipt, check_receipt
 from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights.covenant import Covenant
@@ -41,9 +42,7 @@ UNSTATED = frozenset({STATEMENT, SIGNATURE, RECEIPT})
 # Building
 
 
-def build(
-    run: Path, out: Path, *, name: str = NAME, store: Storage | None = None, progress: Progress = silent
-) -> Path:
+def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = None, progress: Progress = silent) -> Path:
     """The unsigned bundle of a finished run, as `out/<version>`; a run already built is given again.
 
     The version is the next that neither this folder nor object storage has.
@@ -56,13 +55,13 @@ def build(
             progress(1, 1, f"{name}/{version} stands already")
             return folder
     stored = {key.split("/")[2] for key in store.keys(f"releases/{name}/")}
-    version = str(max([0, *versions, *(int(v) for v in stored if v.isdigit())]) + 1)
+    free = str(max([0, *versions, *(int(v) for v in stored if v.isdigit())]) + 1)
     manifest = Manifest.model_validate_json((run / "manifest.json").read_bytes())
     covenant = Covenant.model_validate(store.get_json(f"covenants/{manifest.covenant}.json"))
     if digest(covenant) != manifest.covenant:
         raise ProofError("The covenant in object storage is not the one of the snapshot.", code="other-document")
 
-    part = out / f"{version}.part"
+    part = out / f"{free}.part"
     shutil.rmtree(part, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     shutil.copytree(run / "model", part)
@@ -70,10 +69,10 @@ def build(
     shutil.copy(run / "manifest.json", part / "manifest.json")
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
     (part / "LICENSE.md").write_text(license_text(covenant, manifest.covenant))
-    (part / "README.md").write_text(model_card(facts, manifest, name, version))
+    (part / "README.md").write_text(model_card(facts, manifest, name, free))
     about = {
         "name": name,
-        "version": version,
+        "version": free,
         "family": facts["family"],
         "snapshot": manifest.id,
         "snapshot_root": manifest.root,
@@ -86,8 +85,8 @@ def build(
         "metrics": facts["figures"],
     }
     (part / "stemma.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    progress(1, 1, f"{name}/{version}")
-    return part.replace(out / version)
+    progress(1, 1, f"{name}/{free}")
+    return part.replace(out / free)
 
 
 def _outcome(run: Path) -> dict[str, Any]:
@@ -194,7 +193,9 @@ def verify(bundle: Path, keys: Jwks) -> ReleaseStatement:
     except ValidationError as error:
         raise ProofError("The statement is signed but not one of a release.", code="bad-statement") from error
     found = _hashes(bundle)
-    changed = sorted(name for name in found.keys() | statement.files.keys() if found.get(name) != statement.files.get(name))
+    changed = sorted(
+        name for name in found.keys() | statement.files.keys() if found.get(name) != statement.files.get(name)
+    )
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise ProofError(
@@ -215,7 +216,7 @@ def _check_signature(bundle: Path, statement: ReleaseStatement) -> None:
     config.set_hashing_config(hashing.Config().set_ignored_paths(paths=[bundle / SIGNATURE, bundle / RECEIPT]))
     try:
         config.verify(bundle, bundle / SIGNATURE)
-    except Exception as error:  # noqa: BLE001 - the library raises whatever its parsers raise
+    except Exception as error:
         raise ProofError(
             f"The OpenSSF signature of {statement.id} does not hold.", remedy="Fetch it again.", code="altered"
         ) from error
@@ -335,7 +336,9 @@ def _register_mlflow(bundle: Path, statement: ReleaseStatement) -> None:
         version = next((v.version for v in known if v.tags.get("stemma.release") == statement.id), None)
         if version is None:
             tags = {"stemma.release": statement.id, "stemma.snapshot_root": statement.snapshot_root}
-            made = registry.create_model_version(statement.name, source, run_id=_about(bundle)["run_id"], tags=tags)
+            made = registry.create_model_version(
+                statement.name, source, run_id=_about(bundle)["run_id"], tags=tags, await_creation_for=0
+            )
             version = made.version
         registry.set_registered_model_alias(statement.name, "production", version)
     except MlflowException as error:

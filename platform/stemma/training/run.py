@@ -20,7 +20,8 @@ from stemma.training.dataset import Dataset, Work, layouts, works
 from stemma.training.evaluation import Figures, evaluate, validation_loss
 from stemma.training.gate import Clearance, Progress, silent
 from stemma.training.learn import Step, learn
-from stemma.training.presets import Preset, preset as named
+from stemma.training.presets import Preset
+from stemma.training.presets import preset as named
 from stemma.training.tracking import Tracker, code_version, environment
 
 Energy = Callable[[float, int], float]
@@ -146,7 +147,13 @@ class _Run:
 
         began = time.monotonic()
         steps = learn(
-            model, data, preset, self.folder, report=self._report, checkpoint=self._checkpoint(model, data), stop=self.stop
+            model,
+            data,
+            preset,
+            self.folder,
+            report=self._report,
+            checkpoint=self._checkpoint(model, data),
+            stop=self.stop,
         )
         spent = self.last.seconds if self.last else time.monotonic() - began
         self.progress(steps, steps, "judging")

@@ -18,7 +18,13 @@ WORDS: dict[str, tuple[str, ...]] = {
     "hornpipe": ("hornpipe", "sailors' hornpipe", "clog dance", "bouncing dance tune"),
     "air": ("air", "Scottish air", "country dance tune", "old fife tune", "traditional melody"),
     "song": ("song", "folk song", "old song", "song melody", "ballad", "tune to sing"),
-    "classical": ("classical movement", "string quartet", "minuet for strings", "Viennese chamber music", "sonata movement"),
+    "classical": (
+        "classical movement",
+        "string quartet",
+        "minuet for strings",
+        "Viennese chamber music",
+        "sonata movement",
+    ),
     "ragtime": ("ragtime", "piano rag", "syncopated ragtime piano", "rag"),
 }
 """Other names of a style; a style that is not here goes by its own name."""
@@ -32,7 +38,13 @@ PACES = (
     (132.0, ("lively", "brisk", "upbeat", "allegro")),
     (1000.0, ("fast", "energetic", "quick", "driving", "presto")),
 )
-METERS = {(3, 4): "in waltz time", (6, 8): "in jig time", (4, 4): "in common time", (2, 4): "in two", (9, 8): "in slip-jig time"}
+METERS = {
+    (3, 4): "in waltz time",
+    (6, 8): "in jig time",
+    (4, 4): "in common time",
+    (2, 4): "in two",
+    (9, 8): "in slip-jig time",
+}
 NUMBERS = ("", "solo", "two-part", "three-part", "four-part", "five-part", "six-part", "seven-part", "eight-part")
 
 

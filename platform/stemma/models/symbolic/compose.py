@@ -198,7 +198,8 @@ class _Work:
         if self.parts:
             distance = [abs(sum(p >= 0 for p in layout) - self.parts) for layout in known]
             known = [layout for layout, d in zip(known, distance, strict=True) if d == min(distance)]
-        so_far = [s.program if s.part != before else -1 for s, before in _with_previous(self.view)]
+        parts = [-1, *(s.part for s in self.view.streams)]
+        so_far = [-1 if s.part == parts[i] else s.program for i, s in enumerate(self.view.streams)]
         n = len(so_far)
         begun = [layout for layout in known if layout[:n] == so_far]
         mask[:] = False
@@ -210,7 +211,7 @@ class _Work:
 
     def _length(self, mask: Mask) -> None:
         """The bar token that leads to the length asked for."""
-        v, view = self.v, self.view
+        v = self.v
         if not self.bars:
             self.bars = self._bars_asked()
         if not self.bars:
@@ -228,10 +229,6 @@ class _Work:
             return 0
         tempo = request.tempo or float(self.view.tempo)
         return max(1, round(request.seconds * tempo / 60 * GRID / self.view.bar))
-
-
-def _with_previous(state: State) -> list[tuple[object, int]]:
-    return [(s, state.streams[i - 1].part if i else -1) for i, s in enumerate(state.streams)]
 
 
 def _only(mask: Mask, token: int) -> Mask:

@@ -37,7 +37,9 @@ class Symbolic:
 
     name = "symbolic"
 
-    def __init__(self, network: Network, layouts: Layouts, *, limit: int = 512, sampling: Sampling | None = None) -> None:
+    def __init__(
+        self, network: Network, layouts: Layouts, *, limit: int = 512, sampling: Sampling | None = None
+    ) -> None:
         self.network, self.layouts, self.limit = network, layouts, limit
         self.sampling = sampling or Sampling()
 
@@ -59,7 +61,9 @@ class Symbolic:
             layouts = json.loads((folder / "tokenizer" / "layouts.json").read_text())
             network = Network(Vocabulary(vocabulary["styles"]), Shape(**config["shape"]))
             if network.vocabulary.names != vocabulary["tokens"]:
-                raise InvalidError("The model was trained with other tokens than this version reads.", code="bad-bundle")
+                raise InvalidError(
+                    "The model was trained with other tokens than this version reads.", code="bad-bundle"
+                )
             weights = safetensors.torch.load_file(folder / "model.safetensors")
             missing, unexpected = network.load_state_dict(weights, strict=False)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:

@@ -54,6 +54,7 @@ class Network(nn.Module):
         )
         self.decoder = LlamaForCausalLM(config)
         self.places = nn.EmbeddingBag(sum(FEATURE_SIZES.values()), shape.width, mode="sum")
+        self.offsets: Tensor
         self.register_buffer("offsets", torch.from_numpy(offsets()), persistent=False)
         self.prompt = nn.Linear(PROMPT, shape.width)
         self.unprompted = nn.Parameter(torch.zeros(shape.width))
@@ -70,7 +71,8 @@ class Network(nn.Module):
         words = torch.cat([first[:, None], self.decoder.model.embed_tokens(tokens)], dim=1)
         rows = (features + self.offsets).flatten(0, 1)
         total = words + self.places(rows).view(words.shape)
-        return self.dropout(total)
+        dropped: Tensor = self.dropout(total)
+        return dropped
 
     def forward(self, batch: Batch) -> Tensor:
         """Negative log likelihood of every token [batch, T]; 0 for padding and forced tokens."""

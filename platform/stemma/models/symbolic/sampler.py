@@ -42,7 +42,10 @@ class Weights:
     @staticmethod
     def _layer(layer: Any) -> tuple[Array, ...]:
         attention, mlp = layer.self_attn, layer.mlp
-        columns = lambda *linears: np.ascontiguousarray(np.concatenate([_array(m.weight) for m in linears]).T)  # noqa: E731
+
+        def columns(*linears: Any) -> Array:
+            return np.ascontiguousarray(np.concatenate([_array(m.weight) for m in linears]).T)
+
         return (
             _array(layer.input_layernorm.weight),
             columns(attention.q_proj, attention.k_proj, attention.v_proj),

@@ -120,9 +120,8 @@ def read_midi(data: bytes, *, source: str = "score") -> Score:
         parts.append(Part(track.program, track.name or "", tuple(sorted(notes))))
     if not parts:
         raise InvalidError(f"The {source} has no notes.", code="empty-score")
-    meters = [Meter(tick(s.time), s.numerator, s.denominator) for s in midi.time_signatures]
+    pickup, meters = _pickup([Meter(tick(s.time), s.numerator, s.denominator) for s in midi.time_signatures])
     tempo = midi.tempos[0].qpm if len(midi.tempos) else 120.0
-    pickup, meters = _pickup(meters)
     return Score(tuple(parts), meters, float(tempo), pickup, exact)
 
 
@@ -166,7 +165,25 @@ def write_midi(score: Score, *, key: str = "", velocities: Sequence[Sequence[int
     return bytes(midi.dumps_midi())
 
 
-TONICS = {"C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "F": 5, "F#": 6, "Gb": 6, "G": 7, "G#": 8, "Ab": 8, "A": 9, "A#": 10, "Bb": 10, "B": 11}
+TONICS = {
+    "C": 0,
+    "C#": 1,
+    "Db": 1,
+    "D": 2,
+    "D#": 3,
+    "Eb": 3,
+    "E": 4,
+    "F": 5,
+    "F#": 6,
+    "Gb": 6,
+    "G": 7,
+    "G#": 8,
+    "Ab": 8,
+    "A": 9,
+    "A#": 10,
+    "Bb": 10,
+    "B": 11,
+}
 
 
 def tonic(key: str) -> tuple[int, str]:

@@ -66,7 +66,11 @@ FEATURE_SIZES = {
 }
 """Numbers that a feature can be."""
 
-COLUMNS = (*[name for name in FEATURE_SIZES if name not in {"sounding", "past"}], *["sounding"] * SLOTS, *["past"] * SLOTS)
+COLUMNS = (
+    *[name for name in FEATURE_SIZES if name not in {"sounding", "past"}],
+    *["sounding"] * SLOTS,
+    *["past"] * SLOTS,
+)
 """Feature of each column of `State.features`."""
 
 FEATURES = len(COLUMNS)
@@ -625,7 +629,8 @@ class _Writer:
         index = bisect_right(DURATIONS, ticks) - 1
         if self.state.streams[turn].duration != index:
             self.push(self.v.duration[index])
-        return DURATIONS[index]
+        longest: int = DURATIONS[index]
+        return longest
 
 
 def read(tokens: Sequence[int], vocabulary: Vocabulary) -> State:

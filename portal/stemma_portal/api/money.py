@@ -14,6 +14,7 @@ from stemma_portal.accounts.access import require_staff
 from stemma_portal.api.auth import caller
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
+from stemma_portal.core.models import Job
 from stemma_portal.metering.access import generations_access
 from stemma_portal.metering.services import facts_ingest
 from stemma_portal.royalties import selectors
@@ -227,6 +228,16 @@ def close_period(request: HttpRequest, period_id: str, body: CloseIn | None = No
     if how.background:
         return Status(202, period_close_start(period_id=period_id, early=how.early, by=user))
     return Status(200, _period(period_close(period_id=period_id, early=how.early, by=user)))
+
+
+@router.get("jobs/{uuid:job_id}", response=JobOut)
+def show_job(request: HttpRequest, job_id: UUID) -> Any:
+    """How far long work is."""
+    require_staff(caller(request), "watch jobs")
+    job = Job.objects.filter(pk=str(job_id)).first()
+    if job is None:
+        raise NotFoundError(f"There is no job {job_id}.")
+    return job
 
 
 @router.get("periods/{period_id}/statements", response=list[StatementOut])

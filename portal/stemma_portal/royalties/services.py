@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +37,8 @@ from stemma_portal.royalties.statements import Progress, statements_make
 
 log = logging.getLogger(__name__)
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+"""Names of periods: they are parts of addresses and of objects' keys."""
 CLOSE_TASK = "stemma_portal.royalties.tasks.period_close"
 HOUSE_CURRENCY = "USD"
 """Of periods opened before a covenant is published."""
@@ -64,6 +67,10 @@ def period_open(
     """
     if by is not None:
         require_staff(by, "open a period")
+    if not NAME.fullmatch(period_id):
+        raise InvalidError(
+            f"{period_id!r} names no period.", remedy="Letters, digits, dots and dashes, such as 2026-11.", code="name"
+        )
     currency = currency or _currency()
     with transaction.atomic():
         lock(f"royalties.{currency}")
@@ -116,6 +123,8 @@ def period_close(
         if period.state == Period.State.CLOSED:
             return period
         moment = now()
+        if moment <= period.starts:
+            raise InvalidError(f"Period {period_id} has not begun.", remedy=f"It begins at {timestamp(period.starts)}.")
         if moment < period.ends:
             if not early:
                 raise InvalidError(

@@ -91,7 +91,8 @@ def settlement_find(*, period: Period, ends: datetime, now: datetime, lake: Stor
     """
     covenants = covenants_of(currency=period.currency)
     found = _candidates(ends=ends, covenants=covenants)
-    manifests, missing = _manifests({candidate.snapshot for candidate in found}, lake)
+    current = snapshot_current(lake)
+    manifests, missing = _manifests({candidate.snapshot for candidate in found} | ({current} - {None}), lake)
     unknown = {candidate.license for candidate in found} - set(
         License.objects.in_bulk([candidate.license for candidate in found])
     )
@@ -118,10 +119,10 @@ def settlement_find(*, period: Period, ends: datetime, now: datetime, lake: Stor
         waiting=dict(sorted(waiting.items())),
         subscriptions=subscriptions_due(currency=period.currency, starts=period.starts, ends=min(ends, now)),
         covenants=covenants,
-        current=snapshot_current(lake),
+        current=current,
         facts=_only(facts, settled),
         objects=objects,
-        lake=lake,
+        manifests=manifests,
     )
 
 
@@ -138,15 +139,17 @@ def settlement_recall(*, period: Period, lake: Storage) -> Settlement:
         for generation, usage, attribution, key, late, basis in rows.order_by("generation_id")
     ]
     facts, objects = evidence_read(bases=bases, lake=lake)
+    current = period.document["current"]
+    manifests, _ = _manifests({*facts.usage["snapshot"].unique().to_pylist(), current} - {None}, lake)
     return _settle(
         bases=bases,
         waiting=period.document["waiting"],
         subscriptions=[Subscription(**given) for given in period.document["subscriptions"]],
         covenants=covenants_of(currency=period.currency),
-        current=period.document["current"],
+        current=current,
         facts=facts,
         objects=objects,
-        lake=lake,
+        manifests=manifests,
     )
 
 
@@ -238,19 +241,18 @@ def _settle(
     current: str | None,
     facts: Facts,
     objects: Mapping[str, str],
-    lake: Storage,
+    manifests: Mapping[str, Manifest],
 ) -> Settlement:
     """Who gets what for these generations, from these facts."""
-    snapshots = {*facts.usage["snapshot"].unique().to_pylist(), *([current] if current else [])}
-    manifests, missing = _manifests(snapshots, lake)
-    if missing:
+    used = {*facts.usage["snapshot"].unique().to_pylist(), current} - {None}
+    if missing := used - manifests.keys():
         raise NotFoundError(f"Object storage holds no manifest of snapshot {', '.join(sorted(missing))}.")
     return Settlement(
         bases=bases,
         waiting=waiting,
         subscriptions=subscriptions,
         current=current,
-        snapshots={snapshot: manifest.root for snapshot, manifest in manifests.items()},
+        snapshots={snapshot: manifests[snapshot].root for snapshot in sorted(used)},
         objects=_named_by(bases, objects),
         allocation=allocate(
             facts=facts, subscriptions=subscriptions, covenants=covenants, manifests=manifests, current=current

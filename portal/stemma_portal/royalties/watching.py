@@ -53,4 +53,9 @@ def watched(job_id: str) -> Iterator[Progress]:
         else:
             job_end(job_id=job_id, state=Job.State.DONE, message="Closed")
         finally:
-            beside.submit(connection.close).result()
+            beside.submit(_disconnect).result()
+
+
+def _disconnect() -> None:
+    """Close the connection of the thread that calls this, which the proxy looks up when it is called."""
+    connection.close()

@@ -114,6 +114,20 @@ def portal_worker(session: Session, portal) -> None:
     start_worker(session, portal)
 
 
+@pytest.fixture(scope="session")
+def stack(session: Session):
+    """The whole local stack after a small story: `.run("status")`, `.url`, `.demo`, `.story`, `.listen`."""
+    from stemma.stack.home import Home
+    from support.installation import Installation
+    from support.session import free_ports
+
+    made = Installation(Home(session.folder / "stack"), free_ports())
+    session.keep(made.environ)
+    done = made.run("up", "--limit", "60", "--preset", "tiny", seconds=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return made
+
+
 @pytest.fixture
 def storage(s3: str):
     """The worker's bucket as `stemma.storage` sees it, emptied after the test."""

@@ -142,6 +142,18 @@ class Session:
         service.complete()
         process.returncode = 0  # it lives on beyond this process: its guard ends it, not we
 
+    def keep(self, environ: dict[str, str]) -> None:
+        """Have the local stack of this environment ended when the session is, however it ends."""
+        here = Path(__file__).parent
+        keeper = [sys.executable, str(here / "keeper.py")]
+        guard = [sys.executable, str(here / "guard.py"), str(self.folder / "alive"), "SIGTERM", "120", *keeper]
+        process = subprocess.Popen(guard, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert process.stdout
+        with process.stdout as said:
+            assert said.readline() == "ready\n"
+        (self.folder / f"keeper-{process.pid}.pid").write_text(str(process.pid))
+        process.returncode = 0  # it outlives us
+
     def ensure_bucket(self, name: str) -> None:
         """Make a bucket."""
         bucket_of(self.home, self.ports, name).ensure_bucket()
@@ -163,7 +175,7 @@ class Session:
             return
         self._lock.close()
         pids = [int(path.read_text()) for path in self.folder.glob("*.pid")]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and any(self._guards(pid) for pid in pids):
             time.sleep(0.05)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -35,6 +35,7 @@ def up(
     full: Annotated[
         bool, typer.Option("--full", help="Take every score that qualifies, not only some hundred.")
     ] = False,
+    limit: Annotated[int | None, typer.Option(min=20, help="Take only so many scores, for a quick look.")] = None,
     preset: Annotated[str, typer.Option(help="How long to train: a preset of `stemma train`.")] = "up",
 ) -> None:
     """Start everything, and let one catalog travel the whole way: rights, training, music, royalties.
@@ -48,7 +49,7 @@ def up(
     with _resumable(console):
         _fetch_soundfont(stack, console)
         _start(stack, console)
-        _tell(stack, console, full=full, preset=preset)
+        _tell(stack, console, full=full, limit=limit, preset=preset)
     _greet(stack, console)
     console.print(f"[dim]Ready after {time.monotonic() - began:.0f} s. `stemma status` tells how it fares.[/]")
 
@@ -80,14 +81,14 @@ def _start(stack: Stack, console: Console) -> None:
     storage.cache_clear()
 
 
-def _tell(stack: Stack, console: Console, *, full: bool, preset: str) -> None:
+def _tell(stack: Stack, console: Console, *, full: bool, limit: int | None, preset: str) -> None:
     from stemma.cli import story
     from stemma.stack.applications import manage
 
     if not (stack.home.path / "demo.json").exists():
         manage(stack.home, stack.ports, "seed_demo")
     console.print("[bold]The way of the music[/]")
-    story.run(full=full, preset=preset, console=console)
+    story.run(full=full, limit=limit, preset=preset, console=console)
 
 
 def _greet(stack: Stack, console: Console) -> None:

@@ -23,7 +23,7 @@ from stemma.errors import InvalidError
 from stemma.rights.shares import split
 from stemma.royalties.allocation import Allocation, allocate
 from stemma.royalties.facts import PPB, attribution_table, usage_table
-from stemma.royalties.lake import unique
+from stemma.royalties.lake import Facts, unique
 
 pytestmark = pytest.mark.unit
 
@@ -187,6 +187,21 @@ def test_facts_that_fit_nothing_are_refused(facts, attributions, code):
         run(facts, attributions, [subscription("l")], {"s1": house()})
     assert error.value.code == code
     assert error.value.remedy
+
+
+def test_what_passes_128_bits_is_refused_and_never_wrong():
+    terms = COVENANT.tier("professional").model_copy(update={"minute_fee": 10**14})
+    covenant = COVENANT.model_copy(update={"tiers": (terms,)})
+    facts = usage_table([usage(f"g{i}", "l", 10**9) for i in range(2)])
+    shares = attribution_table([attribution(f"g{i}", {"r0": 7 + i}) for i in range(2)])
+    world = {"subscriptions": [], "manifests": {"s1": house()}, "current": None}
+    found = Facts(facts, shares)
+    large = allocate(facts=found, covenants={TERMS: covenant}, **world)
+    assert sum(large.lines["amount"].to_pylist()) == sum(p.creators for p in large.pools) > 10**18
+    vast = usage_table([usage("g0", "l", 4 * 10**18), usage("g1", "l", 1)])
+    with pytest.raises(InvalidError) as error:
+        allocate(facts=Facts(vast, shares), covenants={TERMS: COVENANT}, **world)
+    assert error.value.code == "too-large"
 
 
 def test_a_check_that_can_fail():

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from royalties.making import attribution, usage
-from stemma.errors import InvalidError
+from stemma.config import settings
+from stemma.errors import InvalidError, UnavailableError
 from stemma.royalties.facts import (
     COMMONS,
     PPB,
@@ -18,8 +19,7 @@ from stemma.royalties.facts import (
     usage_table,
 )
 from stemma.royalties.lake import Folder, put_attribution, put_usage, read, unique
-
-pytestmark = pytest.mark.unit
+from stemma.storage import Storage
 
 NOVEMBER = {"starts": datetime(2026, 11, 1, tzinfo=UTC), "ends": datetime(2026, 12, 1, tzinfo=UTC)}
 
@@ -105,3 +105,24 @@ def test_an_object_under_no_day_is_named(tmp_path):
     Folder(tmp_path).put("usage/stray.parquet", to_parquet(usage_table([])))
     with pytest.raises(InvalidError, match="stray"):
         read(Folder(tmp_path), **NOVEMBER)
+
+
+@pytest.mark.services
+def test_the_same_from_object_storage_as_from_a_folder(tmp_path, storage):
+    facts = [usage(f"g{i}", "l", i, at=f"2026-11-{i + 1:02}T10:00:00.000Z") for i in range(12)]
+    for lake in (Folder(tmp_path), storage):
+        for fact in facts:
+            put_usage(lake, [fact])
+            put_attribution(lake, [attribution(fact.id, {"r": 7})])
+        put_usage(lake, facts)
+    ours, theirs = read(storage, **NOVEMBER), read(Folder(tmp_path), **NOVEMBER)
+    assert ours.usage.equals(theirs.usage)
+    assert ours.attribution.equals(theirs.attribution)
+    assert ours.usage.num_rows == 12
+
+
+@pytest.mark.services
+def test_storage_that_does_not_answer_is_told(settings_changed):
+    settings_changed(s3_endpoint="http://127.0.0.1:9")
+    with pytest.raises(UnavailableError, match="does not answer"):
+        read(Storage(settings()), **NOVEMBER)

@@ -36,7 +36,7 @@ class Plan(BaseModel):
     """Recordings from which the directions are learned, evenly over all."""
     damping: float = Field(default=1.0, gt=0)
     """λ, as a multiple of the mean squared length of a recording's vector."""
-    shard: int = Field(default=128, gt=0)
+    shard: int = Field(default=256, gt=0)
     """Recordings per file."""
 
 

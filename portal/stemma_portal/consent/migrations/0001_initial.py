@@ -2,89 +2,166 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
+from django.db import migrations, models
+
 import stemma.ids
 import stemma_portal.core.fields
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('catalog', '0001_initial'),
+        ("catalog", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Consent',
+            name="Consent",
             fields=[
-                ('id', stemma_portal.core.fields.IdField(default=stemma.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('document', models.TextField()),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), size=None)),
-                ('territory', models.CharField(max_length=5)),
-                ('covenant', models.CharField(max_length=64)),
-                ('granted_at', models.DateTimeField()),
-                ('valid_until', models.DateTimeField(blank=True, null=True)),
-                ('signed_by', models.EmailField(max_length=254)),
-                ('receipt', models.JSONField()),
-                ('party', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='consents', to='catalog.party')),
+                (
+                    "id",
+                    stemma_portal.core.fields.IdField(
+                        default=stemma.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("document", models.TextField()),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), size=None),
+                ),
+                ("territory", models.CharField(max_length=5)),
+                ("covenant", models.CharField(max_length=64)),
+                ("granted_at", models.DateTimeField()),
+                ("valid_until", models.DateTimeField(blank=True, null=True)),
+                ("signed_by", models.EmailField(max_length=254)),
+                ("receipt", models.JSONField()),
+                (
+                    "party",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="consents", to="catalog.party"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-granted_at', '-id'],
+                "ordering": ["-granted_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='ConsentRecording',
+            name="ConsentRecording",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('consent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='items', to='consent.consent')),
-                ('recording', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='consent_items', to='catalog.recording')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "consent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="items", to="consent.consent"
+                    ),
+                ),
+                (
+                    "recording",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="consent_items",
+                        to="catalog.recording",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='consent',
-            name='recordings',
-            field=models.ManyToManyField(related_name='consents', through='consent.ConsentRecording', to='catalog.recording'),
+            model_name="consent",
+            name="recordings",
+            field=models.ManyToManyField(
+                related_name="consents", through="consent.ConsentRecording", to="catalog.recording"
+            ),
         ),
         migrations.CreateModel(
-            name='Withdrawal',
+            name="Withdrawal",
             fields=[
-                ('id', stemma_portal.core.fields.IdField(default=stemma.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
-                ('signed_by', models.EmailField(max_length=254)),
-                ('receipt', models.JSONField()),
-                ('consent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='withdrawals', to='consent.consent')),
-                ('recording', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='withdrawals', to='catalog.recording')),
+                (
+                    "id",
+                    stemma_portal.core.fields.IdField(
+                        default=stemma.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("signed_by", models.EmailField(max_length=254)),
+                ("receipt", models.JSONField()),
+                (
+                    "consent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="withdrawals", to="consent.consent"
+                    ),
+                ),
+                (
+                    "recording",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="withdrawals",
+                        to="catalog.recording",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-at'],
+                "ordering": ["-at"],
             },
         ),
         migrations.CreateModel(
-            name='Claim',
+            name="Claim",
             fields=[
-                ('id', stemma_portal.core.fields.IdField(default=stemma.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('claimant', models.CharField(max_length=200)),
-                ('reason', models.TextField()),
-                ('state', models.CharField(choices=[('open', 'Open'), ('resolved', 'Resolved')], default='open', max_length=16)),
-                ('opened_at', models.DateTimeField()),
-                ('resolved_at', models.DateTimeField(blank=True, null=True)),
-                ('resolution', models.TextField(blank=True)),
-                ('receipt', models.JSONField()),
-                ('recording', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='catalog.recording')),
+                (
+                    "id",
+                    stemma_portal.core.fields.IdField(
+                        default=stemma.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("claimant", models.CharField(max_length=200)),
+                ("reason", models.TextField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("resolved", "Resolved")], default="open", max_length=16
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("resolved_at", models.DateTimeField(blank=True, null=True)),
+                ("resolution", models.TextField(blank=True)),
+                ("receipt", models.JSONField()),
+                (
+                    "claimant_party",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="claims",
+                        to="catalog.party",
+                    ),
+                ),
+                (
+                    "recording",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="claims", to="catalog.recording"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-opened_at'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('recording', 'claimant'), name='claim_open_once')],
+                "ordering": ["-opened_at"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "open")), fields=("recording", "claimant"), name="claim_open_once"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='consentrecording',
-            constraint=models.UniqueConstraint(fields=('consent', 'recording'), name='consent_recording_once'),
+            model_name="consentrecording",
+            constraint=models.UniqueConstraint(fields=("consent", "recording"), name="consent_recording_once"),
         ),
         migrations.AddConstraint(
-            model_name='withdrawal',
-            constraint=models.UniqueConstraint(fields=('consent', 'recording'), name='withdrawal_once', nulls_distinct=False),
+            model_name="withdrawal",
+            constraint=models.UniqueConstraint(
+                fields=("consent", "recording"), name="withdrawal_once", nulls_distinct=False
+            ),
         ),
     ]

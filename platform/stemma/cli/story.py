@@ -36,7 +36,7 @@ WITHHELD = 8
 """Free recordings whose owners are asked last and have not answered: the gate must refuse them."""
 PIECES = (
     # licensee, prompt and what else is asked of the model
-    ("enterprise", {"prompt": "a lively reel in D major for fiddle", "style": "fiddle", "bars": 16}),
+    ("enterprise", {"prompt": "a lively reel in D major for fiddle", "style": "reel", "bars": 16}),
     ("enterprise", {"prompt": "a solemn four-part chorale in G minor", "style": "chorale", "bars": 12}),
     ("enterprise", {"prompt": "a bright classical minuet for strings", "bars": 16}),
     ("indie", {"prompt": "an old song, calm and simple", "bars": 12}),

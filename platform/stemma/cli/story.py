@@ -198,9 +198,10 @@ class Story:
 
     def training(self, progress: Callable[..., None]) -> str:
         """Train on the snapshot, past the gate; resumes the run when interrupted."""
+        from stemma.capacity.energy import watt_hours
         from stemma.training import run as training
 
-        outcome = training.train(self.state["snapshot"], preset=self.preset, progress=progress)
+        outcome = training.train(self.state["snapshot"], preset=self.preset, progress=progress, energy=watt_hours)
         self.remember("run", str(outcome.folder))
         return outcome.summary()
 

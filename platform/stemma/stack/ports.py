@@ -91,7 +91,9 @@ def check(ports: Ports, name: str, numbers: tuple[int, ...]) -> None:
     """Raise `PortTakenError`, naming port, holder and remedy, unless all of a process's ports are free."""
     for port in numbers:
         if not is_free(port):
-            variable = next(PORT_PREFIX + field.upper() for field in Ports.model_fields if port in ports.listening(field))
+            variable = next(
+                PORT_PREFIX + field.upper() for field in Ports.model_fields if port in ports.listening(field)
+            )
             raise PortTakenError(
                 f"Port {port}, which {name} needs, is taken by {holder(port) or 'a program of another user'}.",
                 remedy=f"End that program, or choose another port: {variable}=NUMBER stemma up.",

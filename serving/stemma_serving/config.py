@@ -50,6 +50,8 @@ class GeneratorConfig(_Strict):
     """Generations that a replica accepts, the one in work included; beyond them callers are told to come back."""
     poll_seconds: float = Field(default=3, gt=0)
     """How often a new production release is looked for."""
+    retry_seconds: float = Field(default=30, gt=0)
+    """After which a release that could not be loaded is tried again, unless another one takes its place."""
 
 
 class AttributorConfig(_Strict):

@@ -35,6 +35,13 @@ NO_RELEASE = Problem(
     "Train and publish one: `stemma train`, then `stemma release publish`; it is picked up without a restart.",
     retry_after=10,
 )
+BROKEN = Problem(
+    503,
+    "release-broken",
+    "The production release cannot be loaded; see the log of serving.",
+    "Publish another release; nothing was billed.",
+    retry_after=30,
+)
 LOADING = Problem(503, "loading", "The model is being loaded.", "Try again in a few seconds.", retry_after=3)
 
 
@@ -65,6 +72,7 @@ class Generator:
         self._model: Model | None = None
         self._problem = LOADING
         self._refused: str | None = None
+        self._refused_until = 0.0
         self._proof_at = 0.0
         self._made = threading.Event()
         threading.Thread(target=self._watch, name="releases", daemon=True).start()
@@ -133,7 +141,7 @@ class Generator:
                 self._problem = Problem(503, error.code, error.message, error.remedy, retry_after=5)
             except Exception:
                 log.exception("The production release cannot be loaded.")
-                self._problem = Problem(503, "release-broken", "The production release cannot be loaded; see the log.")
+                self._problem = BROKEN
             time.sleep(self._config.poll_seconds)
 
     def _follow(self) -> None:
@@ -143,20 +151,32 @@ class Generator:
             return
         if self._model is not None and self._model.release.id == wanted:
             return
+        if wanted == self._refused and time.monotonic() < self._refused_until:
+            return
+        # What is bad stays bad for a while; only a storage that does not answer is asked again at once.
+        self._refused, self._refused_until = wanted, time.monotonic() + self._config.retry_seconds
+        try:
+            model = self._open(wanted)
+        except UnavailableError:
+            self._refused = None
+            raise
+        # One assignment: whoever works with the old one finishes with it.
+        self._model, self._refused = model, None
+        self._made.set()
+
+    def _open(self, release: str) -> Model:
         from stemma import models
         from stemma_serving.marks import Marks, Release
 
         if self._model is None:
             self._problem = LOADING
         start = time.monotonic()
-        bundle = self._shelf.bundle(wanted)
+        bundle = self._shelf.bundle(release)
         family = models.load(bundle)
         model = Model(Release.read(bundle), family, Marks(self._settings.keys_path))
         self._warm(model)
-        # One assignment: whoever works with the old one finishes with it.
-        self._model = model
-        log.info("Release %s is served, ready after %.1f s.", wanted, time.monotonic() - start)
-        self._made.set()
+        log.info("Release %s is ready after %.1f s.", release, time.monotonic() - start)
+        return model
 
     def _warm(self, model: Model) -> None:
         """The first piece pays for what is set up on first use; let it be nobody's."""

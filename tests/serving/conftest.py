@@ -24,6 +24,7 @@ CONFIG = """
 [generator]
 queue = 2
 poll_seconds = 0.5
+retry_seconds = 1
 [attributor]
 poll_seconds = 0.5
 [spool]

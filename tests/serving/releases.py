@@ -25,11 +25,11 @@ SMALL = Preset(
 """Enough training to have weights and checkpoints; nobody listens."""
 
 
-def train(storage: Storage, keys: KeyRing, folder: Path) -> Path:
+def train(storage: Storage, keys: KeyRing, folder: Path, preset: Preset = SMALL) -> Path:
     """A finished run over a dozen works; MLflow and object storage must be there."""
     storage.put_json("keys/jwks.json", keys.jwks())
     Ground(storage, keys, NAME).lay()
-    return run.train(NAME, preset=SMALL, home=folder, store=storage).folder
+    return run.train(NAME, preset=preset, home=folder, store=storage).folder
 
 
 def build(run_folder: Path, storage: Storage, keys: KeyRing, out: Path) -> Path:

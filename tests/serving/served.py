@@ -119,12 +119,11 @@ def limit_file_size(process: psutil.Process, size: int | None) -> None:
     process.rlimit(psutil.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
 
-def environment(base: dict[str, str], *, s3_port: int, port: int) -> dict[str, str]:
-    """A home's environment with serving at a port, and its storage behind a wire."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STEMMA_")}
-    return {
-        **kept,
-        **base,
-        "STEMMA_S3_ENDPOINT": f"http://127.0.0.1:{s3_port}",
-        "STEMMA_SERVING_URL": f"http://127.0.0.1:{port}",
-    }
+def environment(own: dict[str, str], *, s3_port: int | None = None, port: int | None = None) -> dict[str, str]:
+    """This process's environment with the settings of a home, on a port and behind a wire where given."""
+    changed = dict(own)
+    if s3_port is not None:
+        changed["STEMMA_S3_ENDPOINT"] = f"http://127.0.0.1:{s3_port}"
+    if port is not None:
+        changed["STEMMA_SERVING_URL"] = f"http://127.0.0.1:{port}"
+    return {name: value for name, value in os.environ.items() if not name.startswith("STEMMA_")} | changed

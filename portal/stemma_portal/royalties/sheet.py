@@ -5,20 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import typst
 
 from stemma_portal.design.fonts import folder
 from stemma_portal.royalties.flows import EARNING
 
+log = logging.getLogger(__name__)
+
 MICRO = 1_000_000
 TEMPLATE = Path(__file__).with_name("statement.typ")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet take a text for a formula (OWASP, CSV injection)."""
+ATTEMPTS: tuple[dict[str, Any], ...] = (
+    {"ignore_system_fonts": True, "pdf_standards": ["ua-1"]},
+    {"ignore_system_fonts": False, "pdf_standards": ["ua-1"]},
+    {"ignore_system_fonts": False},
+)
 COLUMNS = (
     "period", "party_id", "party", "demo", "currency", "kind", "side", "recording_id", "isrc", "recording",
     "iswc", "work", "composer", "uses", "amount_micro", "amount", "note",
@@ -117,15 +126,21 @@ def sheet_csv(sheet: Sheet) -> bytes:
 
 
 def sheet_pdf(sheet: Sheet) -> bytes:
-    """The statement as PDF/UA-1: tagged, so that a screen reader reads its tables."""
-    return typst.compile(  # type: ignore[no-any-return]
-        TEMPLATE,
-        sys_inputs={"sheet": json.dumps(_paper(sheet), ensure_ascii=False)},
-        font_paths=_fonts(),
-        ignore_system_fonts=True,
-        pdf_standards=["ua-1"],
-        timestamp=int(sheet.closed_at.timestamp()),
-    )
+    """The statement as PDF/UA-1: tagged, so that a screen reader reads its tables.
+
+    A name in a script that our typefaces lack is set in one of the system's; where that lacks it too,
+    the page shows boxes and no longer claims the standard.  A missing letter keeps nobody from being paid.
+    """
+    source = {"sheet": json.dumps(_paper(sheet), ensure_ascii=False)}
+    stamp = int(sheet.closed_at.timestamp())
+    for attempt in ATTEMPTS:
+        try:
+            return typst.compile(TEMPLATE, sys_inputs=source, font_paths=_fonts(), timestamp=stamp, **attempt)  # type: ignore[no-any-return]
+        except typst.TypstError as error:
+            if attempt is ATTEMPTS[-1]:
+                raise
+            log.warning("Statement %s: %s", sheet.id, str(error).splitlines()[0])
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _paper(sheet: Sheet) -> dict[str, object]:
@@ -153,7 +168,7 @@ def _paper(sheet: Sheet) -> dict[str, object]:
         "currency": sheet.currency,
         "party": {
             "id": sheet.party,
-            "name": sheet.party_name,
+            "name": sheet.party_name or sheet.party,
             "ipi": sheet.ipi,
             "isni": sheet.isni,
             "demo": sheet.demo,

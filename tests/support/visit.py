@@ -28,3 +28,11 @@ def sign_in(page: Page, url: str, login: dict[str, str]) -> None:
     page.get_by_label("Password").fill(login["password"])
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{url}/")
+
+
+def confirm(page: Page, login: dict[str, str]) -> None:
+    """Give the password once more, where a page asks for it."""
+    if "/accounts/reauthenticate/" in page.url:
+        page.get_by_label("Password").fill(login["password"])
+        page.get_by_role("button", name="Continue").click()
+        page.wait_for_url(lambda url: "/accounts/reauthenticate/" not in url)

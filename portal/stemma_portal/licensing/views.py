@@ -45,10 +45,7 @@ def license_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
     """What a license allows and costs, and its keys."""
-    return _license_page(request, access_license(request.user, license_id), KeyForm())
-
-
-def _license_page(request: HttpRequest, license_: License, form: KeyForm, secret: str | None = None) -> HttpResponse:
+    license_ = access_license(request.user, license_id)
     tier = tier_of(license_=license_)
     context = {
         "license": license_,
@@ -57,25 +54,21 @@ def _license_page(request: HttpRequest, license_: License, form: KeyForm, secret
         "currency": license_.covenant.covenant().currency,
         "uses": [USES[use] for use in tier.uses],
         "keys": list(license_.keys.all()),
-        "form": form,
-        "secret": secret,
         "now": now(),
     }
     return render(request, "licensing/license.html", context)
 
 
 @login_required
-@require_POST
 @reauthentication_required
 @never_cache
 def key_create(request: HttpRequest, license_id: str) -> HttpResponse:
     """Make a key; its secret is shown on this one page and never again."""
     license_ = access_license(request.user, license_id, owner=True)
-    form = KeyForm(request.POST)
-    if not form.is_valid():
-        return _license_page(request, license_, form)
-    _, secret = api_key_create(license_=license_, name=form.cleaned_data["name"], by=request.user)
-    return _license_page(request, license_, KeyForm(), secret)
+    form, secret = KeyForm(request.POST or None), None
+    if form.is_valid():
+        _, secret = api_key_create(license_=license_, name=form.cleaned_data["name"], by=request.user)
+    return render(request, "licensing/key.html", {"license": license_, "form": form, "secret": secret})
 
 
 @login_required

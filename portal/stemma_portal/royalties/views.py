@@ -13,6 +13,7 @@ from stemma.errors import StemmaError
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_operator, is_staff, require_operator
 from stemma_portal.accounts.acting import acting
+from stemma_portal.accounts.models import Organisation
 from stemma_portal.catalog.models import Party
 from stemma_portal.catalog.selectors import recordings_visible
 from stemma_portal.design.paging import page
@@ -25,6 +26,8 @@ from stemma_portal.royalties.services import period_close_start
 LINES = 50
 ADDRESS_SECONDS = 300
 KINDS = ("training", "attribution", "commons")
+USES = ("training", "attribution", "commons", "reserve", "platform")
+"""What becomes of a period's revenue; together they are all of it."""
 
 
 @login_required
@@ -65,9 +68,14 @@ def period_detail(request: HttpRequest, period_id: str) -> HttpResponse:
     """What came in, how it was divided, and every statement of the period."""
     period = period_access(user=request.user, period_id=period_id)
     staff = is_staff(request.user)
+    summary = selectors.period_summary(period=period) if staff else None
+    billed = summary.licenses if summary else []
+    names = Organisation.objects.in_bulk([row["licensee"] for row in billed])
     context = {
         "period": period,
-        "summary": selectors.period_summary(period=period) if staff else None,
+        "summary": summary,
+        "uses": [(name, summary.totals[name]) for name in USES if name in summary.totals] if summary else [],
+        "billed": [(names.get(row["licensee"]), row) for row in billed],
         "statements": list(
             selectors.statement_list(user=request.user, period=period).order_by("-earned", "party__name")[:200]
         ),

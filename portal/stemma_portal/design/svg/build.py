@@ -37,17 +37,22 @@ def picture(
     label: str,
     class_: str,
     fixed: bool = False,
+    linked: bool = False,
     **more: object,
 ) -> SafeString:
-    """An SVG document with a name for those who do not see it; `fixed` keeps it at its own size."""
+    """An SVG document with a name for those who do not see it.
+
+    `fixed` keeps it at its own size; `linked` says that parts of it lead elsewhere, so that it is no plain image.
+    """
     size = {"width": float(width), "height": float(height)} if fixed else {}
     return element(
         "svg",
-        element("title", label),
+        *(() if linked else (element("title", label),)),
         *children,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {number(width)} {number(height)}",
-        role="img",
+        role="group" if linked else "img",
+        aria_label=label if linked else None,
         class_=class_,
         **size,
         **more,

@@ -56,7 +56,7 @@ def treemap(leaves: Sequence[Leaf], *, label: str) -> SafeString:
     shown = sorted((leaf for leaf in leaves if leaf.amount > 0), key=lambda leaf: -leaf.amount)
     boxes = layout([leaf.amount for leaf in shown], Box(0, 0, WIDTH, HEIGHT)) if shown else []
     cells = [_cell(leaf, box) for leaf, box in zip(shown, boxes, strict=True)]
-    return picture(WIDTH, HEIGHT, cells, label=label, class_="treemap")
+    return picture(WIDTH, HEIGHT, cells, label=label, class_="treemap", linked=any(leaf.href for leaf in shown))
 
 
 def _worst(row: Sequence[float], side: float) -> float:
@@ -84,8 +84,9 @@ def _place(row: Sequence[float], box: Box) -> tuple[list[Box], Box]:
 def _cell(leaf: Leaf, box: Box) -> SafeString:
     width, height = max(0.5, box.width - GAP), max(0.5, box.height - GAP)
     colour = voice(leaf.index) if leaf.index is not None else "commons"
+    told = f"{leaf.title}, {leaf.subtitle}: {leaf.figure}"
     parts = [
-        element("title", f"{leaf.title}, {leaf.subtitle}: {leaf.figure}"),
+        element("title", told),
         element("rect", x=box.x, y=box.y, width=width, height=height, class_=f"tint {colour}"),
     ]
     if width > 74 and height > 34:
@@ -95,7 +96,7 @@ def _cell(leaf: Leaf, box: Box) -> SafeString:
     if width > 74 and height > 76:
         parts.append(element("text", _fit(leaf.subtitle, width), x=box.x + 10, y=box.y + 62, class_="cell-subtitle"))
     group = element("g", *parts)
-    return element("a", group, href=leaf.href) if leaf.href else group
+    return element("a", group, href=leaf.href, aria_label=told) if leaf.href else group
 
 
 def _fit(text: str, width: float) -> str:

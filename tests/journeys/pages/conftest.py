@@ -1,0 +1,98 @@
+"""A live portal with a small house in it, and people who look at it with a browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Page as Tab
+
+from support.visit import browser as opened
+from support.visit import sign_in
+
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def house(portal):
+    """The portal after `support.seed`; `.logins` by the organisation's short name."""
+    done = subprocess.run(
+        [sys.executable, "-m", "support.seed"],
+        env={**portal.environ, "PYTHONPATH": str(TESTS), "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    known = json.loads(done.stdout.splitlines()[-1])
+    portal.logins = {login["email"].split("@")[0]: login for login in known["logins"]}
+    portal.api_keys = known["api_keys"]
+    return portal
+
+
+# A browser's event loop must not outlive the module: Django refuses its database beside a running one.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with opened() as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def entered(browser: Browser, house) -> Callable[[str | None], dict]:
+    """The browser's state after a role has signed in, once a module."""
+    kept: dict[str, dict] = {}
+
+    def state(role: str | None) -> dict:
+        if role is None:
+            return {"cookies": [], "origins": []}
+        if role not in kept:
+            context = browser.new_context()
+            sign_in(context.new_page(), house.url, house.logins[role])
+            kept[role] = context.storage_state()
+            context.close()
+        return kept[role]
+
+    return state
+
+
+class Visit:
+    """A tab with a complaint for everything that the browser complains about."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.tab: Tab = context.new_page()
+        self.complaints: list[str] = []
+        self.tab.on("console", lambda m: self._note(m.text) if m.type in {"error", "warning"} else None)
+        self.tab.on("pageerror", lambda error: self._note(str(error)))
+        self.tab.on("requestfailed", lambda r: self._note(f"{r.url} {r.failure}") if r.failure != ABORTED else None)
+
+    def _note(self, text: str) -> None:
+        self.complaints.append(text)
+
+
+ABORTED = "net::ERR_ABORTED"
+"""What the browser says of a sound it need not load to the end."""
+
+
+@pytest.fixture
+def visit(browser: Browser, entered) -> Iterator[Callable[..., Visit]]:
+    """A fresh tab of a role: `visit("label", dark=True, width=360)`."""
+    contexts = []
+
+    def start(role: str | None, *, dark: bool = False, width: int = 1280, scripts: bool = True) -> Visit:
+        context = browser.new_context(
+            storage_state=entered(role),
+            viewport={"width": width, "height": 800},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+        )
+        contexts.append(context)
+        return Visit(context)
+
+    yield start
+    for context in contexts:
+        context.close()

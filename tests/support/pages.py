@@ -1,0 +1,65 @@
+"""Every page of the portal: for whom, and how one gets there.  Tests look at them, `screenshots` shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from playwright.sync_api import Page as Tab
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that is reached from an address, perhaps by following a link on it."""
+
+    name: str
+    role: str | None
+    """The demo organisation whose person looks; None for a stranger."""
+    address: str
+    follow: str = ""
+    """Selector of the link that leads on to the page."""
+
+    def open(self, tab: Tab, url: str) -> int:
+        """Go there; the status of the answer."""
+        answer = tab.goto(url + self.address)
+        if self.follow:
+            href = tab.locator(self.follow).first.get_attribute("href")
+            answer = tab.goto(url + str(href))
+        assert answer is not None
+        return answer.status
+
+
+FIRST = "main tbody a.row-title"
+PAGES = (
+    Page("landing", None, "/"),
+    Page("sign-in", None, "/accounts/login/"),
+    Page("verify", None, "/verify/"),
+    Page("home-label", "label", "/"),
+    Page("home-artist", "artist", "/"),
+    Page("home-licensee", "enterprise", "/"),
+    Page("home-rights", "rights", "/"),
+    Page("home-operations", "ops", "/"),
+    Page("catalog", "rights", "/catalog/"),
+    Page("catalog-empty", "rights", "/catalog/?q=nothing-is-called-so"),
+    Page("recording", "label", "/catalog/", follow=FIRST),
+    Page("consents", "label", "/consent/"),
+    Page("consent", "label", "/consent/", follow=FIRST),
+    Page("grant", "label", "/consent/new/"),
+    Page("claims", "rights", "/claims/"),
+    Page("snapshots", "rights", "/snapshots/"),
+    Page("snapshot-refused", "rights", "/snapshots/", follow="tr:has-text('everything') a.row-title"),
+    Page("snapshot", "rights", "/snapshots/", follow="tr:has-text('eligible') a.row-title"),
+    Page("releases", "label", "/models/"),
+    Page("release", "label", "/models/", follow=FIRST),
+    Page("generations", "enterprise", "/generations/"),
+    Page("generation", "enterprise", "/generations/", follow="tr:has-text('Attributed') a.row-title"),
+    Page("playground", "enterprise", "/playground/"),
+    Page("license", "enterprise", "/license/"),
+    Page("licenses", "rights", "/license/"),
+    Page("royalties", "label", "/royalties/"),
+    Page("statement", "label", "/royalties/", follow=FIRST),
+    Page("periods", "rights", "/royalties/"),
+    Page("period", "rights", "/royalties/", follow="tr:has-text('Closed') a.row-title"),
+    Page("status", "ops", "/status/"),
+    Page("password", "label", "/accounts/password/change/"),
+    Page("second-step", "label", "/accounts/2fa/"),
+)

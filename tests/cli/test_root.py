@@ -7,8 +7,9 @@ import sys
 import time
 
 import pytest
+from typer.testing import CliRunner
 
-from stemma.cli import COMMANDS
+from stemma.cli import COMMANDS, build
 
 
 def stemma(*words, **more):
@@ -37,9 +38,10 @@ def test_help_is_fast():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name):
-    done = stemma(name, "--help")
-    assert done.returncode == 0, done.stderr
-    assert f"stemma {name}" in done.stdout or "Usage" in done.stdout
+    done = CliRunner().invoke(build({name}), [name, "--help"])
+    assert done.exit_code == 0, done.output
+    assert "Usage" in done.output
+    assert "no help" not in done.output
 
 
 def test_no_command_is_no_crash():
@@ -121,12 +123,10 @@ def test_a_half_installed_environment_is_told(tmp_path):
     assert "make install" in done.stderr
 
 
-def test_keys_are_made_rotated_and_shown(tmp_path):
+def test_keys_are_made_and_shown(tmp_path):
     home = {"STEMMA_HOME": str(tmp_path)}
     assert stemma("keys", "create", **home).returncode == 0
     first = json.loads(stemma("keys", "show", **home).stdout)["keys"]
-    assert stemma("keys", "create", **home).returncode == 0
-    assert json.loads(stemma("keys", "show", **home).stdout)["keys"] == first
     assert "d" not in first[0]
     refused = stemma("keys", "rotate", "sing", **home)
     assert refused.returncode == 2

@@ -1,8 +1,10 @@
 """What the database itself guarantees."""
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.operations import RunSQL
 
 _REFUSE = """
@@ -33,3 +35,17 @@ def lock(name: str) -> None:
     """Wait for, and hold until the end of the transaction, the one lock of this name."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(name.encode())])
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Read everything as it is when the first thing is read, whatever others commit meanwhile.
+
+    Within an open transaction, that transaction's own view stands.
+    """
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield

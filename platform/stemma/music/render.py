@@ -1,8 +1,8 @@
 """Playing a MIDI file: sound with one stem per part, the same bytes for the same file.
 
 Every part is played by itself by the same synthesizer, so that stems are exactly what the mix is
-made of: mix = sum of stems, up to the rounding of 16 bits.  One gain, from the mix's loudness, goes
-to all of them.
+made of: mix = sum of stems, up to the rounding of 16 bits.  One gain, from the mix's loudness and
+lowered for moments where its peaks are too high, goes to all of them.
 """
 
 from __future__ import annotations
@@ -17,22 +17,28 @@ import numpy as np
 import symusic
 from numpy.typing import NDArray
 from scipy import fft
+from scipy.ndimage import minimum_filter1d
 
 from stemma.errors import InvalidError
 from stemma.music import audio, soundfont
 
 RATE = audio.RATE
 TARGET = -17.0
-"""LUFS of the mix, unless its peaks forbid it."""
+"""LUFS of the mix."""
 CEILING = 10 ** (-1.0 / 20)
 """Largest sample: -1 dB of full scale, so that lossy copies do not clip either."""
 TAIL = 2.0
 """Seconds after the last note in which it rings out."""
 MAX_SECONDS = 1200.0
 _BLOCK = 1 << 18
-_DRUM_CHANNEL_BANK = 128
+_DRUM_BANK = 128
+_HOP = 256
+"""Samples between the points of a gain curve."""
+_REACH = 9
+"""Points over which the gain gives way before and after a peak: 52 ms."""
 
 Sound = NDArray[np.float32]
+Gain = np.float32 | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,13 @@ def render(midi: bytes, *, stems: bool = True) -> Rendered:
             sounds.append(dry)
     room = wet.answer(send)
     mix += room
-    gain, level = _gain(mix)
+    gain = _gain(mix)
+    samples = _quantised(mix, gain)
+    level = audio.loudness(samples)
     named: dict[str, audio.Samples] = {}
     for voice, dry in zip(voices, sounds, strict=False):
         named[voice.name] = _quantised(dry + wet.answer(dry[:, 0] + dry[:, 1]), gain)
-    return Rendered(_quantised(mix, gain), RATE, level, named)
+    return Rendered(samples, RATE, level, named)
 
 
 def _voices(midi: bytes) -> tuple[list[_Voice], int]:
@@ -165,7 +173,7 @@ class _Synthesizer:
         """One part from the first sample to the last [n, 2]."""
         synth = self._synth
         synth.sounds_off(0)
-        synth.program_select(0, self._font, _DRUM_CHANNEL_BANK if voice.drums else 0, voice.program, voice.drums)
+        synth.program_select(0, self._font, _DRUM_BANK if voice.drums else 0, voice.program, voice.drums)
         sound = np.zeros((length, 2), np.float32)
         view = sound.reshape(-1).data.cast("B")
         now = 0
@@ -234,16 +242,24 @@ def _room_spectra() -> NDArray[np.complex64]:
     return spectra
 
 
-def _gain(mix: Sound) -> tuple[float, float]:
-    """The factor that brings the mix to its loudness without clipping, and the loudness then."""
+def _gain(mix: Sound) -> Gain:
+    """The factor that brings the mix to its loudness; where that would clip, a curve that gives way in time."""
     level = audio.loudness(mix)
-    top = float(np.abs(mix).max(initial=0.0))
-    if level <= audio.SILENCE or not top:
-        return 1.0, audio.SILENCE
-    gain = min(10 ** ((TARGET - level) / 20), CEILING / top)
-    return gain, level + 20 * float(np.log10(gain))
+    if level <= audio.SILENCE:
+        return np.float32(1.0)
+    gain = np.float32(10 ** ((TARGET - level) / 20))
+    if float(np.abs(mix).max()) * gain <= CEILING:
+        return gain
+    loudest = np.maximum.reduceat(np.abs(mix).max(axis=1), np.arange(0, len(mix), _HOP)) * gain
+    allowed = np.minimum(1.0, CEILING / np.maximum(loudest, 1e-9))
+    # Lowered over a wider window than it is smoothed over, so that the curve is below what is allowed everywhere.
+    lowered = np.pad(minimum_filter1d(allowed, 2 * _REACH + 1), _REACH, mode="edge")
+    window = np.hanning(2 * _REACH + 1)[1:-1]
+    curve = np.convolve(lowered, window / window.sum(), "same")[_REACH:-_REACH]
+    places = np.arange(len(curve)) * _HOP + _HOP / 2
+    return (np.interp(np.arange(len(mix)), places, curve) * gain).astype(np.float32)[:, None]
 
 
-def _quantised(sound: Sound, gain: float) -> audio.Samples:
-    scaled: Sound = np.rint(sound * np.float32(gain * 32768))
+def _quantised(sound: Sound, gain: Gain) -> audio.Samples:
+    scaled: Sound = np.rint(sound * (gain * np.float32(32768)))
     return np.clip(scaled, -32767, 32767).astype(np.int16)

@@ -127,7 +127,9 @@ def test_an_object_that_cannot_be_read_is_set_aside_and_stops_no_other(world: Wo
         world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], ppb=-1)): "sum to -1 ppb",
         world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares, recording="what")): "twice",
         world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], recording="what", ppb=PPB)): "badly formed",
-        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], lds=float("nan"), ppb=PPB)): "no canonical form",
+        world.put(
+            "attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], lds=float("nan"), ppb=PPB)
+        ): "no canonical form",
         world.put("attribution", usage_bytes := to_parquet(usage_table([fact]))): "no Parquet object",
     }
     assert usage_bytes

@@ -128,7 +128,8 @@ def main() -> None:
     assert all(abs(exact[p] - near[p]) < 1e-3 * near[p] for p in near)
     our_seconds, peer_seconds = (min(_times(call)) for call in (ours, peer))
     print(
-        f"{GENERATIONS} generations, {facts.attribution.num_rows} shares: {our_seconds:.2f} s, peer {peer_seconds:.2f} s"
+        f"{GENERATIONS} generations, {facts.attribution.num_rows} shares: "
+        f"{our_seconds:.2f} s, peer {peer_seconds:.2f} s"
     )
     result = {
         "claim": "royalty-allocation",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemma.attribution import shares
@@ -18,6 +18,7 @@ def test_the_unit_and_the_name_are_those_of_facts():
     assert (facts.PPB, facts.COMMONS) == (PPB, COMMONS)
 
 
+@settings(max_examples=400)
 @given(st.lists(st.tuples(finite, st.integers(0, 4)), min_size=1, max_size=30), st.lists(finite, max_size=8))
 def test_whole_and_never_negative(recordings, decoys):
     found = explain(

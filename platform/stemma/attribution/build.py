@@ -49,7 +49,7 @@ def build(
     for checkpoint, family in zip(draft.checkpoints, families, strict=True):
         folder = out / checkpoint.name
         if not arrays.has_bases(folder):
-            step = max(1, len(segments) // plan.sample)
+            step = -(-len(segments) // plan.sample)
             sample = [example for some in segments[::step] for example in some]
             arrays.save_bases(folder, bases(family, sample, plan.rank))
         basis = arrays.read_bases(folder)

@@ -26,13 +26,13 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    checkpoints: int = Field(default=4, gt=0)
+    checkpoints: int = Field(default=3, gt=0)
     """Checkpoints taken at most: the last, and others evenly before it."""
     rank: int = Field(default=32, gt=0)
     """Directions kept on each side of a layer."""
-    tokens: int = Field(default=128, gt=0)
+    tokens: int = Field(default=96, gt=0)
     """Tokens of a recording taken at most: segments evenly over its length, a long one from its beginning."""
-    sample: int = Field(default=64, gt=0)
+    sample: int = Field(default=48, gt=0)
     """Recordings from which the directions are learned, evenly over all."""
     damping: float = Field(default=1.0, gt=0)
     """λ, as a multiple of the mean squared length of a recording's vector."""

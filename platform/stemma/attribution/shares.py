@@ -55,23 +55,22 @@ def explain(
     `decoys` are the scores of recordings never trained on.
     """
     # Only ratios matter; near 1 they neither overflow nor vanish.
-    unit = max(np.abs(scores).max(initial=0), np.abs(decoys).max(initial=0)) or 1.0
+    unit = max(np.abs(scores).max(initial=0), np.abs(decoys).max(initial=0), 1e-300)
     scores, decoys = scores / unit, decoys / unit
     mean, deviation = noise(decoys if len(decoys) >= 2 else scores)
     names, group = np.unique(np.array(owners), return_inverse=True)
     size = np.bincount(group, minlength=len(names))
     total = np.bincount(group, weights=scores, minlength=len(names))
-    excess = np.clip(total - (size * mean + z * np.sqrt(size) * deviation), 0, None)
-    excess[total <= 0] = 0
-    shares = {COMMONS: PPB}
     positive = np.clip(total, 0, None)
+    excess = np.clip(total - (size * mean + z * np.sqrt(size) * deviation), 0, positive)
     excess[excess * PPB < positive.sum()] = 0  # less than one part in a billion
+    shares = {COMMONS: PPB}
     if excess.any():
         attributable = int(PPB * min(1.0, excess.sum() / positive.sum()))
         # Inside a group only positive scores carry the group's excess.
         inside = np.clip(scores, 0, None)
         carried = np.bincount(group, weights=inside, minlength=len(names))
-        weight = excess[group] * inside / np.where(carried > 0, carried, 1)[group]
+        weight = excess[group] * (inside / np.where(carried > 0, carried, 1)[group])
         parts = split(attributable, [int(w) for w in np.rint(weight / weight.sum() * PPB)])
         found = {name: part for name, part in zip(recordings, parts, strict=True) if part}
         shares = dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

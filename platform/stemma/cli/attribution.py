@@ -19,8 +19,8 @@ app = typer.Typer(help="Trace outputs back to the recordings that shaped them.",
 @app.command()
 def build(
     release: Annotated[str, typer.Argument(help="Model release, such as house-symbolic/1.")],
-    checkpoints: Annotated[int, typer.Option(min=1, help="Checkpoints compared at most.")] = 4,
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens taken of a recording at most.")] = 128,
+    checkpoints: Annotated[int, typer.Option(min=1, help="Checkpoints compared at most.")] = 3,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens taken of a recording at most.")] = 96,
     rank: Annotated[int, typer.Option(min=1, help="Directions kept on each side of a layer.")] = 32,
 ) -> None:
     """Make the store of a release and publish it.  An interrupted build goes on where it stopped."""

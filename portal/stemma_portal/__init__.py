@@ -1,0 +1,1 @@
+"""The portal: where rights-holders, licensees and the house meet."""

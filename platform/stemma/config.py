@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stemma.errors import InvalidError
 
@@ -53,6 +53,16 @@ class Settings(BaseSettings):
     allowed_hosts: str = "127.0.0.1,localhost"
     spool_dir: Path | None = None
     """Folder where serving keeps facts until they are shipped; `spool` in the home unless set."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        **others: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` gives: it has read the environment already, and refused what is unknown."""
+        return (init_settings,)
 
     @property
     def keys_path(self) -> Path:

@@ -19,6 +19,11 @@ def test_the_home_is_absolute_so_that_processes_elsewhere_agree(tmp_path, monkey
     assert load({"STEMMA_HOME": "here"}).home == tmp_path / "here"
 
 
+def test_only_the_environment_that_is_given_counts(tmp_path, monkeypatch):
+    monkeypatch.setenv("STEMMA_S3_BUCKET", "of-this-process")
+    assert load({"STEMMA_HOME": str(tmp_path)}).s3_bucket == "stemma"
+
+
 def test_a_misspelt_variable_is_refused_by_name(tmp_path):
     with pytest.raises(InvalidError, match="STEMMA_S3_BUKET"):
         load({"STEMMA_HOME": str(tmp_path), "STEMMA_S3_BUKET": "x"})

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stemma.errors import InvalidError
 from stemma.models.protocol import KEYS
-from stemma.models.symbolic.score import Meter, Note, Part, Score
+from stemma.models.symbolic.score import Meter, Note, Part, Score, read_midi, write_midi
 from stemma.models.symbolic.tokens import DURATIONS, Layout, State, Vocabulary, read, trace
 
 
@@ -138,7 +138,23 @@ def test_a_style_that_the_vocabulary_lacks_is_refused(layouts):
         layouts[0].segment(Vocabulary(["other"]))
 
 
-def test_a_meter_beyond_reason_is_refused():
-    score = Score((Part(0, "p", (Note(0, 24, 60),)),), (Meter(0, 116, 4),), 100.0)
-    with pytest.raises(InvalidError):
-        Layout.of(score, "any", "C major").segment(Vocabulary(["any"]))
+@pytest.mark.parametrize(
+    "meters",
+    [
+        (Meter(0, 116, 4),),
+        (Meter(0, 23, 32), Meter(69, 4, 4)),
+        (Meter(0, 4, 4), Meter(96, 23, 32), Meter(165, 3, 4)),
+        (Meter(0, 5, 64), Meter(7, 2, 2)),
+        (Meter(0, 0, 4), Meter(40, 3, 4)),
+        (Meter(0, 7, 4), Meter(168, 61, 16)),
+    ],
+)
+def test_odd_meters_of_any_file_are_written(meters, vocabulary):
+    line = tuple(Note(i * 20, 20, 60 + i % 7) for i in range(60))
+    midi = write_midi(Score((Part(0, "p", line),), meters, 100.0))
+    layout = Layout.of(read_midi(midi), "piano", "C major")
+    assert layout.exact
+    for limit in (50, 10**6):
+        segments = layout.segments(vocabulary, limit=limit)
+        assert sum(s.notes for s in segments) == 60
+    assert read(segments[0].tokens, vocabulary).score().parts[0].notes == line

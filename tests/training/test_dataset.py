@@ -2,12 +2,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from training.ground import recordings
 
 from stemma.errors import StemmaError
 from stemma.models.symbolic.tokens import Vocabulary
 from stemma.training.baseline import Ngram
 from stemma.training.dataset import Dataset, describe, layouts, works
+from training.ground import recordings
 
 
 @pytest.fixture(scope="module")

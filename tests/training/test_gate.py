@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from training.ground import Ground, music
 
 from stemma.config import load
 from stemma.errors import NotFoundError, ProofError, StemmaError, UnavailableError
@@ -14,6 +13,7 @@ from stemma.rights.snapshot import snapshot_root
 from stemma.storage import Storage
 from stemma.training import gate
 from stemma.training.gate import GateRefusal
+from training.ground import Ground, music
 
 pytestmark = pytest.mark.services
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training.ground import recordings
 
 from stemma.models import load
 from stemma.models.protocol import GenerationRequest
@@ -15,6 +14,7 @@ from stemma.training.dataset import Dataset, layouts, works
 from stemma.training.evaluation import evaluate
 from stemma.training.learn import Step, learn, schedule
 from stemma.training.presets import PRESETS, preset
+from training.ground import recordings
 
 TINY = replace(PRESETS["tiny"], threads=1)
 

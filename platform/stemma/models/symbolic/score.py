@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import symusic
@@ -12,6 +12,12 @@ from stemma.errors import InvalidError
 
 GRID = 24
 """Ticks per quarter note: holds 32nd notes and triplets of sixteenths exactly."""
+
+DURATIONS = (*range(1, 25), *range(26, 49, 2), *range(54, 97, 6), *range(108, 193, 12), *range(216, 385, 24))
+"""Durations in ticks that can be written at once; others are written as several."""
+
+MAX_BEATS, UNITS = 16, (1, 2, 4, 8, 16, 32)
+"""Meters that can be written; longer bars are written as several."""
 
 
 @dataclass(frozen=True, order=True)
@@ -81,9 +87,21 @@ class Score:
             meter = meters[0]
             if len(meters) > 1 and meters[1].start < start + meter.bar:
                 meter = _short(start, meters[1].start - start)
-            found.append((start, meter))
-            start += meter.bar
+            for written in _written(replace(meter, start=start)):
+                found.append((written.start, written))
+                start += written.bar
         return found
+
+
+def _written(meter: Meter) -> list[Meter]:
+    """A bar as bars that can be written: of at most `MAX_BEATS` beats of a known unit."""
+    if meter.unit not in UNITS:
+        meter = _short(meter.start, meter.bar)
+    beat = 4 * GRID // meter.unit
+    return [
+        Meter(meter.start + first * beat, min(MAX_BEATS, meter.beats - first), meter.unit)
+        for first in range(0, meter.beats, MAX_BEATS)
+    ]
 
 
 def _short(start: int, length: int) -> Meter:
@@ -126,12 +144,13 @@ def read_midi(data: bytes, *, source: str = "score") -> Score:
 
 
 def _pickup(meters: list[Meter]) -> tuple[int, tuple[Meter, ...]]:
-    """A first bar shorter than the meter after it is a pickup to it."""
-    meters = sorted(meters, key=lambda m: m.start)
+    """A first bar shorter than the meter after it is a pickup to it; meters without length are no meters."""
+    meters = sorted((m for m in meters if m.beats > 0 and m.unit > 0 and m.bar > 2), key=lambda m: m.start)
     if not meters or meters[0].start > 0:
         meters.insert(0, Meter(0, 4, 4))
-    if len(meters) > 1 and meters[1].start == meters[0].bar < meters[1].bar:
-        first = meters[0].bar
+    first = meters[0].bar
+    later = meters[1] if len(meters) > 1 else None
+    if later and later.start == first < later.bar and first in DURATIONS and len(_written(later)) == 1:
         return first, (Meter(0, meters[1].beats, meters[1].unit), *meters[2:])
     return 0, tuple(meters)
 

@@ -30,13 +30,12 @@ import numpy.typing as npt
 
 from stemma.errors import InvalidError
 from stemma.models.protocol import KEYS
-from stemma.models.symbolic.score import GRID, Meter, Note, Part, Score, tonic
+from stemma.models.symbolic.score import DURATIONS, GRID, MAX_BEATS, UNITS, Meter, Note, Part, Score, tonic
 from stemma.models.symbolic.voices import REACH, Event, split
 
 MAX_STREAMS = 8
 MAX_LEFT = 63
-DURATIONS = (*range(1, 25), *range(26, 49, 2), *range(54, 97, 6), *range(108, 193, 12), *range(216, 385, 24))
-BEATS, UNITS = range(1, 17), (1, 2, 4, 8, 16, 32)
+BEATS = range(1, MAX_BEATS + 1)
 TEMPOS = tuple(round(30 * 8 ** (i / 23), 1) for i in range(24))
 """Quarter notes per minute, 30…240 in equal ratios."""
 HOME = {"major": 0, "minor": 9}

@@ -49,9 +49,10 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Bach chorales",
         ("bach/*.mxl", "bach/*.xml"),
-        "Public-domain music; encoding by Margaret Greentree, “used by permission”",
+        "Public-domain music; encodings by way of Margaret Greentree (jsbchorales.net), “used by permission”",
         free=True,
-        note="The files name jsbchorales.net and permission; they state no restriction.",
+        note="Most files carry “PDF © 2004 Margaret Greentree, used by permission”, a notice of her printed sheets; "
+        "none states a restriction on the encoding.",
     ),
     Group(
         "Monteverdi, fifth book of madrigals",

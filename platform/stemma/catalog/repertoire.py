@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import zip_longest
 from typing import TypeVar
@@ -64,7 +65,10 @@ def everything() -> tuple[Piece, ...]:
         *_movements(),
         *_reserved(),
     ]
-    return tuple(_numbered(piece, number) for number, piece in enumerate(found))
+    # A few files number two tunes alike; the first keeps the name.
+    named = {piece.name: piece for piece in reversed(found)}
+    kept = [piece for piece in found if named[piece.name] is piece]
+    return tuple(replace(piece, number=number) for number, piece in enumerate(kept))
 
 
 def choose(*, full: bool = False, limit: int | None = None) -> list[Piece]:
@@ -113,15 +117,23 @@ _SHARES = {
 }
 
 
-def _numbered(piece: Piece, number: int) -> Piece:
-    return Piece(**{**piece.__dict__, "number": number})
-
-
 def _chorales() -> Iterable[Piece]:
     for path in corpus.files("bach/*.mxl") + corpus.files("bach/*.xml"):
         bwv = path.split("bwv")[1].rsplit(".", 1)[0]
+        if _parts(path) != 4:
+            continue  # with instruments, or parts of chorales
         # The title comes from music21's list of chorales when the piece is engraved.
         yield Piece(path, 0, "chorale", f"BWV {bwv}", "Johann Sebastian Bach", "Bach chorales", "Germany", None)
+
+
+def _parts(path: str) -> int:
+    """How many parts a MusicXML file declares, without reading it whole as music."""
+    file = corpus.folder() / path
+    if file.suffix == ".mxl":
+        with zipfile.ZipFile(file) as packed:
+            name = next(name for name in packed.namelist() if not name.startswith("META-INF"))
+            return packed.read(name).count(b"<score-part ")
+    return file.read_bytes().count(b"<score-part ")
 
 
 def _madrigals() -> Iterable[Piece]:

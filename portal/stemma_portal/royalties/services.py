@@ -98,6 +98,27 @@ def period_open(
     return period, True
 
 
+def period_ensure() -> Period | None:
+    """Open the next period where none is open, so that what comes in is always seen as an estimate.
+
+    It is named by its month, `2026-12`, and `2026-12.2` where that one was closed early.  None before
+    a covenant says in which currency.
+    """
+    newest = CovenantVersion.objects.order_by("-published_at").first()
+    if newest is None:
+        return None
+    currency = newest.covenant().currency
+    with transaction.atomic():
+        lock(f"royalties.{currency}")
+        last = Period.objects.filter(currency=currency).order_by("-starts").first()
+        if last is not None and last.state == Period.State.OPEN:
+            return last
+        month = f"{last.ends if last else now():%Y-%m}"
+        names = [month, *(f"{month}.{count}" for count in range(2, 1000))]
+        taken = set(Period.objects.filter(pk__in=names).values_list("pk", flat=True))
+        return period_open(period_id=next(n for n in names if n not in taken), currency=currency, by=None)[0]
+
+
 def period_close(
     *,
     period_id: str,

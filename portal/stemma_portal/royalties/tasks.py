@@ -12,7 +12,8 @@ __all__ = ["estimates_refresh", "period_close", "period_publish"]
 
 @shared_task
 def estimates_refresh() -> None:
-    """Keep the estimates of open periods near to what the facts say."""
+    """Keep a period open, and its estimates near to what the facts say."""
+    services.period_ensure()
     services.estimates_refresh()
 
 

@@ -23,7 +23,7 @@ from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.metering.models import Generation
 from stemma_portal.royalties import selectors
 from stemma_portal.royalties.models import Account, Estimate, Period, Posting, Settled, Statement
-from stemma_portal.royalties.services import estimates_refresh, period_close, period_open
+from stemma_portal.royalties.services import estimates_refresh, period_close, period_ensure, period_open
 from stemma_portal.royalties.verification import ledger_verify
 
 pytestmark = pytest.mark.services
@@ -180,6 +180,23 @@ def test_periods_follow_one_another(world: World) -> None:
         period_open(period_id="p2", by=None, starts=now() + timedelta(days=1))
     with pytest.raises(ConflictError):
         period_open(period_id="p1", by=None, ends=now() + timedelta(days=90))
+
+
+def test_a_period_is_always_open(world: World) -> None:
+    first = period_ensure()
+    assert first is not None
+    assert first.pk == f"{now():%Y-%m}"
+    assert period_ensure() == first
+    assert period_open(period_id=first.pk, by=None) == (first, False)
+    period_close(period_id=first.pk, by=None, early=True)
+    second, month = period_ensure(), first.pk
+    assert second is not None
+    assert (second.pk, second.ends) == (f"{month}.2", first.ends)
+    assert second.starts == Period.objects.get(pk=month).ends
+
+
+def test_without_a_covenant_no_period_opens_by_itself(db: None) -> None:
+    assert period_ensure() is None
 
 
 def test_only_staff_open_and_close(world: World) -> None:

@@ -69,7 +69,7 @@ def consent_sign(request: HttpRequest) -> HttpResponse:
             f"{party.name} has no share in a recording whose source is free.",
             remedy="Look in the catalog: each recording says why it cannot be granted.",
         )
-    asked = identifiers([*request.POST.getlist("recording"), *request.POST.get("chosen", "").split()])
+    asked = identifiers([*request.GET.getlist("recording"), *request.POST.get("chosen", "").split()])
     chosen = list(available.filter(id__in=asked).order_by("title")) if asked else []
     step = request.POST.get("step", "choose")
     form = (SignForm if step == "sign" else GrantForm)(

@@ -9,8 +9,10 @@ from typing import Any
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
 from django.utils.safestring import SafeString
 
+from stemma_portal.accounts.models import Organisation
 from stemma_portal.catalog.models import Recording, Share
 from stemma_portal.consent.models import Claim, Consent, Withdrawal
+from stemma_portal.consent.selectors import standings
 from stemma_portal.design.svg.shares import Slice, share_bar
 from stemma_portal.metering.models import GenerationShare
 from stemma_portal.operations.models import ModelRelease, Snapshot
@@ -91,6 +93,14 @@ def grants_on(recording: Recording, *, parties: Iterable[str]) -> Grants:
         withdrawals=list(withdrawals.select_related("consent__party")),
         claims=list(recording.claims.all()),
     )
+
+
+def may_grant(recording: Recording, *, organisation: Organisation | None) -> bool:
+    """Whether the organisation's party owns a share that it has not granted, or not any more."""
+    if organisation is None or organisation.party_id is None or not recording.source_free:
+        return False
+    own = [standing for standing in standings(recording_id=recording.id) if standing.party.id == organisation.party_id]
+    return any(standing.state != "granted" for standing in own)
 
 
 def trained(recording: Recording) -> list[Snapshot]:

@@ -72,7 +72,7 @@ def _diversity(snapshot: Snapshot, rows: list[figures.Repertoire]) -> str:
         )
         for i, row in enumerate(rows)
     ]
-    return treemap(leaves, label=f"Recordings of {snapshot.name} by repertoire")
+    return treemap(leaves, label=f"Recordings of {snapshot.name} by repertoire", height=260)
 
 
 @login_required
@@ -107,7 +107,7 @@ def _lineage(release: ModelRelease, repertoires: list[figures.Repertoire], *, cu
     steps = [
         Generation(
             title=f"Snapshot “{snapshot.name}”",
-            note=f"root {snapshot.root[:12]}…, {snapshot.created_at:%-d %b %Y}",
+            note=f"taken on {snapshot.created_at:%-d %b %Y}",
             href=reverse("operations:snapshot", args=[snapshot.id]),
         ),
         Generation(title="Training run", note=f"MLflow {release.run_id[:16]}"),

@@ -89,6 +89,7 @@ def visit(browser: Browser, entered) -> Iterator[Callable[..., Visit]]:
             viewport={"width": width, "height": 800},
             color_scheme="dark" if dark else "light",
             java_script_enabled=scripts,
+            reduced_motion="reduce",  # colours are what they are at once
         )
         contexts.append(context)
         return Visit(context)

@@ -86,6 +86,18 @@ def test_granting_and_withdrawing(house, visit) -> None:
     assert here.complaints == []
 
 
+def test_granting_one_recording(house, visit) -> None:
+    tab = visit("label").tab
+    tab.goto(f"{house.url}/catalog/?q=Ade zur guten Nacht")
+    tab.get_by_role("link", name="Ade zur guten Nacht").click()
+    tab.get_by_role("link", name="Grant consent for it").click()
+    confirm(tab, house.logins["label"])
+    expect(tab.get_by_label("Only the 1 chosen")).to_be_checked()
+    tab.get_by_role("button", name="Read the terms").click()
+    expect(tab.locator(".terms")).to_contain_text("1 recording")
+    expect(tab.get_by_text("Ade zur guten Nacht")).to_be_visible()
+
+
 def test_signing_needs_a_yes_and_a_scope(house, visit) -> None:
     tab = visit("label-two").tab
     tab.goto(f"{house.url}/consent/new/")

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from stemma_portal.accounts.access import parties_of
+from stemma_portal.accounts.acting import acting
 from stemma_portal.catalog.access import access_recording
 from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.selectors import recordings_visible
@@ -44,6 +45,7 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
         "ownership": selectors.ownership(recording),
         "state": recording_states([recording.id]).get(recording.id),
         "grants": selectors.grants_on(recording, parties=parties_of(request.user)),
+        "may_grant": selectors.may_grant(recording, organisation=acting(request)),
         "training": selectors.trained(recording),
         "influence": selectors.influence(recording),
     }

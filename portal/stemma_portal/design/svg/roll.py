@@ -11,7 +11,7 @@ from stemma_portal.design.svg.build import element, number, picture, voice
 
 PER_SECOND = 42, 120
 """Least and greatest width of a second."""
-SHEET = 1136
+SHEET = 1080
 """Width that a short piece fills."""
 PER_SEMITONE = 6
 PAD = 18

@@ -51,12 +51,12 @@ def layout(amounts: Sequence[int], box: Box) -> list[Box]:
     return placed
 
 
-def treemap(leaves: Sequence[Leaf], *, label: str) -> SafeString:
+def treemap(leaves: Sequence[Leaf], *, label: str, height: int = HEIGHT) -> SafeString:
     """The picture; cells too small for their names keep them as a tooltip."""
     shown = sorted((leaf for leaf in leaves if leaf.amount > 0), key=lambda leaf: -leaf.amount)
-    boxes = layout([leaf.amount for leaf in shown], Box(0, 0, WIDTH, HEIGHT)) if shown else []
+    boxes = layout([leaf.amount for leaf in shown], Box(0, 0, WIDTH, height)) if shown else []
     cells = [_cell(leaf, box) for leaf, box in zip(shown, boxes, strict=True)]
-    return picture(WIDTH, HEIGHT, cells, label=label, class_="treemap", linked=any(leaf.href for leaf in shown))
+    return picture(WIDTH, height, cells, label=label, class_="treemap", linked=any(leaf.href for leaf in shown))
 
 
 def _worst(row: Sequence[float], side: float) -> float:

@@ -67,8 +67,8 @@ class Gateway:
         self._licenses = Licenses(self._storage, spool / "licenses.json", settings().keys_path)
         self._limits = Limits()
         self._journal = Journal(spool / "usage", config.spool)
-        self._commits = Commits(self._journal)
         self._metrics = GatewayMetrics()
+        self._commits = Commits(self._journal, self._metrics.commit_seconds.observe)
         self._counts: Counter[tuple[str, str]] = Counter()
         self._status = Status(None, problem=Problem(503, "starting", "Serving is starting.", retry_after=2))
         self._refreshed = 0.0
@@ -127,7 +127,7 @@ class Gateway:
         made = await self._generator.make(_order(grant, body), time.monotonic() + self._config.answer_seconds)
         if isinstance(made, Problem):
             raise RefusedError(made)
-        await asyncio.shield(self._account(made))
+        await self._account(made)
         return Response(made.answer, 201, {"Location": f"/v1/generations/{made.usage.id}"}, JSON)
 
     async def generation(self, request: Request, generation: str) -> Response:
@@ -253,7 +253,6 @@ class Gateway:
 
     async def _account(self, made: Made) -> None:
         """The usage fact on disk, or the output gone."""
-        start = time.monotonic()
         try:
             await self._commits.commit(made.usage.model_dump_json().encode())
         except SpoolFullError:
@@ -263,7 +262,6 @@ class Gateway:
                 except StemmaError as error:
                     log.warning("%s stays behind unaccounted; nobody has its address: %s", key, error)
             raise
-        self._metrics.commit_seconds.observe(time.monotonic() - start)
 
     async def _record(self, request: Request, generation: str) -> Record:
         grant = await self._admit(request)

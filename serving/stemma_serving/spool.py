@@ -13,7 +13,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stemma.errors import UnavailableError
@@ -36,6 +36,10 @@ def _full(error: OSError | None = None) -> SpoolFullError:
     )
 
 
+CHECK_SECONDS = 0.2
+"""For how long there is still space where there was."""
+
+
 class Journal:
     """The segments of one writer in one folder.  Not for several threads at once."""
 
@@ -45,12 +49,16 @@ class Journal:
         self._descriptor: int | None = None
         self._size = 0
         self._since = 0.0
+        self._checked = -CHECK_SECONDS
         self._name = ""
 
     def check(self) -> None:
         """Raise `SpoolFullError` when less space is left than is to be kept free."""
+        if time.monotonic() - self._checked < CHECK_SECONDS:
+            return
         if shutil.disk_usage(self.folder).free < self._config.reserve_bytes:
             raise _full()
+        self._checked = time.monotonic()
 
     def append(self, lines: list[bytes]) -> None:
         """Put lines on disk; when this returns they outlast a power cut.
@@ -111,16 +119,26 @@ class Journal:
             os.ftruncate(self._descriptor, self._size)
 
 
-class Commits:
-    """Appends for many callers at once: lines that arrive while the disk is busy share its next sync."""
+GATHER_SECONDS = 0.002
+"""How long the first line of a batch waits for others."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+
+class Commits:
+    """Appends for many callers at once: lines that come together share one sync of the disk.
+
+    `observe` is told the seconds that each batch took.
+    """
+
+    def __init__(self, journal: Journal, observe: Callable[[float], None] = lambda _: None) -> None:
+        self._journal, self._observe = journal, observe
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._running = False
 
     async def commit(self, line: bytes) -> None:
-        """Returns when the line is on disk.  Raises `SpoolFullError`."""
+        """Returns when the line is on disk.  Raises `SpoolFullError`.
+
+        A caller that is cancelled does not take its line back.
+        """
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((line, future))
         if not self._running:
@@ -137,12 +155,15 @@ class Commits:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                start = time.monotonic()
+                await asyncio.sleep(GATHER_SECONDS)
                 batch, self._waiting = self._waiting, []
                 error: Exception | None = None
                 try:
                     await loop.run_in_executor(None, self._journal.append, [line for line, _ in batch])
                 except Exception as caught:  # noqa: BLE001 - every waiter must learn of it
                     error = caught
+                self._observe(time.monotonic() - start)
                 for _, future in batch:
                     if future.done():
                         continue

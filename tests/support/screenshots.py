@@ -86,7 +86,7 @@ def ask(tab: Tab) -> None:
 def listen(tab: Tab) -> None:
     """Let the player be in the middle of the piece, so that the picture shows what it does."""
     tab.locator("[data-seek]").evaluate(
-        "seek => { seek.value = seek.max * 0.3; for (const n of ['input', 'change']) seek.dispatchEvent(new Event(n)); }"
+        "seek => { seek.value = seek.max / 3; for (const n of ['input', 'change']) seek.dispatchEvent(new Event(n)); }"
     )
     tab.wait_for_timeout(300)
 

@@ -60,8 +60,8 @@ def test_quick_chorales_are_taken_slower():
 def test_short_pieces_stay_whole_and_long_ones_are_cut_at_bar_lines():
     assert engraving.sections(sheet(bars=8), 120, 4) == [(0, 8)]
     cuts = engraving.sections(sheet(bars=200), 120, 3)
-    assert cuts == [(0, 38), (38, 76), (76, 114)]
-    assert engraving.sections(sheet(bars=80), 120, 4) == [(0, 38), (38, 76)]  # what is left over is left out
+    assert cuts == [(0, 30), (30, 60), (60, 90)]
+    assert engraving.sections(sheet(bars=80), 120, 4) == [(0, 30), (30, 60)]  # what is left over is left out
 
 
 def test_parts_that_name_an_instrument_get_it():

@@ -26,11 +26,11 @@ from stemma.music import audio, score, soundfont
 from stemma.music import instruments as gm
 from stemma.music.score import Sheet
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same score is to become other sound: what is cached is made anew."""
-SECTION = 75.0
+SECTION = 60.0
 """Seconds after which a long movement is cut, at a bar line."""
-WHOLE = 110.0
+WHOLE = 90.0
 """Seconds up to which a piece stays whole."""
 
 # Quarter notes per minute at which dances are commonly played, by what is danced.

@@ -42,8 +42,8 @@ class Piece:
 
     @property
     def name(self) -> str:
-        """Name of the source, such as `bach/bwv66.6` or `airdsAirs/book1 #12`."""
-        plain = self.path.rsplit(".", 1)[0]
+        """Name of the source, such as `bach/bwv66.6` or `airdsAirs/book1 #12`; Humdrum files keep their ending."""
+        plain = self.path if self.path.endswith(".krn") else self.path.rsplit(".", 1)[0]
         return f"{plain} #{self.index}" if self.index else plain
 
     @property

@@ -83,8 +83,8 @@ ENSEMBLES: dict[str, tuple[Ensemble, ...]] = {
         Ensemble("woodwinds", ("oboe", "clarinet", "english horn", "bassoon")),
     ),
     "polyphony": (
-        Ensemble("voices", ("choir aahs",)),
         Ensemble("viols", ("viola", "viola", "viola", "cello", "cello")),
+        Ensemble("voices", ("choir aahs",)),
         Ensemble("recorders", ("recorder",)),
     ),
     "reel": (Ensemble("fiddle", ("fiddle",)), Ensemble("flute", ("flute",)), Ensemble("accordion", ("accordion",))),

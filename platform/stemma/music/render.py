@@ -92,9 +92,8 @@ def render(midi: bytes, *, stems: bool = True) -> Rendered:
             sounds.append(dry)
     room = wet.answer(send)
     mix += room
-    gain = _gain(mix)
+    gain, level = _gain(mix)
     samples = _quantised(mix, gain)
-    level = audio.loudness(samples)
     named: dict[str, audio.Samples] = {}
     for voice, dry in zip(voices, sounds, strict=False):
         named[voice.name] = _quantised(dry + wet.answer(dry[:, 0] + dry[:, 1]), gain)
@@ -242,14 +241,17 @@ def _room_spectra() -> NDArray[np.complex64]:
     return spectra
 
 
-def _gain(mix: Sound) -> Gain:
-    """The factor that brings the mix to its loudness; where that would clip, a curve that gives way in time."""
+def _gain(mix: Sound) -> tuple[Gain, float]:
+    """The factor that brings the mix to its loudness, and the loudness then.
+
+    Where the factor alone would clip, it is a curve that gives way in time.
+    """
     level = audio.loudness(mix)
     if level <= audio.SILENCE:
-        return np.float32(1.0)
+        return np.float32(1.0), audio.SILENCE
     gain = np.float32(10 ** ((TARGET - level) / 20))
     if float(np.abs(mix).max()) * gain <= CEILING:
-        return gain
+        return gain, TARGET
     loudest = np.maximum.reduceat(np.abs(mix).max(axis=1), np.arange(0, len(mix), _HOP)) * gain
     allowed = np.minimum(1.0, CEILING / np.maximum(loudest, 1e-9))
     # Lowered over a wider window than it is smoothed over, so that the curve is below what is allowed everywhere.
@@ -257,7 +259,8 @@ def _gain(mix: Sound) -> Gain:
     window = np.hanning(2 * _REACH + 1)[1:-1]
     curve = np.convolve(lowered, window / window.sum(), "same")[_REACH:-_REACH]
     places = np.arange(len(curve)) * _HOP + _HOP / 2
-    return (np.interp(np.arange(len(mix)), places, curve) * gain).astype(np.float32)[:, None]
+    giving = (np.interp(np.arange(len(mix)), places, curve) * gain).astype(np.float32)[:, None]
+    return giving, audio.loudness(mix * giving)
 
 
 def _quantised(sound: Sound, gain: Gain) -> audio.Samples:

@@ -149,8 +149,11 @@ def read(source: Path | str, *, name: str = "", form: str | None = None, repeats
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # music21 warns of oddities that the sheet mends or leaves out
+            # music21 leaves files of these two formats open when they are broken.
             if isinstance(source, Path) and source.suffix.lower() == ".abc":
                 found = converter.parse(source.read_text("utf-8", "replace"), format="abc")
+            elif isinstance(source, Path) and source.suffix.lower() in {".mid", ".midi"}:
+                found = converter.parseData(source.read_bytes(), format="midi")
             elif isinstance(source, Path):
                 found = converter.parse(source, format=form, forceSource=True, storePickle=False)
             else:

@@ -59,7 +59,7 @@ PRESETS = {
             captions=2,
             samples=1,
         ),
-        Preset("up", seconds=150, steps=4000),
+        Preset("up", Shape(width=160, layers=4, heads=5, hidden=448), seconds=150, steps=4000),
         Preset(
             "base",
             Shape(width=256, layers=6, heads=8, hidden=704, dropout=0.15),

@@ -29,6 +29,7 @@ from stemma.storage import storage
 from stemma_serving.config import ServingConfig
 from stemma_serving.records import Made, Order, Status
 from stemma_serving.runtime import Runtime
+from stemma_serving.spool import lines
 from support.session import Session
 
 CONNECTIONS = 64

@@ -26,7 +26,7 @@ from stemma.music import audio, score, soundfont
 from stemma.music import instruments as gm
 from stemma.music.score import Sheet
 
-VERSION = 2
+VERSION = 3
 """Raise it when the same score is to become other sound: what is cached is made anew."""
 SECTION = 60.0
 """Seconds after which a long movement is cut, at a bar line."""
@@ -242,8 +242,8 @@ def tempo_of(piece: Piece, sheet: Sheet) -> float:
         return round(base, 1)
     notes = sum(len(part.notes) for part in sheet.parts) / len(sheet.parts)
     motion = notes * score.GRID / sheet.end  # notes per quarter in a part
-    slow, quick = (66.0, 88.0) if piece.style == "chorale" else (92.0, 120.0)
-    return float(round(min(quick, max(slow, quick - (quick - slow) * 1.4 * max(0.0, motion - 0.9)))))
+    slow, quick, calm = (66.0, 88.0, 0.9) if piece.style == "chorale" else (92.0, 120.0, 0.45)
+    return float(round(max(slow, quick - (quick - slow) * 1.4 * max(0.0, motion - calm))))
 
 
 def seating(piece: Piece, sheet: Sheet) -> dict[str, str]:

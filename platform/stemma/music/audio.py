@@ -61,7 +61,8 @@ def loudness(samples: NDArray[np.int16] | NDArray[np.float32], rate: int = RATE)
     signal = samples.T.astype(np.float64)
     if samples.dtype == np.int16:
         signal /= 32768
-    signal = np.pad(signal, ((0, 0), (0, max(0, 4 * hop - signal.shape[1]))))
+    if signal.shape[1] < 4 * hop:
+        signal = np.pad(signal, ((0, 0), (0, 4 * hop - signal.shape[1])))
     weighted = sosfilt(_weighting(rate), signal)
     hops = signal.shape[1] // hop
     energy = np.square(weighted[:, : hops * hop], out=weighted[:, : hops * hop]).reshape(len(signal), hops, hop)

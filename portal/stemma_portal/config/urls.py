@@ -3,12 +3,13 @@
 from django.urls import include, path
 
 from stemma_portal.api.api import api
-from stemma_portal.api.wellknown import healthz, jwks
+from stemma_portal.api.wellknown import healthz, jwks, nothing
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path(".well-known/jwks.json", jwks, name="jwks"),
     path("api/v1/", api.urls),
+    path("api/<path:rest>", nothing),
     path("accounts/", include("allauth.urls")),
     path("", include("stemma_portal.dashboards.urls")),
     path("", include("stemma_portal.accounts.urls")),

@@ -15,7 +15,7 @@ from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights.consent import Scope
 from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
 from stemma.storage import storage
-from stemma_portal.core.db import lock
+from stemma_portal.core.db import lock, one_moment
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.keys import keyring
@@ -84,7 +84,7 @@ def _freeze(
     name: str, include: Snapshot.Include, scopes: tuple[Scope, ...], territory: str, identifier: str
 ) -> tuple[Manifest, dict[str, Any]]:
     """The manifest as of one moment, and the receipts of its grants."""
-    with transaction.atomic():
+    with one_moment():
         covenant = covenant_in_force()
         offered = recordings_as_offered()
         manifest = draft(offered, name=name, scopes=scopes, territory=territory, covenant=covenant)

@@ -12,15 +12,18 @@ from support.session import Session
 
 # Before anything reads the settings: Django's are fixed by the first import.
 SESSION = Session()
-os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
 
 
 def pytest_configure() -> None:
     from django.conf import settings
 
-    # Read now, so that pytest-django sets Django up; pages in tests need no collected static files.
+    # Read now, so that pytest-django sets Django up.  The variable does not stay: in a worker process,
+    # which would inherit it, Django would be read before the worker's own addresses are set.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
+    # Pages in tests need no collected static files.
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -122,3 +122,16 @@ def test_it_stops_when_told(model):
 def test_absurd_requests_are_refused_before_a_model_sees_them(bad):
     with pytest.raises(ValueError, match="validation error"):
         GenerationRequest.model_validate(bad)
+
+
+def test_bars_denser_than_the_context_are_wound_up(scores):
+    """With hardly any context every bar overflows it; the piece must still come to its end."""
+    from models.conftest import LAYOUTS, SHAPE
+    from stemma.models.symbolic.family import Symbolic
+
+    narrow = Symbolic.create(LAYOUTS, LAYOUTS, shape=SHAPE, limit=40, seed=3)
+    for style in ("chorale", "piano", "fiddle"):
+        piece = narrow.generate(GenerationRequest(style=style, bars=9, seed=1))
+        state = read(piece.example.tokens, narrow.network.vocabulary)
+        assert (state.ended, state.bars) == (True, 9)
+        assert read_midi(piece.midi).end <= 9 * state.bar

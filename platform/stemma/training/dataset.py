@@ -97,7 +97,9 @@ class Dataset:
             styles += [work.recording.style] * len(cut)
             owners += [row] * len(cut)
         words = [text for work in training for text in describe(work, captions_each)]
-        vectors = embed(words).reshape(len(training), captions_each, -1)
+        different = {text: row for row, text in enumerate(dict.fromkeys(words))}
+        vectors = embed(list(different))[[different[text] for text in words]]
+        vectors = vectors.reshape(len(training), captions_each, -1)
         validation = [s for w in found if w.held_out for s in w.layout.segments(vocabulary, limit=limit)]
         held_out = tuple(work.recording.recording for work in found if work.held_out)
         return cls(vocabulary, tuple(segments), tuple(styles), np.array(owners), vectors, tuple(validation), held_out)

@@ -33,7 +33,7 @@ class Preset:
     decay: float = 0.6
     """Last part of the run, over which it falls to nothing in a straight line."""
     checkpoints: int = 5
-    captions: int = 6
+    captions: int = 4
     """Descriptions in words of each work."""
     unprompted: float = 0.3
     """Share of examples without a prompt."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,8 +13,8 @@ from stemma.errors import InvalidError
 from stemma.models.protocol import KEYS, MAX_BARS, Example, GenerationRequest, Piece
 from stemma.models.symbolic.prompt import embed, wishes
 from stemma.models.symbolic.sampler import Reader, Weights, choose
-from stemma.models.symbolic.score import GRID, Part, Score, write_midi
-from stemma.models.symbolic.tokens import DURATIONS, MAX_LEFT, TEMPOS, Mask, State, Vocabulary
+from stemma.models.symbolic.score import DURATIONS, GRID, Part, Score, write_midi
+from stemma.models.symbolic.tokens import MAX_LEFT, TEMPOS, Mask, State, Vocabulary
 from stemma.music import instruments
 
 Layouts = dict[str, list[list[int]]]
@@ -113,9 +114,12 @@ class _Work:
         while not self.full.ended:
             if self.stop():
                 raise InterruptedError("The generation was stopped.")
-            full = self.reader.length > self.c.limit - 64 and self.view.bars > 4
+            full = self.reader.length > self.c.limit - 64 and self.view.bars > 1
             if full and self.view.bar_due and self.full.bars < self.bars:
-                logits = self._slide()
+                logits = self._slide(logits)
+            if self._behind() > 0:
+                logits = self._hold()
+                continue
             header = self.view.stage < 7
             token = choose(
                 logits,
@@ -155,17 +159,39 @@ class _Work:
         self.full.push(token)
         self.tokens.append(token)
 
-    def _slide(self) -> np.ndarray:
-        """Let the network read the last bars again as the start of a continued piece."""
-        layout = self.full.layout()
-        first = self.full.bars - max(2, self.view.bars // 2)
-        segment = layout.segment(self.v, first=first, limit=10**6, total=self.bars, until=self.full.bars)
+    def _slide(self, logits: np.ndarray) -> np.ndarray:
+        """Let the network read the last bars again as the start of a continued piece.
+
+        As many bars as fill half of the context, and one at least.
+        """
+        layout, done = self.full.layout(), self.full.bars
+        for first in range(done - self.view.bars + 1, done):
+            segment = layout.segment(self.v, first=first, limit=10**6, total=self.bars, until=done)
+            if len(segment.tokens) <= self.c.limit // 2:
+                break
+        if len(segment.tokens) + 1 >= self.reader.length:
+            return logits
         self.view = State(self.v)
         logits = self._open()
         for token in segment.tokens.tolist():
             self.view.push(token)
             logits = self.reader.step(self.c.weights.words[token], self.view.features())
+        self.view.chord = -1  # which note came last may differ from `full`: none of them grows any more
         return logits
+
+    def _behind(self) -> int:
+        """Ticks of a note from before the bars read again that the network has not read yet."""
+        view, full = self.view, self.full
+        if view is full or view.timed or view.bar_due:
+            return 0
+        return full.streams[view.turn].cursor - full.bar_end - view.streams[view.turn].cursor + view.bar_end
+
+    def _hold(self) -> np.ndarray:
+        """Let the network read on in a long note; `full` has it whole already."""
+        index = bisect_right(DURATIONS, self._behind()) - 1
+        if self.view.streams[self.view.turn].duration != index:
+            self._read(self.v.duration[index])
+        return self._read(self.v.hold)
 
     def _mask(self) -> Mask:
         """What the grammar and the request allow."""
@@ -177,6 +203,8 @@ class _Work:
                 return _only(mask, wanted)
         elif view.stage == 5:
             self._line_up(mask)
+        elif self.reader.length > self.c.limit * 3 // 2 and not view.bar_due:
+            self._wind_up(mask)
         if mask[v.bar.start : v.bar.stop].any():
             self._length(mask)
         return mask
@@ -208,6 +236,15 @@ class _Work:
                 mask[v.bar.start : v.bar.stop] = True
             else:
                 mask[v.instrument[layout[n]] if layout[n] >= 0 else v.same] = True
+
+    def _wind_up(self, mask: Mask) -> None:
+        """A bar of more events than the context holds ends in silence: no music has one, but a draw may."""
+        v, stream = self.v, self.view.streams[self.view.turn]
+        if mask[v.rest]:
+            _only(mask, v.rest)
+        elif not self.view.timed:
+            room = self.view.bar_end - stream.cursor
+            _only(mask, v.duration[bisect_right(DURATIONS, room) - 1])
 
     def _length(self, mask: Mask) -> None:
         """The bar token that leads to the length asked for."""

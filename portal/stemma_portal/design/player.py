@@ -73,7 +73,7 @@ def player(
         picture = roll(score.notes, score.bars, score.seconds, label=f"Piano roll of {title}")
         names = score.names
     parts = [
-        Part(name=name, url=store.url(key, seconds=HOURS), part=_row(name, names, i))
+        Part(name=name.strip().capitalize(), url=store.url(key, seconds=HOURS), part=_row(name, names, i))
         for i, (name, key) in enumerate(stems)
     ]
     return Player(

@@ -15,7 +15,9 @@ from stemma.royalties.facts import PPB
 from stemma.storage import storage
 from stemma_portal.catalog.selectors import recordings_visible
 from stemma_portal.design.paging import page
+from stemma_portal.design.svg.shares import Slice, share_bar
 from stemma_portal.design.svg.treemap import Leaf, treemap
+from stemma_portal.design.templatetags.stemma import ppb
 from stemma_portal.metering.access import generation_access
 from stemma_portal.metering.heard import generation_player, generation_record, generation_text
 from stemma_portal.metering.models import GenerationShare
@@ -46,6 +48,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         .values_list("id", flat=True)
     )
     named, rest = shares[:NAMED], shares[NAMED:]
+    commons = sum(share.ppb for share in shares if share.recording_id is None)
     context = {
         "generation": generation,
         "record": record,
@@ -57,6 +60,9 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         "seen": seen,
         "short": str(generation.pk)[-8:],
         "whole": PPB,
+        "commons": commons,
+        "traced": PPB - commons,
+        "parts": _parts(commons) if shares else None,
         "picture": _picture(named, sum(share.ppb for share in rest), seen) if shares else None,
         "certificate": _payload(generation_text(generation, "certificate.jws")),
     }
@@ -74,20 +80,20 @@ def generation_certificate(request: HttpRequest, generation_id: str) -> HttpResp
 
 
 def _picture(shares: list[GenerationShare], rest: int, seen: set[str]) -> str:
+    """The explained part of the piece; the commons has its own bar."""
     leaves = []
-    for share in shares:
-        figure = f"{share.ppb / 10_000_000:.1f} %"
-        if share.recording is None:
-            leaves.append(Leaf("Commons", "shared by every trained work", share.ppb, figure))
-            continue
+    for share in (each for each in shares if each.recording is not None):
         href = reverse("dashboards:recording", args=[share.recording_id]) if share.recording_id in seen else None
-        index = len([leaf for leaf in leaves if leaf.index is not None]) % COLOURS
-        leaves.append(
-            Leaf(share.recording.title, share.recording.work.composer or "Anonymous", share.ppb, figure, index, href)
-        )
+        composer = share.recording.work.composer or "Anonymous"
+        leaves.append(Leaf(share.recording.title, composer, share.ppb, ppb(share.ppb), len(leaves) % COLOURS, href))
     if rest:
-        leaves.append(Leaf("Smaller shares", "each listed in the fact", rest, f"{rest / 10_000_000:.1f} %"))
-    return treemap(leaves, label="Who shaped this piece: areas as large as shares")
+        leaves.append(Leaf("Smaller shares", "each listed in the fact", rest, ppb(rest)))
+    return treemap(leaves, label="The recordings that shaped this piece: areas as large as shares", height=320)
+
+
+def _parts(commons: int) -> str:
+    slices = [Slice("Traced to recordings", PPB - commons, 0), Slice("Commons", commons, None)]
+    return share_bar(slices, label=f"Traced to recordings {ppb(PPB - commons)}, commons {ppb(commons)}")
 
 
 def _payload(token: str | None) -> dict[str, Any] | None:

@@ -106,8 +106,8 @@ def _lineage(release: ModelRelease, repertoires: list[figures.Repertoire], *, cu
     snapshot = release.snapshot
     steps = [
         Generation(
-            title=f"Snapshot “{snapshot.name}”",
-            note=f"taken on {snapshot.created_at:%-d %b %Y}",
+            title=_short(snapshot.name),
+            note=f"snapshot of {snapshot.created_at:%-d %b %Y}",
             href=reverse("operations:snapshot", args=[snapshot.id]),
         ),
         Generation(title="Training run", note=f"MLflow {release.run_id[:16]}"),
@@ -123,6 +123,10 @@ def _lineage(release: ModelRelease, repertoires: list[figures.Repertoire], *, cu
         steps,
         label=f"Descent of {release.id} from {snapshot.recordings} recordings",
     )
+
+
+def _short(text: str, room: int = 20) -> str:
+    return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
 
 def _card(release: ModelRelease) -> str | None:

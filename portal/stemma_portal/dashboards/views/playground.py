@@ -12,16 +12,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from stemma.errors import StemmaError, UnavailableError
+from stemma.errors import NotFoundError, StemmaError, UnavailableError
 from stemma.ids import now
 from stemma.music.instruments import MUSICAL, NAMES
+from stemma.storage import storage
 from stemma_portal.accounts.acting import acting
 from stemma_portal.dashboards import serving
 from stemma_portal.dashboards.forms import GenerationForm, KeyForm
-from stemma_portal.design.player import Player, player
+from stemma_portal.design.player import Player
 from stemma_portal.licensing.access import access_license
 from stemma_portal.licensing.models import License
 from stemma_portal.licensing.services import api_key_create
+from stemma_portal.metering.heard import generation_player
 
 SESSION_KEY = "playground_key"
 KEY_HOURS = 8
@@ -53,7 +55,7 @@ def playground(request: HttpRequest) -> HttpResponse:
         for name, rule in made.fields.items():
             form.add_error(name if name in form.fields else None, rule)
         return _page(request, form, problem=made, status=made.status)
-    return _page(request, form, made=made, heard=_player(made))
+    return _page(request, form, made=made, heard=_heard(str(made["id"])))
 
 
 def _generate(body: dict[str, Any], *, key: str, fresh: float) -> dict[str, Any] | serving.Problem:
@@ -65,21 +67,12 @@ def _generate(body: dict[str, Any], *, key: str, fresh: float) -> dict[str, Any]
     return made
 
 
-def _player(made: dict[str, Any]) -> Player:
-    prefix = f"generations/{made['id']}"
-    stems = made["files"].get("stems", {})
-    return player(
-        title=f"{made['style'].replace('-', ' ').capitalize()} in {made['key']}",
-        audio_key=f"{prefix}/audio.flac",
-        midi_key=f"{prefix}/score.mid",
-        duration_ms=made["duration_ms"],
-        peaks=made.get("peaks", ()),
-        stems=[(name, f"{prefix}/stems/{name}.flac") for name in stems],
-        links=[
-            ("Sound (FLAC)", f"{prefix}/audio.flac", f"{made['style']}-{made['id'][-8:]}.flac"),
-            ("Score (MIDI)", f"{prefix}/score.mid", f"{made['style']}-{made['id'][-8:]}.mid"),
-        ],
-    )
+def _heard(identifier: str) -> Player | None:
+    """The player of what was just made; serving has put its record beside the sound."""
+    try:
+        return generation_player(storage().get_json(f"generations/{identifier}/generation.json"))
+    except (NotFoundError, UnavailableError):
+        return None
 
 
 def _page(request: HttpRequest, form: GenerationForm, *, status: int = 200, **shown: Any) -> HttpResponse:

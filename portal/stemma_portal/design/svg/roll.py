@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from stemma_portal.design.svg.build import element, number, picture, voice
 
-PER_SECOND = 42, 120
+PER_SECOND = 42, 150
 """Least and greatest width of a second."""
 SHEET = 1080
 """Width that a short piece fills."""

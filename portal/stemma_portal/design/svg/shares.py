@@ -18,15 +18,17 @@ class Slice:
 
     name: str
     amount: int
-    index: int
+    index: int | None
+    """None for what belongs to all."""
 
 
 def share_bar(slices: Sequence[Slice], *, label: str) -> SafeString:
     """Parts side by side, as long as they are large."""
     total = sum(part.amount for part in slices) or 1
     left, bars = 0.0, []
-    for part in slices:
+    for part in (each for each in slices if each.amount > 0):
         width = WIDTH * part.amount / total
+        colour = "commons" if part.index is None else voice(part.index)
         title = element("title", f"{part.name}: {100 * part.amount / total:.2f} %")
         bars.append(
             element(
@@ -36,7 +38,7 @@ def share_bar(slices: Sequence[Slice], *, label: str) -> SafeString:
                 y=0,
                 width=max(1.0, width - GAP),
                 height=HEIGHT,
-                class_=f"fill {voice(part.index)}",
+                class_=f"fill {colour}",
             )
         )
         left += width

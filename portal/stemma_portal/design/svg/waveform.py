@@ -60,8 +60,10 @@ def thumbnail(peaks: Sequence[int]) -> SafeString:
 
 
 def _thin(peaks: Sequence[int], count: int) -> list[int]:
-    """The highest peak of each of `count` equal parts."""
+    """The highest peak of each of `count` equal parts, as high as the loudest allows; loudness is told apart."""
+    loudest = max(max(peaks, default=0), 1)
+    peaks = [peak * 255 // loudest for peak in peaks]
     if len(peaks) <= count:
-        return list(peaks)
+        return peaks
     edges = [round(i * len(peaks) / count) for i in range(count + 1)]
     return [max(peaks[a:b]) for a, b in pairwise(edges)]

@@ -166,8 +166,8 @@ def badge(state: str, text: str = "") -> SafeString:
 
 @register.simple_tag
 def demo(thing: Any) -> SafeString | str:
-    """The mark of a made-up rights-holder or organisation; nothing for a real one."""
-    made_up = getattr(thing, "demo", False) or getattr(getattr(thing, "party", None), "demo", False)
+    """The mark of a made-up rights-holder or organisation; nothing for a real one, or where the name says it."""
+    made_up = getattr(thing, "demo", False) and not getattr(thing, "name", "").startswith("Demo:")
     return badge("demo") if made_up else ""
 
 

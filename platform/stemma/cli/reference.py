@@ -40,11 +40,16 @@ def _command(command: Any, path: str) -> Iterator[str]:
             yield from _command(below, f"{path} {name}")
         return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    words = " ".join(p.make_metavar(typer.Context(command)) for p in arguments)
+    words = " ".join(_place(p) for p in arguments)
     yield f"### `{f'{path} {words}'.strip()}`\n\n{_text(command.help)}\n"
     rows = [(_names(p), _text(p.help).replace("\n", " ")) for p in command.params if p.name != "help"]
     if rows:
         yield "\n".join(f"- {names}: {text}" if text else f"- {names}" for names, text in rows) + "\n"
+
+
+def _place(argument: Any) -> str:
+    name = argument.name.upper() + ("…" if argument.nargs != 1 else "")
+    return name if argument.required else f"[{name}]"
 
 
 def _names(parameter: Any) -> str:

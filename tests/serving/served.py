@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,9 +47,15 @@ class Served:
                     return found
             except httpx.HTTPError:
                 pass
-            assert self._process is None or self._process.poll() is None, self._log.read_text()[-3000:]
-            assert time.monotonic() < deadline, f"{what} after {seconds} s\n{self._log.read_text()[-3000:]}"
+            assert self._process is None or self._process.poll() is None, self.logs()
+            assert time.monotonic() < deadline, f"{what} after {seconds} s\n{self.logs()}"
             time.sleep(0.2)
+
+    def logs(self) -> str:
+        """The end of what the main process and the generator said."""
+        folders = (Path(self._environ["STEMMA_HOME"]) / "serving", *Path(tempfile.gettempdir()).glob("stm-*"))
+        replicas = [log for f in folders for log in f.glob("ray/session_latest/logs/serve/replica_stemma_Generator*")]
+        return "\n".join(log.read_text()[-3000:] for log in (self._log, *replicas))
 
     def alive(self) -> bool:
         """Whether the gateway answers."""

@@ -24,7 +24,7 @@ from stemma.proof.canonical import sha256
 from stemma.provenance.certificate import pcm_sha256
 from stemma.royalties import lake
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("serving"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.services, pytest.mark.xdist_group("serving")]
 SHORT = {"style": "fiddle", "bars": 4, "seed": 11}
 LONG = {"style": "chorale", "bars": 64, "seed": 3}
 
@@ -154,7 +154,7 @@ def test_the_same_seed_gives_the_same_bytes(ground: Ground) -> None:
         (b'{"tempo": Infinity}', 422, "invalid"),
         (b'{"key": "H major"}', 422, "invalid"),
         (b'{"seed": -1}', 422, "invalid"),
-        (b'{"instruments": ["vuvuzela"]}', 422, "invalid"),
+        (b'{"instruments": ["vuvuzela"]}', 422, "unknown-instrument"),
         (b'{"colour": "blue"}', 422, "invalid"),
         (b'{"prompt": "' + b"x" * 2001 + b'"}', 422, "invalid"),
         (b'{"prompt": "' + b"x" * (1 << 20) + b'"}', 413, "too-large"),

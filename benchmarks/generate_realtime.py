@@ -68,6 +68,9 @@ def measure(session: Session) -> None:
             sound = answer.json()["duration_ms"] / 1000
             ratios.append(sound / wall)
             print(f"{sound:.1f} s of sound, {len(answer.json()['parts'])} parts, in {wall:.2f} s", flush=True)
+        tree = served.tree()
+        used = sum(process.memory_full_info().pss for process in tree) / (1 << 20)
+        print(f"serving at rest: {used:.0f} MiB in {len(tree)} processes (proportional share of what they share)")
     finally:
         served.stop()
     ours = round(statistics.median(ratios), 2)

@@ -82,6 +82,7 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
         "styles": facts["styles"],
         "held_out": facts["held_out"],
         "created_at": timestamp(now()),
+        "license_decisions": facts["license_decisions"],
         "metrics": facts["figures"],
     }
     (part / "stemma.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
@@ -296,7 +297,7 @@ def _register_portal(bundle: Path, statement: ReleaseStatement) -> Receipt:
         "name": statement.name,
         "version": statement.version,
         "statement": (bundle / STATEMENT).read_text().strip(),
-        "metrics": about["metrics"],
+        "metrics": {**about["metrics"], "license_decisions": about["license_decisions"]},
         "run_id": about["run_id"],
     }
     try:

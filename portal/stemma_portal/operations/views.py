@@ -96,6 +96,7 @@ def release_detail(request: HttpRequest, name: str, version: str) -> HttpRespons
         "by_style": figures.style_table(release.metrics),
         "highlights": figures.highlights(release.metrics),
         "curve": figures.training_curve(release.metrics),
+        "decisions": release.metrics.get("license_decisions", []),
         "card": _card(release),
         "repertoires": repertoires,
     }

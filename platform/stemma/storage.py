@@ -53,7 +53,9 @@ class Storage:
         """Write an object only where there is none; whether it was written."""
         with self._errors(key):
             try:
-                self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+                self.client.put_object(
+                    Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
+                )
             except ClientError as error:
                 # 409: somebody else is writing the same key just now, and will have written it.
                 if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {409, 412}:

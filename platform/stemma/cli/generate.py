@@ -119,7 +119,7 @@ def _silent(who: str, url: str, error: Exception) -> UnavailableError:
     )
 
 
-def demo_or_own_key() -> str:
+def caller_key() -> str:
     """The licensee's key: from the settings, else the demo's enterprise key."""
     config = settings()
     if key := config.api_key.get_secret_value():
@@ -161,7 +161,7 @@ def generate(
         "seed": seed,
         "format": form,
     }
-    serving = Serving(settings().serving_url, api_key or demo_or_own_key())
+    serving = Serving(settings().serving_url, api_key or caller_key())
     console = Console()
     with console.status("Composing…"):
         made = serving.generate({name: value for name, value in asked.items() if value is not None})

@@ -27,7 +27,7 @@ from stemma.training.presets import Preset
 
 MEASURED = 12
 """Steps after which the length of a run that must fit a time is settled."""
-SAVE_SECONDS = 20.0
+SAVE_SECONDS = 30.0
 """Time between two states from which a killed run goes on."""
 
 

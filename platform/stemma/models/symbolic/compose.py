@@ -134,7 +134,8 @@ class _Work:
             logits = self._read(token)
 
     def _open(self) -> np.ndarray:
-        self.reader = Reader(self.c.weights, 2 * self.c.limit)
+        # A bar is wound up at one and a half times the context; the rest is room for how it ends.
+        self.reader = Reader(self.c.weights, 2 * self.c.limit + 256)
         return self.reader.step(self.prompt, self.view.features())
 
     def _read(self, token: int) -> np.ndarray:

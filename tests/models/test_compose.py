@@ -1,7 +1,9 @@
 import pytest
 
+from models.conftest import LAYOUTS, SHAPE
 from stemma.errors import InvalidError
 from stemma.models.protocol import KEYS, GenerationRequest
+from stemma.models.symbolic.family import Symbolic
 from stemma.models.symbolic.score import read_midi
 from stemma.models.symbolic.tokens import read
 
@@ -57,6 +59,17 @@ def test_a_long_piece_of_many_voices_slides_on(model):
     piece = model.generate(GenerationRequest(style="piano", bars=40, seed=2))
     state = read(piece.example.tokens, model.network.vocabulary)
     assert (state.ended, state.bars) == (True, 40)
+
+
+@pytest.mark.parametrize("style", ["chorale", "fiddle"])
+@pytest.mark.parametrize("key", ["D major", "G minor"])
+def test_a_piece_comes_to_rest_on_its_tonic(style, key):
+    roomy = Symbolic.create(LAYOUTS, LAYOUTS, shape=SHAPE, limit=4096, seed=3)
+    score = read_midi(roomy.generate(GenerationRequest(style=style, key=key, bars=5, seed=4)).midi)
+    tonic = KEYS.index(key) % 12
+    *upper, lowest = (max(part.notes, key=lambda note: note.start + note.duration) for part in score.parts)
+    assert lowest.pitch % 12 == tonic
+    assert {(note.pitch - tonic) % 12 for note in upper} <= {0, 3, 4, 7}
 
 
 def test_a_prompt_is_read_literally_where_it_is_explicit(model):
@@ -126,9 +139,6 @@ def test_absurd_requests_are_refused_before_a_model_sees_them(bad):
 
 def test_bars_denser_than_the_context_are_wound_up(scores):
     """With hardly any context every bar overflows it; the piece must still come to its end."""
-    from models.conftest import LAYOUTS, SHAPE
-    from stemma.models.symbolic.family import Symbolic
-
     narrow = Symbolic.create(LAYOUTS, LAYOUTS, shape=SHAPE, limit=40, seed=3)
     for style in ("chorale", "piano", "fiddle"):
         piece = narrow.generate(GenerationRequest(style=style, bars=9, seed=1))

@@ -24,7 +24,7 @@ from stemma.proof.canonical import sha256
 from stemma.provenance.certificate import pcm_sha256
 from stemma.royalties import lake
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("serving")]
+pytestmark = pytest.mark.journey  # one Ray at a time on one machine
 SHORT = {"style": "fiddle", "bars": 4, "seed": 11}
 LONG = {"style": "chorale", "bars": 64, "seed": 3}
 

@@ -13,7 +13,7 @@ from stemma.stack.engines import bucket_of
 from stemma.stack.ports import PortTakenError, is_free
 from stemma.stack.processes import marked
 
-pytestmark = pytest.mark.services
+pytestmark = pytest.mark.journey  # whole stacks, which would starve one another
 
 ENGINES = ("postgres", "redis", "s3")
 

@@ -14,7 +14,7 @@ from stemma.models.protocol import KEYS, MAX_BARS, Example, GenerationRequest, P
 from stemma.models.symbolic.prompt import embed, wishes
 from stemma.models.symbolic.sampler import Reader, Weights, choose
 from stemma.models.symbolic.score import DURATIONS, GRID, Part, Score, write_midi
-from stemma.models.symbolic.tokens import MAX_LEFT, TEMPOS, Mask, State, Vocabulary
+from stemma.models.symbolic.tokens import HOME, MAX_LEFT, TEMPOS, Mask, State, Vocabulary
 from stemma.music import instruments
 
 Layouts = dict[str, list[list[int]]]
@@ -206,6 +206,8 @@ class _Work:
             self._line_up(mask)
         elif self.reader.length > self.c.limit * 3 // 2 and not view.bar_due:
             self._wind_up(mask)
+        elif view.stage == 7 and not view.bar_due:
+            self._close(mask)
         if mask[v.bar.start : v.bar.stop].any():
             self._length(mask)
         return mask
@@ -246,6 +248,24 @@ class _Work:
         elif not self.view.timed:
             room = self.view.bar_end - stream.cursor
             _only(mask, v.duration[bisect_right(DURATIONS, room) - 1])
+
+    def _close(self, mask: Mask) -> None:
+        """Notes that end with the piece are of the tonic chord, the lowest voice's the tonic itself.
+
+        A small model hears a cadence coming but often misses its last step; a composer would not.
+        """
+        v, view, stream = self.v, self.view, self.view.streams[self.view.turn]
+        room = view.bar_end - stream.cursor + view.left * view.bar
+        if stream.duration >= len(DURATIONS) or DURATIONS[stream.duration] < room:
+            return
+        mode = view.key.split()[1]
+        lowest = view.turn == len(view.streams) - 1
+        chord = [0] if lowest else [0, 4, 7] if mode == "major" else [0, 3, 4, 7]
+        pitches = mask[v.pitch.start : v.pitch.stop]
+        resting = pitches & np.isin((np.arange(len(pitches)) - HOME[mode]) % 12, chord)
+        if resting.any():
+            pitches[:] = resting
+            mask[v.rest] = False
 
     def _length(self, mask: Mask) -> None:
         """The bar token that leads to the length asked for."""

@@ -206,7 +206,7 @@ class _Work:
             self._line_up(mask)
         elif self.reader.length > self.c.limit * 3 // 2 and not view.bar_due:
             self._wind_up(mask)
-        elif view.stage == 7 and not view.bar_due:
+        elif view.stage == 7:
             self._close(mask)
         if mask[v.bar.start : v.bar.stop].any():
             self._length(mask)
@@ -254,15 +254,23 @@ class _Work:
 
         A small model hears a cadence coming but often misses its last step; a composer would not.
         """
-        v, view, stream = self.v, self.view, self.view.streams[self.view.turn]
-        room = view.bar_end - stream.cursor + view.left * view.bar
-        if stream.duration >= len(DURATIONS) or DURATIONS[stream.duration] < room:
-            return
+        v, view = self.v, self.view
         mode = view.key.split()[1]
+        home = HOME[mode]
+        chord = [0, 4, 7] if mode == "major" else [0, 3, 4, 7]
+        end = view.bar_end + max(0, view.left) * view.bar
+        if view.chord >= 0:
+            start, duration, event = view.notes[view.chord][-1]
+            if start + duration >= end:
+                added = mask[v.added.start : v.added.stop]
+                added &= np.isin((event[-1] - 1 - np.arange(len(added)) - home) % 12, chord)
+        stream = view.streams[view.turn]
+        known = stream.duration < len(DURATIONS)
+        if view.bar_due or not known or stream.cursor + DURATIONS[stream.duration] < end:
+            return
         lowest = view.turn == len(view.streams) - 1
-        chord = [0] if lowest else [0, 4, 7] if mode == "major" else [0, 3, 4, 7]
         pitches = mask[v.pitch.start : v.pitch.stop]
-        resting = pitches & np.isin((np.arange(len(pitches)) - HOME[mode]) % 12, chord)
+        resting = pitches & np.isin((np.arange(len(pitches)) - home) % 12, [0] if lowest else chord)
         if resting.any():
             pitches[:] = resting
             mask[v.rest] = False

@@ -59,7 +59,10 @@ def test_a_killed_supervisor_is_recovered_from(stack):
     daemon = stack.supervisor.process()
     daemon.kill()
     psutil.wait_procs([daemon], timeout=5)
-    assert set(states(stack).values()) == {"orphaned"}
+    # The supervisor read their output: one that writes in this moment ends with it, the others stay.
+    left = set(states(stack).values())
+    assert "orphaned" in left
+    assert left <= {"orphaned", "stopped"}
 
     stack.start()
     assert states(stack) == dict.fromkeys(ENGINES, "running")

@@ -59,10 +59,10 @@ def test_a_killed_supervisor_is_recovered_from(stack):
     daemon = stack.supervisor.process()
     daemon.kill()
     psutil.wait_procs([daemon], timeout=5)
-    # The supervisor read their output: one that writes in this moment ends with it, the others stay.
-    left = set(states(stack).values())
-    assert "orphaned" in left
-    assert left <= {"orphaned", "stopped"}
+    left = states(stack)
+    # SeaweedFS is seen to end with the supervisor on some runs; the others must stay.
+    assert left.pop("s3") in {"orphaned", "stopped"}
+    assert set(left.values()) == {"orphaned"}
 
     stack.start()
     assert states(stack) == dict.fromkeys(ENGINES, "running")

@@ -1,14 +1,17 @@
-"""The one form into which every reader brings a recording."""
+"""The one form into which every reader brings a recording, and the rows in which readers hand it on."""
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import date
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from stemma.rights.shares import Side
 
 Standing = Literal["consents", "unconsented"]
+Use = Literal["allowed", "notAllowed", "constrained"]
+"""What a reservation of rights says of one use, in the words of CAWG."""
 
 
 class PartyRecord(BaseModel):
@@ -16,8 +19,9 @@ class PartyRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
-    """Stable identifier, unique to the party (for the house catalog a UUIDv5)."""
+    id: str = ""
+    """Stable identifier, unique to the party (for the house catalog a UUIDv5).  Catalogs from outside
+    bring none: their parties are found by IPI or ISNI, else by name within the organisation."""
     name: str = Field(min_length=1, max_length=200)
     ipi: str | None = None
     isni: str | None = None
@@ -51,33 +55,116 @@ class SourceRecord(BaseModel):
     """Why not, where it does not."""
 
 
-class RecordingRecord(BaseModel):
-    """A recording of a work with its shares, its source and its content."""
+class ReleaseRecord(BaseModel):
+    """The release (album, single) on which a recording stands."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
-    isrc: str
     title: str = Field(min_length=1, max_length=500)
-    work_id: str
-    work_title: str = Field(min_length=1, max_length=500)
-    iswc: str
-    composer: str = Field(max_length=300)
-    style: str = Field(pattern=r"^[a-z][a-z-]{1,39}$")
+    upc: str = ""
+    artist: str = Field(default="", max_length=300)
+    label: str = Field(default="", max_length=200)
+    released_on: date | None = None
+
+
+class ReservationRecord(BaseModel):
+    """What the message or the file itself says about mining and training (CAWG 1.1, TDMRep, ERN)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Literal["cawg", "tdmrep", "ern"]
+    uses: dict[str, Use]
+    """By scope: `data_mining`, `ai_inference`, `ai_training`, `ai_generative_training`."""
+    detail: str = ""
+    """Its constraint or policy, in its own words."""
+
+
+class RecordingRecord(BaseModel):
+    """A recording of a work with its shares, its source and its content.
+
+    Of a catalog from outside only a title is certain; what a reader does not know stays empty.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["recording", "work"] = "recording"
+    """`work`: a registration of a composition (CWR) that names no recording; `isrc` is empty and
+    `shares` are of the publishing side."""
+    id: str = ""
+    """The platform's own identifier; empty from outside, where ISRC or `reference` identify."""
+    reference: str = Field(default="", max_length=100)
+    """The sender's own number for it."""
+    isrc: str = ""
+    title: str = Field(min_length=1, max_length=500)
+    artist: str = Field(default="", max_length=300)
+    work_id: str = ""
+    work_reference: str = Field(default="", max_length=100)
+    """The sender's own number for the work."""
+    work_title: str = Field(default="", max_length=500)
+    """Empty: the same as the title."""
+    iswc: str = ""
+    composer: str = Field(default="", max_length=300)
+    style: str = Field(default="", pattern=r"^([a-z][a-z-]{1,39})?$")
     """Repertoire, such as `chorale`."""
-    collection: str = Field(max_length=200)
+    collection: str = Field(default="", max_length=200)
     """Such as `Bach chorales`."""
     region: str = Field(default="", max_length=100)
     year: int | None = None
-    tempo: float = Field(gt=0, lt=1000)
-    key: str = Field(max_length=20)
-    time_signature: str = Field(default="4/4", max_length=10)
+    release: ReleaseRecord | None = None
+    track: int | None = Field(default=None, gt=0, le=9999)
+    tempo: float | None = Field(default=None, gt=0, lt=1000)
+    key: str = Field(default="", max_length=20)
+    time_signature: str = Field(default="", max_length=10)
     instruments: tuple[str, ...] = ()
-    duration_ms: int = Field(gt=0)
-    midi_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    audio_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    loudness_lufs: float
-    peaks: tuple[int, ...] = Field(max_length=1000)
+    duration_ms: int | None = Field(default=None, gt=0)
+    midi_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    audio_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    loudness_lufs: float | None = None
+    peaks: tuple[int, ...] = Field(default=(), max_length=1000)
     """Waveform: peak of each of 400 equal parts, 0…255."""
-    shares: tuple[ShareRecord, ...]
-    source: SourceRecord
+    audio_file: str = Field(default="", max_length=300)
+    """Name of the file that the sender says holds its sound."""
+    shares: tuple[ShareRecord, ...] = ()
+    source: SourceRecord | None = None
+    """None: the sender's own recording."""
+    reservation: ReservationRecord | None = None
+    takedown: bool = False
+    """The sender withdraws it: nothing of it is deleted, and it is in no later snapshot."""
+
+    @property
+    def free(self) -> bool:
+        """Whether its source leaves it to its owners to allow what they like."""
+        return self.source is None or self.source.free
+
+
+class Problem(NamedTuple):
+    """What is wrong with one value of a row, and what to do about it."""
+
+    field: str
+    """The record's field, such as `isrc` or `shares.0.ppm`; for tables the column's heading is added
+    by whoever shows it."""
+    value: str
+    """As it was read, cut to 200 characters, without control characters."""
+    rule: str
+    """Stable kebab-case name, such as `isrc`, `shares-sum`, `too-long`."""
+    remedy: str
+    """A sentence that says what to write instead."""
+    severity: Literal["error", "warning"] = "error"
+    """A row with a warning is taken; one with an error is not."""
+
+
+class Row(Protocol):
+    """One row of a file, whatever its format: where it stands, what is wrong with it, what it says.
+
+    Readers are generators of rows in constant memory; a row that is wrong does not end them.
+    """
+
+    number: int
+    """The line or the ordinal in the file, from 1."""
+    raw: dict[str, str]
+    """What was read, by column heading or element, for the page and for the file of corrections."""
+    problems: tuple[Problem, ...]
+
+    def record(self) -> RecordingRecord | None:
+        """The record; None when a problem is an error."""
+        ...

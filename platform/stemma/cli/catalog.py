@@ -50,7 +50,7 @@ def build(
         for record in house.build(bucket, home, full=full, limit=limit, progress=tell):
             out.write(record.model_dump_json() + "\n")
             recordings += 1
-            seconds += record.duration_ms / 1000
+            seconds += (record.duration_ms or 0) / 1000
     part.replace(target)
     typer.echo(f"{recordings} recordings, {seconds / 60:.0f} minutes of music; records in {target}.")
 

@@ -133,13 +133,13 @@ class Story:
             progress(start + len(batch), len(records), "into the portal")
         _write_records(self.config.home, records)
         styles = {record.style for record in records}
-        free = sum(record.source.free for record in records)
+        free = sum(record.free for record in records)
         return f"{len(records)} recordings in {len(styles)} repertoires, {free} of them free to use"
 
     def consent(self, progress: Callable[..., None]) -> str:
         """Each demo party grants what it owns; some works stay without consent, one is withdrawn, one claimed."""
         records = _read_records(self.config.home)
-        free = [record for record in records if record.source.free]
+        free = [record for record in records if record.free]
         withheld = {record.id for record in free[:: max(1, len(free) // WITHHELD)][:WITHHELD]}
         by_party: dict[str, list[str]] = {}
         for record in free:

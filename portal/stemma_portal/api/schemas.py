@@ -54,7 +54,7 @@ class RecordingOut(Schema):
     composer: str
     style: str
     collection: str
-    duration_ms: int
+    duration_ms: int | None
     source_free: bool
 
 

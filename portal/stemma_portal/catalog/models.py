@@ -1,5 +1,7 @@
-"""Works, recordings, parties and shares."""
+"""Works, recordings, releases, parties, shares, and how they came to be what they are."""
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 
 from stemma_portal.core.fields import IdField
@@ -10,14 +12,20 @@ class Party(models.Model):
 
     id = IdField()
     name = models.CharField(max_length=200)
-    ipi = models.CharField(max_length=11, blank=True)
-    isni = models.CharField(max_length=16, blank=True)
+    ipi = models.CharField(max_length=11, blank=True, db_index=True)
+    isni = models.CharField(max_length=16, blank=True, db_index=True)
+    introduced_by = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="introduced"
+    )
+    """The organisation whose catalog brought the name: the same name from another one is another party
+    until an IPI or ISNI says otherwise.  None: known to the house."""
     demo = models.BooleanField(default=False)
     """A made-up rights-holder; marked as such wherever it is shown."""
 
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "parties"
+        indexes = [models.Index(fields=["introduced_by", "name"], name="party_by_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -28,65 +36,188 @@ class Work(models.Model):
 
     id = IdField()
     title = models.CharField(max_length=500)
-    iswc = models.CharField(max_length=11)
+    iswc = models.CharField(max_length=11, blank=True, db_index=True)
     composer = models.CharField(max_length=300, blank=True)
     year = models.IntegerField(null=True, blank=True)
     region = models.CharField(max_length=100, blank=True)
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="works"
+    )
+    """Who brought it; None: the house."""
+    reference = models.CharField(max_length=100, blank=True)
+    """That organisation's own number for it."""
+    publishing = models.JSONField(default=list, blank=True)
+    """Publishing shares as a registration (CWR) names them, each `{party, ppm, territory}`: recordings
+    of the work that bring none of their own take these."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "reference"], condition=~models.Q(reference=""), name="work_reference_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title
 
 
-class Recording(models.Model):
-    """A recording of a work, with its content in object storage."""
+class Release(models.Model):
+    """An album, a single: recordings under one product code."""
 
     id = IdField()
-    isrc = models.CharField(max_length=12, unique=True)
     title = models.CharField(max_length=500)
+    upc = models.CharField(max_length=14, blank=True)
+    artist = models.CharField(max_length=300, blank=True)
+    label = models.CharField(max_length=200, blank=True)
+    released_on = models.DateField(null=True, blank=True)
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="releases"
+    )
+
+    class Meta:
+        ordering = ["title", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "upc"],
+                condition=~models.Q(upc=""),
+                name="release_upc_once",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Cluster(models.Model):
+    """Recordings that are one and the same in provenance; the canonical one stands for all in snapshots."""
+
+    id = IdField()
+    canonical = models.ForeignKey("Recording", on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"cluster of {self.canonical_id}"
+
+
+class Recording(models.Model):
+    """A recording of a work, with its content in object storage where it was brought already."""
+
+    id = IdField()
+    isrc = models.CharField(max_length=12, blank=True, db_index=True)
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="recordings"
+    )
+    """Who brought it; None: the house.  Two organisations may register one ISRC: that is a claim to be
+    resolved, and both are held until it is."""
+    reference = models.CharField(max_length=100, blank=True)
+    """That organisation's own number for it."""
+    title = models.CharField(max_length=500)
+    artist = models.CharField(max_length=300, blank=True)
     work = models.ForeignKey(Work, on_delete=models.PROTECT, related_name="recordings")
-    style = models.CharField(max_length=40, db_index=True)
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, null=True, blank=True, related_name="recordings")
+    track = models.PositiveSmallIntegerField(null=True, blank=True)
+    style = models.CharField(max_length=40, db_index=True, blank=True)
     """Repertoire, such as `chorale`."""
-    collection = models.CharField(max_length=200)
-    tempo = models.FloatField()
+    collection = models.CharField(max_length=200, blank=True)
+    tempo = models.FloatField(null=True, blank=True)
     """Quarter notes per minute."""
-    key = models.CharField(max_length=20)
-    time_signature = models.CharField(max_length=10)
+    key = models.CharField(max_length=20, blank=True)
+    time_signature = models.CharField(max_length=10, blank=True)
     instruments = models.JSONField(default=list)
-    duration_ms = models.PositiveIntegerField()
-    midi_sha256 = models.CharField(max_length=64)
-    audio_sha256 = models.CharField(max_length=64)
-    loudness_lufs = models.FloatField()
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    """As the sender says, until the audio is here; then as it is."""
+    midi_sha256 = models.CharField(max_length=64, blank=True, db_index=True)
+    audio_sha256 = models.CharField(max_length=64, blank=True, db_index=True)
+    audio_file = models.CharField(max_length=300, blank=True)
+    """Name under which the sender will bring its sound."""
+    loudness_lufs = models.FloatField(null=True, blank=True)
     peaks = models.JSONField(default=list)
     """Waveform: peak of each of up to 1,000 equal parts, 0…255."""
-    source_name = models.CharField(max_length=300)
-    source_license = models.TextField()
-    source_free = models.BooleanField()
+    source_name = models.CharField(max_length=300, blank=True)
+    source_license = models.TextField(blank=True)
+    source_free = models.BooleanField(default=True)
     """Whether the source allows training, publication and commercial use."""
     source_note = models.TextField(blank=True)
+    reservation = models.JSONField(null=True, blank=True)
+    """`stemma.catalog.record.ReservationRecord` that its message or its file carries."""
+    taken_down_at = models.DateTimeField(null=True, blank=True)
+    """When its sender took it down: it stays, and is in no later snapshot."""
+    cluster = models.ForeignKey(Cluster, on_delete=models.SET_NULL, null=True, blank=True, related_name="recordings")
     record_sha256 = models.CharField(max_length=64, default="")
     """Hash of the record it was last imported from: the same record changes nothing."""
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    search = models.GeneratedField(
+        expression=SearchVector("title", "artist", "collection", "isrc", "reference", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+    """Words of its own; those of its work and release are searched beside them."""
 
     class Meta:
         ordering = ["id"]
+        indexes = [GinIndex(fields=["search"], name="recording_search")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "isrc"],
+                condition=~models.Q(isrc=""),
+                name="recording_isrc_once",
+                nulls_distinct=False,
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "reference"],
+                condition=~models.Q(reference=""),
+                name="recording_reference_once",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title
 
     @property
     def audio_key(self) -> str:
-        """Its sound in object storage."""
-        return f"audio/{self.audio_sha256}.flac"
+        """Its sound in object storage; empty while there is none."""
+        return f"audio/{self.audio_sha256}.flac" if self.audio_sha256 else ""
 
     @property
     def midi_key(self) -> str:
-        """Its score in object storage."""
-        return f"midi/{self.midi_sha256}.mid"
+        """Its score in object storage; empty while there is none."""
+        return f"midi/{self.midi_sha256}.mid" if self.midi_sha256 else ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that a snapshot needs is here."""
+        return bool(self.midi_sha256 and self.audio_sha256 and self.duration_ms and self.tempo)
+
+
+class RecordingVersion(models.Model):
+    """What a recording was after each change.  The database refuses to change or remove it."""
+
+    id = IdField()
+    recording = models.ForeignKey(Recording, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    by = models.CharField(max_length=254, blank=True)
+    cause = models.CharField(max_length=200)
+    """Such as `import <id>`, `takedown`, `shares`."""
+    record = models.JSONField()
+    """`stemma.catalog.record.RecordingRecord` as it was from then on."""
+
+    class Meta:
+        ordering = ["recording", "-number"]
+        constraints = [models.UniqueConstraint(fields=["recording", "number"], name="recording_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.recording_id} v{self.number}"
 
 
 class Share(models.Model):
-    """What a party owns of one right in a recording, in one territory."""
+    """What a party owns of one right in a recording, in one territory: the state in force.
+
+    Its history is in `ShareRevision`.
+    """
 
     class Side(models.TextChoices):
         MASTER = "master"
@@ -108,3 +239,136 @@ class Share(models.Model):
 
     def __str__(self) -> str:
         return f"{self.ppm} ppm of {self.side}"
+
+
+class ShareRevision(models.Model):
+    """All shares of a recording as somebody stated them, from a day on.  Never changed or removed."""
+
+    id = IdField()
+    recording = models.ForeignKey(Recording, on_delete=models.PROTECT, related_name="share_revisions")
+    number = models.PositiveIntegerField()
+    valid_from = models.DateField()
+    shares = models.JSONField()
+    """Each `{party, side, ppm, territory}`, sorted; every side and territory sums to one million."""
+    at = models.DateTimeField()
+    by = models.CharField(max_length=254, blank=True)
+    cause = models.CharField(max_length=200)
+    """Such as `import <id>`, `editor`, `claim <id>`."""
+
+    class Meta:
+        ordering = ["recording", "-number"]
+        constraints = [models.UniqueConstraint(fields=["recording", "number"], name="share_revision_once")]
+
+    def __str__(self) -> str:
+        return f"shares of {self.recording_id} v{self.number}"
+
+
+class ShareConfirmation(models.Model):
+    """A party's yes or no to its part in a revision.  Never changed or removed."""
+
+    class Answer(models.TextChoices):
+        CONFIRMED = "confirmed"
+        DISPUTED = "disputed"
+
+    id = IdField()
+    revision = models.ForeignKey(ShareRevision, on_delete=models.PROTECT, related_name="confirmations")
+    party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="share_confirmations")
+    answer = models.CharField(max_length=16, choices=Answer)
+    note = models.TextField(blank=True)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=254)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["revision", "party"], name="share_confirmation_once")]
+
+    def __str__(self) -> str:
+        return f"{self.party_id} {self.answer} {self.revision_id}"
+
+
+class Likeness(models.Model):
+    """Why two recordings may be one and the same."""
+
+    class Kind(models.TextChoices):
+        ISRC = "isrc"
+        AUDIO = "audio"
+        FINGERPRINT = "fingerprint"
+        SCORE = "score"
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        MERGED = "merged"
+        SEPARATE = "separate"
+
+    id = IdField()
+    one = models.ForeignKey(Recording, on_delete=models.CASCADE, related_name="+")
+    other = models.ForeignKey(Recording, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16, choices=Kind)
+    score = models.FloatField()
+    """0…1; 1 is identity."""
+    detail = models.JSONField(default=dict)
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN, db_index=True)
+    found_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        ordering = ["-score", "id"]
+        constraints = [models.UniqueConstraint(fields=["one", "other", "kind"], name="likeness_once")]
+
+    def __str__(self) -> str:
+        return f"{self.one_id} {self.kind} {self.other_id}"
+
+
+class Asset(models.Model):
+    """A file of sound or score as it was brought and measured, under the hash of its bytes."""
+
+    class Kind(models.TextChoices):
+        AUDIO = "audio"
+        SCORE = "score"
+
+    id = IdField()
+    recording = models.ForeignKey(Recording, on_delete=models.PROTECT, null=True, blank=True, related_name="assets")
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="assets"
+    )
+    kind = models.CharField(max_length=8, choices=Kind)
+    name = models.CharField(max_length=300)
+    """As its sender called it."""
+    sha256 = models.CharField(max_length=64, db_index=True)
+    size = models.BigIntegerField()
+    format = models.CharField(max_length=16)
+    """By its content: wav, flac, mp3, aiff, ogg, midi, musicxml."""
+    key = models.CharField(max_length=200)
+    """The bytes as they came, in object storage."""
+    preview_key = models.CharField(max_length=200, blank=True)
+    measures = models.JSONField(default=dict)
+    """`stemma.music.probe.Probe`: rate, channels, length, loudness, peak, silence, clipping …"""
+    fingerprint = models.BinaryField(null=True, blank=True)
+    """Chromaprint, 32-bit words in network order."""
+    problems = models.JSONField(default=list)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Custody(models.Model):
+    """A community looks after a recording of its repertoire, and says under which terms it may be used."""
+
+    id = IdField()
+    recording = models.ForeignKey(Recording, on_delete=models.CASCADE, related_name="custody")
+    party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="custody")
+    community = models.CharField(max_length=200)
+    terms = models.TextField()
+    at = models.DateTimeField()
+    by = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        verbose_name_plural = "custodies"
+        constraints = [models.UniqueConstraint(fields=["recording", "party"], name="custody_once")]
+
+    def __str__(self) -> str:
+        return f"{self.community} keeps {self.recording_id}"

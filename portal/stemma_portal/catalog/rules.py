@@ -12,6 +12,8 @@ from stemma.rights.identifiers import ipi, isrc, iswc
 from stemma.rights.shares import Share, check_shares
 from stemma_portal.core.fields import is_id
 
+_NEEDED = ("work_title", "style", "tempo", "key", "duration_ms", "midi_sha256")
+_NEEDED += ("audio_sha256", "loudness_lufs", "source")
 _LONGEST = {"region": 100, "collection": 200, "source.name": 300, "source.license": 5000, "source.note": 5000}
 
 
@@ -45,6 +47,7 @@ def parse(record: Any) -> RecordingRecord:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise RuleError(field, first["type"], f"{first['msg']}.") from None
+    _check_complete(parsed)
     _check_identifiers(parsed)
     _check_numbers(parsed)
     _check_lengths(parsed)
@@ -67,6 +70,13 @@ def check_text(field: str, value: Any) -> None:
         return
     for name, part in _parts(value):
         check_text(f"{field}.{name}".removeprefix("."), part)
+
+
+def _check_complete(record: RecordingRecord) -> None:
+    """What is taken here brings its content with it; a label's own catalog is staged first."""
+    for field in _NEEDED:
+        if getattr(record, field) in (None, ""):
+            raise RuleError(field, "missing", "Field required.")
 
 
 def _check_identifiers(record: RecordingRecord) -> None:

@@ -18,6 +18,12 @@ from stemma_portal.core.db import lock
 from stemma_portal.core.services import Actor, audit
 
 MAX_RECORDS = 500
+_IMPORTED = {
+    *("isrc", "title", "work", "style", "collection", "tempo", "key", "time_signature", "instruments", "duration_ms"),
+    *("midi_sha256", "audio_sha256", "loudness_lufs", "peaks", "source_name", "source_license", "source_free"),
+    *("source_note", "record_sha256", "updated_at"),
+}
+"""Fields of a recording that a record with content decides."""
 
 
 class Imported(BaseModel):
@@ -76,7 +82,11 @@ def recordings_import(*, records: Sequence[Any], by: Actor | None) -> Imported:
 
 def _without_clashes(rows: list[_Row], result: Imported) -> list[_Row]:
     """Leave out records whose identifier or ISRC is already somebody else's."""
-    owners = dict(Recording.objects.filter(isrc__in=[isrc(r.record.isrc) for r in rows]).values_list("isrc", "id"))
+    owners = dict(
+        Recording.objects.filter(organisation=None, isrc__in=[isrc(r.record.isrc) for r in rows]).values_list(
+            "isrc", "id"
+        )
+    )
     seen: dict[str, _Row] = {}
     kept = []
     for row in rows:
@@ -162,16 +172,18 @@ def _upsert_parties(parties: Iterable[PartyRecord]) -> None:
 def _recording(record: RecordingRecord, sha: str) -> Recording:
     same = ("title", "style", "collection", "tempo", "key", "time_signature", "duration_ms")
     same += ("midi_sha256", "audio_sha256", "loudness_lufs")
+    source = record.source
+    assert source is not None  # noqa: S101 - the rules ask for it
     return Recording(
         id=record.id,
         isrc=isrc(record.isrc),
         work_id=record.work_id,
         instruments=list(record.instruments),
         peaks=list(record.peaks),
-        source_name=record.source.name,
-        source_license=record.source.license,
-        source_free=record.source.free,
-        source_note=record.source.note,
+        source_name=source.name,
+        source_license=source.license,
+        source_free=source.free,
+        source_note=source.note,
         record_sha256=sha,
         updated_at=now(),
         **{name: getattr(record, name) for name in same},
@@ -179,7 +191,7 @@ def _recording(record: RecordingRecord, sha: str) -> Recording:
 
 
 def _recording_fields() -> list[str]:
-    return [field.name for field in Recording._meta.concrete_fields if field.name not in {"id", "created_at"}]  # noqa: SLF001 - `_meta` is Django's public interface
+    return [field.name for field in Recording._meta.concrete_fields if field.name in _IMPORTED]  # noqa: SLF001 - `_meta` is Django's public interface
 
 
 def _plain(code: str) -> str:

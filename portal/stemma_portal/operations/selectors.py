@@ -1,6 +1,6 @@
 """Reading snapshots and releases, and judging what a snapshot may hold."""
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 
 from stemma.ids import now, timestamp
 from stemma.rights.consent import Scope
@@ -39,7 +39,15 @@ def snapshot_offences(snapshot: Snapshot) -> list[Offence]:
 def recordings_as_offered() -> list[SnapshotRecording]:
     """The whole catalog as a snapshot would hold it, with every grant that was ever made for it."""
     shares = Prefetch("shares", Share.objects.order_by("party", "side", "territory"))
-    rows = Recording.objects.select_related("work").defer("peaks").prefetch_related(shares).order_by("id")
+    complete = ~Q(midi_sha256="") & ~Q(audio_sha256="") & Q(duration_ms__isnull=False, tempo__isnull=False)
+    standing_for_all = Q(cluster=None) | Q(cluster__canonical=F("pk"))
+    rows = (
+        Recording.objects.filter(complete & standing_for_all, taken_down_at=None)
+        .select_related("work")
+        .defer("peaks", "search")
+        .prefetch_related(shares)
+        .order_by("id")
+    )
     found = list(rows)
     grants = grants_of(recordings=[row.id for row in found])
     return [

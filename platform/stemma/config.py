@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """Folder of the private signing keys; `keys` in the home folder unless set."""
     soundfont: Path | None = None
     """SoundFont for rendering; found among the installed packages unless set."""
+    webhook_private_hosts: str = ""
+    """Hosts, with commas between, that webhooks may call although they are not on the public internet."""
     debug: bool = False
     allowed_hosts: str = "127.0.0.1,localhost"
     spool_dir: Path | None = None

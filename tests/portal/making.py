@@ -92,10 +92,16 @@ class Api:
     def get(self, path: str, **query: Any) -> HttpResponse:
         return self.client.get(f"/api/v1/{path}", query_params=query, headers=self.headers)
 
-    def post(self, path: str, body: Any = None) -> HttpResponse:
+    def post(self, path: str, body: Any = None, **headers: str) -> HttpResponse:
+        return self.send("POST", path, body, **headers)
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
         text = body if isinstance(body, (str, bytes)) else json.dumps({} if body is None else body)
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         with TestCase.captureOnCommitCallbacks(execute=True):
-            return self.client.post(f"/api/v1/{path}", data=text, content_type="application/json", headers=self.headers)
+            return self.client.generic(
+                method, f"/api/v1/{path}", data=text, content_type="application/json", headers=sent
+            )
 
 
 def problem(response: HttpResponse, status: int, code: str | None = None) -> dict[str, Any]:

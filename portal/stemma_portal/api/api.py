@@ -3,7 +3,7 @@
 from django.http import HttpRequest, JsonResponse
 from ninja import NinjaAPI
 
-from stemma_portal.api import catalog, consents, licenses, log, money, operations
+from stemma_portal.api import catalog, consents, licenses, log, money, operations, webhooks
 from stemma_portal.api.auth import Caller
 from stemma_portal.api.parser import StrictParser
 from stemma_portal.api.problems import install
@@ -19,7 +19,7 @@ api = NinjaAPI(
     docs_url=None,  # its page would need scripts of others; the schema is at openapi.json
 )
 install(api)
-for part in (catalog, consents, operations, licenses, money, log):
+for part in (catalog, consents, operations, licenses, money, webhooks, log):
     api.add_router("", part.router)
 
 

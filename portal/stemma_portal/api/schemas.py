@@ -293,3 +293,66 @@ class JobOut(Schema):
     message: str
     log: str
     cancel_requested: bool
+
+
+class WebhookIn(Request):
+    """Where an organisation wants to be told."""
+
+    organisation: UUID
+    url: Annotated[Text, Field(max_length=500)]
+    events: list[Annotated[Text, Field(max_length=64)]] = Field(default=[], max_length=50)
+    """None: every kind."""
+
+
+class WebhookChange(Request):
+    """What is to be otherwise; the rest stays."""
+
+    url: Annotated[Text, Field(max_length=500)] | None = None
+    events: Annotated[list[Annotated[Text, Field(max_length=64)]], Field(max_length=50)] | None = None
+    active: bool | None = None
+
+
+class WebhookOut(Schema):
+    """An endpoint."""
+
+    id: Id
+    organisation: Id
+    url: str
+    events: list[str]
+    active: bool
+    disabled_because: str
+    public_keys: list[str]
+    """Ed25519, newest first; two while keys are rotated."""
+    created_at: datetime
+
+
+class WebhookMade(WebhookOut):
+    """An endpoint with its new symmetric secret, shown this once."""
+
+    secret: str
+
+
+class Webhooks(Page):
+    """A page of endpoints."""
+
+    items: list[WebhookOut]
+
+
+class DeliveryOut(Schema):
+    """How the telling of one event went."""
+
+    id: Id
+    event: Id
+    type: str
+    at: datetime
+    state: str
+    tries: int
+    status: int | None
+    told: str
+    next_try_at: datetime | None
+
+
+class Deliveries(Page):
+    """A page of deliveries."""
+
+    items: list[DeliveryOut]

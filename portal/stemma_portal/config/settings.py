@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "stemma_portal.design",
     "stemma_portal.core",
     "stemma_portal.accounts",
+    "stemma_portal.webhooks",
     "stemma_portal.catalog",
     "stemma_portal.consent",
     "stemma_portal.licensing",
@@ -60,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "stemma_portal.core.middleware.UnavailableMiddleware",
+    "stemma_portal.api.idempotency.IdempotencyMiddleware",
     "stemma_portal.design.errors.StemmaErrorMiddleware",
 ]
 
@@ -202,6 +204,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "webhooks": {
+        "task": "stemma_portal.webhooks.tasks.deliveries_due",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "answers": {"task": "stemma_portal.api.tasks.answers_forget", "schedule": 3600.0, "options": {"expires": 3600}},
     # Each change publishes at once; these heal what a broken moment has missed.
     "rights": {
         "task": "stemma_portal.consent.tasks.rights_status_publish",

@@ -10,6 +10,7 @@ from stemma_portal.api.api import api as the_api
 from stemma_portal.consent.services import claim_open
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.licensing.services import api_key_create, license_grant
+from stemma_portal.webhooks.services import endpoint_create, ping
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -38,16 +39,18 @@ def test_nobody_gets_in_without_an_account(db, token):
     for method, path in OPERATIONS:
         if path not in OPEN:
             address = re.sub(r"\{[^}]+\}", ident("anything"), path).lstrip("/")
-            response = api.get(address) if method == "GET" else api.post(address)
+            response = api.get(address) if method == "GET" else api.send(method, address)
             problem(response, 401, "not-signed-in")
             assert response["WWW-Authenticate"].startswith("Bearer")
 
 
 @pytest.fixture
-def world(granted, cast, recordings, storage):
+def world(granted, cast, recordings, storage, settings_changed):
     """One of everything, none of it the stranger's."""
     license_ = license_grant(organisation=cast.label, tier="community", months=1, by=None)
     key, _ = api_key_create(license_=license_, name="k", by=None)
+    settings_changed(webhook_private_hosts="localhost")
+    hook = endpoint_create(organisation=cast.label, url="http://localhost:1/", by=cast.owner).endpoint
     claim = claim_open(recording=recordings[0], claimant="Somebody", reason="Mine.", by=cast.rights)
     return {
         "recording": recordings[0].id,
@@ -59,6 +62,9 @@ def world(granted, cast, recordings, storage):
         "name": "house-symbolic",
         "version": "1",
         "party": granted["Label"].party_id,
+        "organisation": cast.label.id,
+        "webhook": hook.id,
+        "delivery": ping(endpoint=hook, by=cast.owner).id,
     }
 
 
@@ -72,9 +78,11 @@ BODIES = {
     "/releases": {"name": "x", "version": "1", "statement": "x"},
     "/licenses": {"organisation": "label", "tier": "enterprise", "months": 12},
     "/licenses/{license_id}/keys": {"name": "mine"},
+    "/webhooks": {"organisation": "{organisation}", "url": "https://example.com/"},
 }
 ROOMS = {"catalog", "consents", "claims", "snapshots", "releases", "licenses", "organisations"}
-LISTS = {"/catalog/recordings", "/consents", "/snapshots", "/licenses", "/organisations"}
+ROOMS |= {"webhooks"}
+LISTS = {"/catalog/recordings", "/consents", "/snapshots", "/licenses", "/organisations", "/webhooks"}
 """What a stranger may ask, and gets only their own of."""
 
 
@@ -96,7 +104,7 @@ def test_who_has_no_part_in_it_changes_nothing_and_sees_nothing(world, api, who)
                 assert who == "teammate" or (who, path) == ("licensee", "/catalog/recordings/{recording}")
                 continue
         else:
-            response = caller.post(address, filled(json.dumps(BODIES.get(path, {})), world))
+            response = caller.send(method, address, filled(json.dumps(BODIES.get(path, {})), world))
         assert response.status_code in {403, 404}, (method, path, response.content)
         problem(response, response.status_code)
         if who == "stranger" and "{" in path:
@@ -108,7 +116,7 @@ def test_lists_show_a_stranger_only_their_own(world, api):
     stranger = api("stranger")
     for path in LISTS:
         text = stranger.get(path.lstrip("/")).content.decode()
-        for name in ("recording", "consent", "claim", "license_id", "key_id", "party"):
+        for name in ("recording", "consent", "claim", "license_id", "key_id", "party", "webhook"):
             assert world[name] not in text
 
 

@@ -5,10 +5,11 @@ from stemma_portal.design.player import Player, player
 
 
 def recording_player(recording: Recording, *, take_away: bool = True) -> Player:
-    """Its player, with its score and what may be taken away."""
+    """Its player, with its score and what may be taken away: as much as was brought so far."""
+    name = recording.isrc or recording.id
     links = [
-        ("Score (MIDI)", recording.midi_key, f"{recording.isrc}.mid"),
-        ("Recording (FLAC)", recording.audio_key, f"{recording.isrc}.flac"),
+        ("Score (MIDI)", recording.midi_key, f"{name}.mid"),
+        ("Recording (FLAC)", recording.audio_key, f"{name}.flac"),
     ]
     return player(
         title=recording.title,
@@ -16,5 +17,5 @@ def recording_player(recording: Recording, *, take_away: bool = True) -> Player:
         midi_key=recording.midi_key,
         duration_ms=recording.duration_ms,
         peaks=recording.peaks,
-        links=links if take_away else (),
+        links=[link for link in links if link[1]] if take_away else (),
     )

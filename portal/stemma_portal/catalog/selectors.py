@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import Organisation, User
@@ -10,11 +10,12 @@ from stemma_portal.catalog.models import Party, Recording, Share
 
 
 def recordings_visible(user: User) -> QuerySet[Recording]:
-    """What the user may see: staff and licensees all, owners what their parties have a share in."""
+    """What the user may see: staff and licensees all, owners what they brought or have a share in."""
     found = Recording.objects.select_related("work")
     if is_staff(user) or user.memberships.filter(organisation__kind=Organisation.Kind.ENTERPRISE).exists():
         return found
-    return found.filter(_owned_by(parties_of(user)))
+    brought = Q(organisation__in=user.memberships.values("organisation"))
+    return found.filter(brought | _owned_by(parties_of(user)))
 
 
 def parties_visible(user: User) -> QuerySet[Party]:

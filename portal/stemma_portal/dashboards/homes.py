@@ -163,7 +163,7 @@ def _shaped(rows: Sequence[Recording]) -> Listing:
         rows=[
             Row(
                 title=each.title,
-                note=each.work.composer or "Anonymous",
+                note=each.artist or each.work.composer or "Composer not named",
                 href=reverse("dashboards:recording", args=[each.id]),
                 figure=f"{grouped(each.pieces)} pieces",  # type: ignore[attr-defined]
             )
@@ -178,13 +178,19 @@ def _listen_recording(party: Party, strongest: Sequence[Recording]) -> Listen | 
     chosen = (
         strongest[0]
         if strongest
-        else recordings_of_party(party_id=party.id).select_related("work").order_by("title").first()
+        else recordings_of_party(party_id=party.id)
+        .exclude(audio_sha256="")
+        .select_related("work")
+        .order_by("title")
+        .first()
     )
     if chosen is None:
         return None
     return Listen(
         title=chosen.title,
-        note=f"{chosen.work.composer or 'Anonymous'} · {chosen.collection}",
+        note=" · ".join(
+            filter(None, (chosen.artist or chosen.work.composer or "Composer not named", chosen.collection))
+        ),
         href=reverse("dashboards:recording", args=[chosen.id]),
         player=recording_player(chosen, take_away=False),
     )

@@ -20,7 +20,7 @@ from stemma_portal.operations.models import ModelRelease, Snapshot
 
 def styles(recordings: QuerySet[Recording]) -> list[str]:
     """The repertoires among recordings."""
-    return list(recordings.order_by("style").values_list("style", flat=True).distinct())
+    return list(recordings.exclude(style="").order_by("style").values_list("style", flat=True).distinct())
 
 
 def recordings_found(recordings: QuerySet[Recording], wanted: Mapping[str, Any]) -> QuerySet[Recording]:

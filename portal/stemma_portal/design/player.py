@@ -40,7 +40,8 @@ class Player:
 
     title: str
     audio: str
-    duration_ms: int
+    """Address of the sound; empty while there is none."""
+    duration_ms: int | None
     wave: SafeString | None = None
     roll: SafeString | None = None
     legend: Sequence[str] = ()
@@ -53,7 +54,7 @@ def player(
     title: str,
     audio_key: str,
     midi_key: str,
-    duration_ms: int,
+    duration_ms: int | None,
     peaks: Sequence[int] = (),
     stems: Sequence[tuple[str, str]] = (),
     links: Sequence[tuple[str, str, str]] = (),
@@ -61,12 +62,13 @@ def player(
     """A player of objects in storage.
 
     `stems` are (name, key), in the order of the parts of the score; `links` (title, key, file name).
-    A score that cannot be fetched leaves the sound without one.
+    An empty key is sound or score that was not brought yet; a score that cannot be fetched leaves the
+    sound without one.
     """
     store = storage()
     picture, names = None, ()
     try:
-        score = read(store.get(midi_key))
+        score = read(store.get(midi_key)) if midi_key else None
     except (NotFoundError, UnavailableError):
         score = None
     if score is not None:
@@ -78,7 +80,7 @@ def player(
     ]
     return Player(
         title=title,
-        audio=store.url(audio_key, seconds=HOURS),
+        audio=store.url(audio_key, seconds=HOURS) if audio_key else "",
         duration_ms=duration_ms,
         wave=waveform(peaks, label=f"Waveform of {title}") if peaks else None,
         roll=picture,

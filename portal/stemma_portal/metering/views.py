@@ -84,7 +84,7 @@ def _picture(shares: list[GenerationShare], rest: int, seen: set[str]) -> str:
     leaves = []
     for share in (each for each in shares if each.recording is not None):
         href = reverse("dashboards:recording", args=[share.recording_id]) if share.recording_id in seen else None
-        composer = share.recording.work.composer or "Anonymous"
+        composer = share.recording.work.composer or "Composer not named"
         leaves.append(Leaf(share.recording.title, composer, share.ppb, ppb(share.ppb), len(leaves) % COLOURS, href))
     if rest:
         leaves.append(Leaf("Smaller shares", "each listed in the fact", rest, ppb(rest)))

@@ -86,8 +86,10 @@ def percent(value: Any) -> str:
 
 @register.filter
 def clock(milliseconds: Any) -> str:
-    """A duration as minutes and seconds."""
-    minutes, seconds = divmod(round(int(milliseconds or 0) / 1000), 60)
+    """A duration as minutes and seconds; a dash while nobody knows it."""
+    if milliseconds is None:
+        return "–"
+    minutes, seconds = divmod(round(int(milliseconds) / 1000), 60)
     return f"{minutes}:{seconds:02d}"
 
 

@@ -92,6 +92,10 @@ test: install-dev browser ## Run all tests: without services, with the real engi
 test-unit: install-dev ## Run the tests that need no service, within a minute
 	@$(PYTEST) -m unit -n $(WORKERS) -q
 
+.PHONY: test-api
+test-api: install-dev ## Ask the real API for half an hour what its description allows (API_EXAMPLES=n: so many each)
+	@API_EXAMPLES=$${API_EXAMPLES:-200} $(PYTEST) -q --timeout 3600 tests/journeys/api
+
 .PHONY: lint
 lint: $(DEV) ## Check style, types and who may know whom
 	@$(BIN)/ruff check

@@ -33,11 +33,11 @@ class LivePortal:
         return self.manage("shell", "--no-imports", "--command", setup + code)
 
 
-def start_portal(session: Session) -> LivePortal:
-    """Migrate a fresh database, collect the static files, start the server."""
+def start_portal(session: Session, name: str = "portal", redis_database: int = 32) -> LivePortal:
+    """Migrate a fresh database, collect the static files, start the server.  Names keep several apart."""
     for engine in ("postgres", "redis", "s3"):
         session.start(engine)
-    home = session.worker_home("portal", 32 + session.number)
+    home = session.worker_home(name, redis_database + session.number)
     ports = session.ports.model_copy(update={"portal": free_ports().portal})
     home.open(ports)
     session.create_database(home)

@@ -1,15 +1,15 @@
 """The API as one object, mounted at `/api/v1/`."""
 
 from django.http import HttpRequest, JsonResponse
-from ninja import NinjaAPI
 
 from stemma_portal.api import catalog, consents, licenses, log, money, operations, webhooks
 from stemma_portal.api.auth import Caller
+from stemma_portal.api.description import DescribedAPI
 from stemma_portal.api.parser import StrictParser
 from stemma_portal.api.problems import install
 from stemma_portal.api.wellknown import healthz
 
-api = NinjaAPI(
+api = DescribedAPI(
     title="Stemma portal",
     version="1",
     description="Rights, releases, licenses and royalties. Refusals are problem bodies (RFC 9457).",

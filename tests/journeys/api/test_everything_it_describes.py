@@ -1,0 +1,85 @@
+"""Schemathesis asks the real server everything that its own description allows, and much that it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.portal import start_portal
+
+pytestmark = pytest.mark.journey
+TESTS = Path(__file__).parents[2]
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "4"))
+"""Requests by operation and phase; `make test-api` asks for longer."""
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "ignored_auth",
+)
+KNOWN = """
+import json
+from stemma_portal.accounts.models import Organisation, User
+from stemma_portal.accounts.services import token_create
+from stemma_portal.catalog.models import Recording
+from stemma_portal.consent.models import Claim, Consent
+from stemma_portal.core.models import LogEntry
+from stemma_portal.licensing.models import License
+from stemma_portal.operations.models import ModelRelease, Snapshot
+user = User.objects.get(email__startswith=who + "@")
+party = Organisation.objects.exclude(party=None).first().party_id
+release = ModelRelease.objects.first()
+found = {
+    "token": token_create(user=user, name="asked", by=None)[1],
+    "recording": Recording.objects.first().id,
+    "consent": Consent.objects.first().id,
+    "claim": Claim.objects.first().id,
+    "entry": LogEntry.objects.first().id,
+    "license_id": License.objects.first().id,
+    "snapshot": Snapshot.objects.first().id,
+    "party": party,
+    "party_id": party,
+    "name": release.name,
+    "version": release.version,
+}
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def asked(session):
+    """A live portal of its own, with a house in it: what it is asked changes it."""
+    portal = start_portal(session, "asked", 64)
+    environ = {**portal.environ, "PYTHONPATH": str(TESTS), "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-m", "support.seed"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return portal
+
+
+@pytest.mark.parametrize("who", ["ops", "label"])
+def test_every_answer_is_as_described(asked, who, tmp_path):
+    known = json.loads(asked.shell(KNOWN, who=who).splitlines()[-1])
+    token = known.pop("token")
+    named = "".join(f'"path.{name}" = {json.dumps(value)}\n' for name, value in known.items())
+    (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{named}")
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{asked.url}/api/v1/openapi.json"),
+        *("--header", f"Authorization: Bearer {token}"),
+        *("--checks", ",".join(CHECKS), "--phases", "coverage,fuzzing"),
+        *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-deterministic"),
+        *("--request-timeout", "20", "--no-color"),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-3000:]
+    made = re.search(r"([\d,]+) generated, \1 passed", done.stdout)
+    assert made, done.stdout[-2000:]
+    assert int(made[1].replace(",", "")) > 1000

@@ -3,8 +3,8 @@
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_owner, is_staff
 from stemma_portal.accounts.models import User
-from stemma_portal.catalog.models import Party, Recording
-from stemma_portal.catalog.selectors import parties_visible, recordings_visible
+from stemma_portal.catalog.models import Party, Recording, Release
+from stemma_portal.catalog.selectors import parties_visible, recordings_visible, releases_visible
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 
@@ -14,6 +14,14 @@ def access_recording(user: User, identifier: str) -> Recording:
     found = by_id(recordings_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no recording {identifier}.")
+    return found
+
+
+def access_release(user: User, identifier: str) -> Release:
+    """A release that the user may see.  Raises `NotFoundError` for others."""
+    found = by_id(releases_visible(user), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no release {identifier}.")
     return found
 
 

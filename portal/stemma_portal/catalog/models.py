@@ -1,7 +1,7 @@
 """Works, recordings, releases, parties, shares, and how they came to be what they are."""
 
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 from stemma_portal.core.fields import IdField
@@ -149,16 +149,9 @@ class Recording(models.Model):
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    search = models.GeneratedField(
-        expression=SearchVector("title", "artist", "collection", "isrc", "reference", config="simple"),
-        output_field=SearchVectorField(),
-        db_persist=True,
-    )
-    """Words of its own; those of its work and release are searched beside them."""
 
     class Meta:
         ordering = ["id"]
-        indexes = [GinIndex(fields=["search"], name="recording_search")]
         constraints = [
             models.UniqueConstraint(
                 fields=["organisation", "isrc"],
@@ -190,6 +183,44 @@ class Recording(models.Model):
     def complete(self) -> bool:
         """Whether everything that a snapshot needs is here."""
         return bool(self.midi_sha256 and self.audio_sha256 and self.duration_ms and self.tempo)
+
+
+class Entry(models.Model):
+    """A recording as the catalog is searched: derived, see `stemma_portal.catalog.search`.
+
+    Narrow, because a search looks at many: everything that is asked for stands in one vector under
+    one index, so that a rare word finds its few whatever else is asked.
+    """
+
+    recording = models.OneToOneField(Recording, on_delete=models.CASCADE, primary_key=True, related_name="entry")
+    title_key = models.CharField(max_length=200, db_collation="C")
+    """The title without case and accents: what lists are ordered by."""
+    search = SearchVectorField()
+    """Words and codes of the recording, its work and its release, and marks that begin with `#`: whose it
+    is, what it has."""
+
+    class Meta:
+        verbose_name_plural = "entries"
+        indexes = [
+            GinIndex(fields=["search"], name="entry_search"),
+            models.Index(fields=["title_key", "recording"], name="entry_by_title"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title_key
+
+
+class Stale(models.Model):
+    """A recording whose entry is behind: noted by the database itself whenever what it is made of changes."""
+
+    id = models.BigAutoField(primary_key=True)
+    recording_id = models.UUIDField()
+
+    class Meta:
+        verbose_name_plural = "stale"
+
+    def __str__(self) -> str:
+        return str(self.recording_id)
 
 
 class RecordingVersion(models.Model):

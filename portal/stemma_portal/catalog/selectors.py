@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import Organisation, User
-from stemma_portal.catalog.models import Party, Recording, Share
+from stemma_portal.catalog.models import Party, Recording, Release, Share
 
 
 def recordings_visible(user: User) -> QuerySet[Recording]:
@@ -16,6 +16,30 @@ def recordings_visible(user: User) -> QuerySet[Recording]:
         return found
     brought = Q(organisation__in=user.memberships.values("organisation"))
     return found.filter(brought | _owned_by(parties_of(user)))
+
+
+def releases_visible(user: User) -> QuerySet[Release]:
+    """Releases that the user's organisations brought, or that hold a recording they may see."""
+    found = Release.objects.select_related("organisation")
+    if is_staff(user) or user.memberships.filter(organisation__kind=Organisation.Kind.ENTERPRISE).exists():
+        return found
+    brought = Q(organisation__in=user.memberships.values("organisation"))
+    shared = Share.objects.filter(party__in=parties_of(user)).values("recording__release")
+    return found.filter(brought | Q(id__in=shared))
+
+
+def releases_found(releases: QuerySet[Release], words: str) -> QuerySet[Release]:
+    """Those with every word in their title or artist, or with this product code."""
+    for word in words.split()[:8]:
+        named = Q(title__icontains=word) | Q(artist__icontains=word)
+        releases = releases.filter(named | Q(upc=word.replace("-", "")))
+    return releases
+
+
+def organisations_bringing() -> list[tuple[str, str]]:
+    """Labels and artists by name: those who may have brought something."""
+    kinds = (Organisation.Kind.LABEL, Organisation.Kind.ARTIST)
+    return list(Organisation.objects.filter(kind__in=kinds).order_by("name").values_list("id", "name")[:1000])
 
 
 def parties_visible(user: User) -> QuerySet[Party]:

@@ -199,6 +199,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "search": {
+        "task": "stemma_portal.catalog.tasks.search_refresh",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "snapshots": {
         "task": "stemma_portal.operations.tasks.snapshot_receipts_heal",
         "schedule": 30.0,

@@ -10,6 +10,8 @@ from django import forms
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT
 
 SOURCES = [("", "Any source"), ("free", "Free source"), ("not-free", "Source not free")]
+SOUNDS = [("", "With or without"), ("yes", "Sound is here"), ("no", "No sound yet")]
+PLACES = [("", "All"), ("up", "In the catalog"), ("held", "Under claim"), ("down", "Taken down")]
 
 
 class RecordingFilter(forms.Form):
@@ -19,18 +21,41 @@ class RecordingFilter(forms.Form):
         required=False,
         max_length=200,
         label="Search",
-        widget=forms.TextInput(attrs={"placeholder": "Title, composer, ISRC"}),
+        widget=forms.TextInput(attrs={"placeholder": "Title, artist, composer, release, ISRC, UPC, your number"}),
     )
     style = forms.ChoiceField(required=False, label="Repertoire")
     source = forms.ChoiceField(required=False, label="Source", choices=SOURCES)
+    sound = forms.ChoiceField(required=False, label="Sound", choices=SOUNDS)
+    state = forms.ChoiceField(required=False, label="State", choices=PLACES)
+    organisation = forms.ChoiceField(required=False, label="Brought by")
+    release = forms.CharField(required=False, max_length=36, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, styles: Iterable[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, styles: Iterable[str], organisations: Iterable[tuple[str, str]] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        brought = [("", "Anybody"), *organisations]
+        if len(brought) > 1:
+            self.fields["organisation"].choices = brought  # type: ignore[attr-defined]
+        else:
+            del self.fields["organisation"]
         known = [("", "Every repertoire"), *((style, style.replace("-", " ").capitalize()) for style in styles)]
         self.fields["style"].choices = known  # type: ignore[attr-defined]
         for field in self.fields.values():
             field.required = False
             field.label_suffix = ""
+
+
+class ReleaseFilter(forms.Form):
+    """Finding releases."""
+
+    q = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Search",
+        label_suffix="",
+        widget=forms.TextInput(attrs={"placeholder": "Title, artist, UPC"}),
+    )
 
 
 class GenerationForm(forms.Form):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, Prefetch, Q
 from django.utils.safestring import SafeString
 
 from stemma_portal.accounts.models import Organisation
@@ -18,26 +17,9 @@ from stemma_portal.metering.models import GenerationShare
 from stemma_portal.operations.models import ModelRelease, Snapshot
 
 
-def styles(recordings: QuerySet[Recording]) -> list[str]:
-    """The repertoires among recordings."""
-    return list(recordings.exclude(style="").order_by("style").values_list("style", flat=True).distinct())
-
-
-def recordings_found(recordings: QuerySet[Recording], wanted: Mapping[str, Any]) -> QuerySet[Recording]:
-    """Those that have the words, the repertoire and the source asked for."""
-    for word in str(wanted.get("q") or "").split():
-        recordings = recordings.filter(
-            Q(title__icontains=word)
-            | Q(work__composer__icontains=word)
-            | Q(work__title__icontains=word)
-            | Q(collection__icontains=word)
-            | Q(isrc__istartswith=word.replace("-", ""))
-        )
-    if wanted.get("style"):
-        recordings = recordings.filter(style=wanted["style"])
-    if wanted.get("source"):
-        recordings = recordings.filter(source_free=wanted["source"] == "free")
-    return recordings
+def recordings_held() -> list[str]:
+    """Recordings under an open claim."""
+    return list(Claim.objects.filter(state=Claim.State.OPEN).values_list("recording_id", flat=True).distinct())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.dashboards.views import frame, home, playground, recordings, status
+from stemma_portal.dashboards.views import frame, home, playground, recordings, releases, status
 
 app_name = "dashboards"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("verify/", frame.verify, name="verify"),
     path("catalog/", recordings.recording_list, name="recordings"),
     path("catalog/<id:recording_id>/", recordings.recording_detail, name="recording"),
+    path("releases/", releases.release_list, name="releases"),
+    path("releases/<id:release_id>/", releases.release_detail, name="release"),
     path("playground/", playground.playground, name="playground"),
     path("playground/key/", playground.playground_key, name="playground_key"),
     path("status/", status.status, name="status"),

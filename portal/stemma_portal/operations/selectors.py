@@ -44,7 +44,7 @@ def recordings_as_offered() -> list[SnapshotRecording]:
     rows = (
         Recording.objects.filter(complete & standing_for_all, taken_down_at=None)
         .select_related("work")
-        .defer("peaks", "search")
+        .defer("peaks")
         .prefetch_related(shares)
         .order_by("id")
     )

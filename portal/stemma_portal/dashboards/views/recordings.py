@@ -6,30 +6,33 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from stemma_portal.accounts.access import parties_of
+from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.acting import acting
 from stemma_portal.catalog.access import access_recording
 from stemma_portal.catalog.heard import recording_player
-from stemma_portal.catalog.selectors import recordings_visible
+from stemma_portal.catalog.search import find, styles
+from stemma_portal.catalog.selectors import organisations_bringing, releases_visible
 from stemma_portal.consent.selectors import recording_states
+from stemma_portal.core.fields import by_id
 from stemma_portal.dashboards import selectors
 from stemma_portal.dashboards.forms import RecordingFilter
-from stemma_portal.design.paging import page
 
 
 @login_required
 def recording_list(request: HttpRequest) -> HttpResponse:
-    """Recordings the reader may see, found by words, repertoire and source."""
-    visible = recordings_visible(request.user)
-    form = RecordingFilter(request.GET, styles=selectors.styles(visible))
-    found = selectors.recordings_found(visible, form.cleaned_data if form.is_valid() else {})
-    shown = page(found, request.GET, by="title")
-    states = recording_states(recording.id for recording in shown.items)
+    """Recordings the reader may see, found by words and by what they are and have."""
+    brought = organisations_bringing() if is_staff(request.user) else []
+    form = RecordingFilter(request.GET, styles=styles(), organisations=brought)
+    wanted = form.cleaned_data if form.is_valid() else {}
+    held = selectors.recordings_held() if wanted.get("state") == "held" else None
+    found = find(user=request.user, wanted=wanted, query=request.GET, among=held)
+    states = recording_states(recording.id for recording in found.page.items)
     context = {
         "form": form,
-        "page": shown,
-        "rows": [(recording, states.get(recording.id)) for recording in shown.items],
-        "total": found.count(),
+        "page": found.page,
+        "rows": [(recording, states.get(recording.id)) for recording in found.page.items],
+        "found": found,
+        "release": by_id(releases_visible(request.user), wanted.get("release") or ""),
         "filtered": any(request.GET.get(name) for name in form.fields),
     }
     return render(request, "dashboards/recordings.html", context)

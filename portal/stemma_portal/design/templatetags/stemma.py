@@ -28,6 +28,7 @@ STATES = {
     "claimed": ("bad", "Under claim"),
     "not-free": ("bad", "Source not free"),
     "partial": ("warn", "Partly consented"),
+    "taken-down": ("quiet", "Taken down"),
     "open": ("warn", "Open"),
     "closed": ("good", "Closed"),
     "resolved": ("good", "Resolved"),

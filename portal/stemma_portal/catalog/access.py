@@ -3,7 +3,7 @@
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_owner, is_staff
 from stemma_portal.accounts.models import User
-from stemma_portal.catalog.models import Party, Recording, Release
+from stemma_portal.catalog.models import Party, Recording, Release, ShareQuestion
 from stemma_portal.catalog.selectors import parties_visible, recordings_visible, releases_visible
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
@@ -22,6 +22,36 @@ def access_release(user: User, identifier: str) -> Release:
     found = by_id(releases_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no release {identifier}.")
+    return found
+
+
+def may_state_shares(user: User, recording: Recording) -> bool:
+    """Whether the user may state who owns a recording: staff, and owners of the organisation that brought it."""
+    return is_staff(user) or (recording.organisation is not None and is_owner(user, recording.organisation))
+
+
+def access_shares(user: User, identifier: str) -> Recording:
+    """A recording whose shares the user may state.
+
+    Raises `NotFoundError` for strangers, `ForbiddenError` for whoever may look but not state.
+    """
+    recording = access_recording(user, identifier)
+    if not may_state_shares(user, recording):
+        brought = recording.organisation.name if recording.organisation else "the house"
+        raise ForbiddenError(
+            f"Only owners of {brought}, which brought the recording, and rights staff may state its shares.",
+            remedy="Ask them, or open a claim if they are wrong.",
+        )
+    return recording
+
+
+def access_share_question(user: User, identifier: str) -> ShareQuestion:
+    """A question about a share that the user may answer in the name of the party that is asked."""
+    own = ShareQuestion.objects.filter(party__in=parties_visible(user)).select_related("party", "revision__recording")
+    found = by_id(own, identifier)
+    if found is None:
+        raise NotFoundError(f"There is no question {identifier}.")
+    access_party(user, found.party_id, act=True)
     return found
 
 

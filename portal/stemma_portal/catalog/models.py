@@ -280,7 +280,11 @@ class ShareRevision(models.Model):
     number = models.PositiveIntegerField()
     valid_from = models.DateField()
     shares = models.JSONField()
-    """Each `{party, side, ppm, territory}`, sorted; every side and territory sums to one million."""
+    """A list of `{"party": id, "side": "master" or "publishing", "ppm": int, "territory": "WORLD" or
+    country}`, sorted by side, territory and party; every side that is named sums to one million in every
+    territory (`stemma_portal.catalog.sharing.shares_check`)."""
+    planned = models.BooleanField(default=False, db_default=False)
+    """Stated before its day."""
     at = models.DateTimeField()
     by = models.CharField(max_length=254, blank=True)
     cause = models.CharField(max_length=200)
@@ -289,9 +293,27 @@ class ShareRevision(models.Model):
     class Meta:
         ordering = ["recording", "-number"]
         constraints = [models.UniqueConstraint(fields=["recording", "number"], name="share_revision_once")]
+        indexes = [models.Index(fields=["valid_from"], condition=models.Q(planned=True), name="share_revision_planned")]
 
     def __str__(self) -> str:
         return f"shares of {self.recording_id} v{self.number}"
+
+
+class ShareQuestion(models.Model):
+    """A party is asked to confirm its part in a revision.  Never changed or removed."""
+
+    id = IdField()
+    revision = models.ForeignKey(ShareRevision, on_delete=models.PROTECT, related_name="questions")
+    party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="share_questions")
+    changes = models.JSONField()
+    """Each `{side, territory, before, after}`, in ppm; 0 is none."""
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["revision", "party"], name="share_question_once")]
+
+    def __str__(self) -> str:
+        return f"{self.party_id} about {self.revision_id}"
 
 
 class ShareConfirmation(models.Model):

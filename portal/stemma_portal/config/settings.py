@@ -199,6 +199,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "shares": {"task": "stemma_portal.catalog.tasks.shares_due", "schedule": 300.0, "options": {"expires": 300}},
     "search": {
         "task": "stemma_portal.catalog.tasks.search_refresh",
         "schedule": 5.0,

@@ -188,6 +188,11 @@ def claim_open(*, recording: Recording, claimant: str, reason: str, by: Actor, p
     return claim
 
 
+def share_disputed(*, recording: Recording, party: Party, reason: str, by: Actor) -> Claim:
+    """Open a claim for a party that disputes its share."""
+    return claim_open(recording=recording, claimant=party.name, party=party, reason=reason, by=by)
+
+
 @transaction.atomic
 def claim_resolve(*, claim: Claim, resolution: str, by: Actor) -> Claim:
     """Say how a claim ended; the recording is free again.  Doing it again changes nothing."""

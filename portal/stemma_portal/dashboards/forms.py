@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT
+from stemma_portal.catalog.models import ShareConfirmation
 
 SOURCES = [("", "Any source"), ("free", "Free source"), ("not-free", "Source not free")]
 SOUNDS = [("", "With or without"), ("yes", "Sound is here"), ("no", "No sound yet")]
@@ -56,6 +57,24 @@ class ReleaseFilter(forms.Form):
         label_suffix="",
         widget=forms.TextInput(attrs={"placeholder": "Title, artist, UPC"}),
     )
+
+
+class ShareDateForm(forms.Form):
+    """From when shares are to hold, and why they change."""
+
+    valid_from = forms.DateField(
+        label="In force from", widget=forms.DateInput(attrs={"type": "date"}), help_text="Today, or a later day"
+    )
+    why = forms.CharField(
+        label="Why", required=False, max_length=150, help_text="Such as a contract's number; it stands in the history"
+    )
+
+
+class AnswerForm(forms.Form):
+    """A party's yes or no to its share."""
+
+    answer = forms.ChoiceField(choices=ShareConfirmation.Answer.choices)
+    note = forms.CharField(required=False, max_length=2000)
 
 
 class GenerationForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.dashboards.views import frame, home, playground, recordings, releases, status
+from stemma_portal.dashboards.views import frame, home, playground, recordings, releases, shares, status
 
 app_name = "dashboards"
 urlpatterns = [
@@ -11,6 +11,10 @@ urlpatterns = [
     path("verify/", frame.verify, name="verify"),
     path("catalog/", recordings.recording_list, name="recordings"),
     path("catalog/<id:recording_id>/", recordings.recording_detail, name="recording"),
+    path("catalog/<id:recording_id>/shares/", shares.shares_edit, name="shares"),
+    path("catalog/<id:recording_id>/shares/history/", shares.share_history, name="share_history"),
+    path("shares/", shares.share_questions, name="share_questions"),
+    path("shares/<id:question_id>/answer/", shares.share_answer, name="share_answer"),
     path("releases/", releases.release_list, name="releases"),
     path("releases/<id:release_id>/", releases.release_detail, name="release"),
     path("playground/", playground.playground, name="playground"),

@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.acting import acting
-from stemma_portal.catalog.access import access_recording
+from stemma_portal.catalog.access import access_recording, may_state_shares
 from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.search import find, styles
 from stemma_portal.catalog.selectors import organisations_bringing, releases_visible
@@ -45,6 +45,7 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
     context = {
         "recording": recording,
         "player": recording_player(recording),
+        "may_state": may_state_shares(request.user, recording),
         "ownership": selectors.ownership(recording),
         "state": recording_states([recording.id]).get(recording.id),
         "grants": selectors.grants_on(recording, parties=parties_of(request.user)),

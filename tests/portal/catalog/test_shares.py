@@ -86,8 +86,8 @@ def test_what_does_not_sum_is_refused_and_changes_nothing(cast, catalog, song):
         set_(song, [Share(party=ident("nobody"), side="master", ppm=WHOLE)], cast.owner)
     with pytest.raises(InvalidError, match="past"):
         set_(song, halves(catalog, "Label"), cast.owner, valid_from=TODAY - timedelta(days=1))
+    german = halves(catalog, "Other", side="publishing", territory="DE")
     with pytest.raises(InvalidError, match="in DE sum to 0 ppm"):
-        german = halves(catalog, "Other", side="publishing", territory="DE")
         set_(song, [*halves(catalog, "Label"), *halves(catalog, "Artist", side="publishing"), *german], cast.owner)
     assert held(song) == before
     assert not song.share_revisions.exists()

@@ -3,8 +3,13 @@
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_owner, is_staff
 from stemma_portal.accounts.models import User
-from stemma_portal.catalog.models import Party, Recording, Release, ShareQuestion
-from stemma_portal.catalog.selectors import parties_visible, recordings_visible, releases_visible
+from stemma_portal.catalog.models import Likeness, Party, Recording, Release, ShareQuestion
+from stemma_portal.catalog.selectors import (
+    likenesses_visible,
+    parties_visible,
+    recordings_visible,
+    releases_visible,
+)
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 
@@ -43,6 +48,28 @@ def access_shares(user: User, identifier: str) -> Recording:
             remedy="Ask them, or open a claim if they are wrong.",
         )
     return recording
+
+
+def may_decide_likeness(user: User, likeness: Likeness) -> bool:
+    """Whether the user may merge or separate two recordings: staff, and owners of who brought both."""
+    if is_staff(user):
+        return True
+    organisation = likeness.one.organisation
+    same = organisation is not None and likeness.one.organisation_id == likeness.other.organisation_id
+    return same and is_owner(user, organisation)
+
+
+def access_likeness(user: User, identifier: str, *, act: bool = False) -> Likeness:
+    """A likeness of two recordings that the user may see; with `act`, one that they may decide about."""
+    found = by_id(likenesses_visible(user), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no likeness {identifier}.")
+    if act and not may_decide_likeness(user, found):
+        raise ForbiddenError(
+            "Only rights staff, or owners of the organisation that brought both recordings, may decide this.",
+            remedy="Ask rights staff, or open a claim.",
+        )
+    return found
 
 
 def access_share_question(user: User, identifier: str) -> ShareQuestion:

@@ -1,5 +1,6 @@
 """Works, recordings, releases, parties, shares, and how they came to be what they are."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -370,6 +371,24 @@ class Likeness(models.Model):
 
     def __str__(self) -> str:
         return f"{self.one_id} {self.kind} {self.other_id}"
+
+
+class Print(models.Model):
+    """What a recording is compared by: derived from its sound and its score, see `stemma.music.likeness`."""
+
+    recording = models.OneToOneField(Recording, on_delete=models.CASCADE, primary_key=True, related_name="print")
+    fingerprint = models.BinaryField(null=True, blank=True)
+    """Chromaprint of the asset it was taken from."""
+    sound = ArrayField(models.IntegerField(), default=list)
+    midi_sha256 = models.CharField(max_length=64, blank=True)
+    """Of the score that the sketch was taken from."""
+    score = ArrayField(models.IntegerField(), default=list)
+
+    class Meta:
+        indexes = [GinIndex(fields=["sound"], name="print_sound"), GinIndex(fields=["score"], name="print_score")]
+
+    def __str__(self) -> str:
+        return f"print of {self.recording_id}"
 
 
 class Asset(models.Model):

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import Organisation, User
-from stemma_portal.catalog.models import Party, Recording, Release, Share
+from stemma_portal.catalog.models import Likeness, Party, Recording, Release, Share
 
 
 def recordings_visible(user: User) -> QuerySet[Recording]:
@@ -40,6 +40,17 @@ def organisations_bringing() -> list[tuple[str, str]]:
     """Labels and artists by name: those who may have brought something."""
     kinds = (Organisation.Kind.LABEL, Organisation.Kind.ARTIST)
     return list(Organisation.objects.filter(kind__in=kinds).order_by("name").values_list("id", "name")[:1000])
+
+
+def likenesses_visible(user: User) -> QuerySet[Likeness]:
+    """Likely duplicates of which the user may see both."""
+    found = Likeness.objects.select_related(
+        *(f"{each}__{more}" for each in ("one", "other") for more in ("work", "release", "organisation", "cluster"))
+    )
+    if is_staff(user):
+        return found
+    seen = recordings_visible(user).values("id")
+    return found.filter(one__in=seen, other__in=seen)
 
 
 def parties_visible(user: User) -> QuerySet[Party]:

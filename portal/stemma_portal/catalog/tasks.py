@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from stemma_portal.catalog import sharing
+from stemma_portal.catalog import likeness, sharing
 from stemma_portal.catalog.search import entries_refresh
 
 CHUNK = 5_000
@@ -12,6 +12,12 @@ CHUNK = 5_000
 def shares_due() -> int:
     """Bring shares into force that were stated for today; how many recordings changed."""
     return sharing.shares_due()
+
+
+@shared_task
+def likeness_sweep() -> int:
+    """Compare recordings that nobody has compared yet, some at a time; how many."""
+    return likeness.likeness_sweep()
 
 
 @shared_task

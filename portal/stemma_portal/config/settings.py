@@ -200,6 +200,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "shares": {"task": "stemma_portal.catalog.tasks.shares_due", "schedule": 300.0, "options": {"expires": 300}},
+    "likeness": {
+        "task": "stemma_portal.catalog.tasks.likeness_sweep",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "search": {
         "task": "stemma_portal.catalog.tasks.search_refresh",
         "schedule": 5.0,

@@ -59,6 +59,17 @@ class ReleaseFilter(forms.Form):
     )
 
 
+class DuplicateFilter(forms.Form):
+    """Which likely duplicates to show."""
+
+    state = forms.ChoiceField(
+        required=False,
+        label="Show",
+        label_suffix="",
+        choices=[("open", "What waits for a decision"), ("merged", "Merged"), ("separate", "Separated")],
+    )
+
+
 class ShareDateForm(forms.Form):
     """From when shares are to hold, and why they change."""
 

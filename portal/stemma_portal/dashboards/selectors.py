@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from django.db.models import Count, Max, Prefetch, Q
 from django.utils.safestring import SafeString
 
-from stemma_portal.accounts.models import Organisation
-from stemma_portal.catalog.models import Recording, Share
+from stemma_portal.accounts.models import Organisation, User
+from stemma_portal.catalog.models import Likeness, Recording, Share
+from stemma_portal.catalog.selectors import likenesses_visible
 from stemma_portal.consent.models import Claim, Consent, Withdrawal
 from stemma_portal.consent.selectors import standings
 from stemma_portal.design.svg.shares import Slice, share_bar
@@ -20,6 +21,12 @@ from stemma_portal.operations.models import ModelRelease, Snapshot
 def recordings_held() -> list[str]:
     """Recordings under an open claim."""
     return list(Claim.objects.filter(state=Claim.State.OPEN).values_list("recording_id", flat=True).distinct())
+
+
+def likenesses(user: User, recording: Recording) -> list[Likeness]:
+    """Undecided duplicates of a recording, one for each other recording."""
+    rows = likenesses_visible(user).filter(Q(one=recording) | Q(other=recording), state=Likeness.State.OPEN)
+    return list({(row.one_id, row.other_id): row for row in rows.order_by("score")[:20]}.values())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.dashboards.views import frame, home, playground, recordings, releases, shares, status
+from stemma_portal.dashboards.views import duplicates, frame, home, playground, recordings, releases, shares, status
 
 app_name = "dashboards"
 urlpatterns = [
@@ -15,6 +15,9 @@ urlpatterns = [
     path("catalog/<id:recording_id>/shares/history/", shares.share_history, name="share_history"),
     path("shares/", shares.share_questions, name="share_questions"),
     path("shares/<id:question_id>/answer/", shares.share_answer, name="share_answer"),
+    path("duplicates/", duplicates.duplicate_list, name="duplicates"),
+    path("duplicates/<id:likeness_id>/", duplicates.duplicate_detail, name="duplicate"),
+    path("duplicates/<id:likeness_id>/decide/", duplicates.duplicate_decide, name="duplicate_decide"),
     path("releases/", releases.release_list, name="releases"),
     path("releases/<id:release_id>/", releases.release_detail, name="release"),
     path("playground/", playground.playground, name="playground"),

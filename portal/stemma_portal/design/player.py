@@ -58,12 +58,13 @@ def player(
     peaks: Sequence[int] = (),
     stems: Sequence[tuple[str, str]] = (),
     links: Sequence[tuple[str, str, str]] = (),
+    key: str = "wave",
 ) -> Player:
     """A player of objects in storage.
 
     `stems` are (name, key), in the order of the parts of the score; `links` (title, key, file name).
-    An empty key is sound or score that was not brought yet; a score that cannot be fetched leaves the
-    sound without one.
+    `key` tells it from other players on the page.  An empty key of sound or score is one that was not
+    brought yet; a score that cannot be fetched leaves the sound without one.
     """
     store = storage()
     picture, names = None, ()
@@ -82,7 +83,7 @@ def player(
         title=title,
         audio=store.url(audio_key, seconds=HOURS) if audio_key else "",
         duration_ms=duration_ms,
-        wave=waveform(peaks, label=f"Waveform of {title}") if peaks else None,
+        wave=waveform(peaks, label=f"Waveform of {title}", key=key) if peaks else None,
         roll=picture,
         legend=names,
         parts=parts,

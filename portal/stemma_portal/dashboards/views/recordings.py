@@ -46,6 +46,7 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
         "recording": recording,
         "player": recording_player(recording),
         "may_state": may_state_shares(request.user, recording),
+        "likenesses": selectors.likenesses(request.user, recording),
         "ownership": selectors.ownership(recording),
         "state": recording_states([recording.id]).get(recording.id),
         "grants": selectors.grants_on(recording, parties=parties_of(request.user)),

@@ -159,11 +159,20 @@ class Row(Protocol):
     Readers are generators of rows in constant memory; a row that is wrong does not end them.
     """
 
-    number: int
-    """The line or the ordinal in the file, from 1."""
-    raw: dict[str, str]
-    """What was read, by column heading or element, for the page and for the file of corrections."""
-    problems: tuple[Problem, ...]
+    @property
+    def number(self) -> int:
+        """The line or the ordinal in the file, from 1."""
+        ...
+
+    @property
+    def raw(self) -> dict[str, str]:
+        """What was read, by column heading or element, for the page and for the file of corrections."""
+        ...
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with it; a row whose problems are only warnings is taken."""
+        ...
 
     def record(self) -> RecordingRecord | None:
         """The record; None when a problem is an error."""

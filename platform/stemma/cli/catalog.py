@@ -1,21 +1,25 @@
-"""`stemma catalog`: the built-in house catalog."""
+"""`stemma catalog`: the built-in house catalog, and files that others bring."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from stemma.catalog.corrections import write_corrections
+from stemma.catalog.record import Problem, Row
 from stemma.config import settings
 from stemma.errors import NotFoundError
 
-app = typer.Typer(no_args_is_help=True, help="The built-in catalog of public-domain music.")
+app = typer.Typer(no_args_is_help=True, help="The built-in catalog of public-domain music, and catalogs in files.")
 FILE = "catalog.jsonl"
 
 
@@ -90,3 +94,77 @@ def sources() -> None:
     for group in corpus.GROUPS:
         table.add_row(group.name, "yes" if group.free else "no", group.license, group.note)
     Console().print(table)
+
+
+SHOWN = 20
+"""Problems that `check` prints; the others are in the file of corrections."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="CSV, XLSX, DDEX ERN, CWR, or a ZIP or folder of audio.", exists=True)],
+    mapping: Annotated[
+        Path | None, typer.Option(help="JSON that says which field each column means; guessed unless given.")
+    ] = None,
+    errors: Annotated[Path | None, typer.Option(help="Write the rows to correct into this CSV.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell the counts as JSON.")] = False,
+) -> None:
+    """Read a catalog as the portal would and tell all that is wrong in it; needs no network and changes nothing.
+
+    Leaves with 1 when rows are to be corrected.
+    """
+    from stemma.catalog.reading import open_rows
+
+    said = json.loads(mapping.read_text("utf-8")) if mapping else None
+    found, rows = open_rows(file, mapping=said)
+    rules: Counter[tuple[str, str, str]] = Counter()
+    first: list[tuple[int, Problem]] = []
+    counts = Counter[str]()
+
+    def counted() -> Iterator[Row]:
+        for row in rows:
+            counts["rows"] += 1
+            bad = False
+            for problem in row.problems:
+                rules[problem.field, problem.rule, problem.severity] += 1
+                bad = bad or problem.severity == "error"
+                if len(first) < SHOWN:
+                    first.append((row.number, problem))
+            counts["errors"] += bad
+            counts["warnings"] += bool(row.problems) and not bad
+            if counts["rows"] % 1000 == 0:
+                progress.update(task, completed=counts["rows"])
+            yield row
+
+    columns = (TextColumn("{task.description}"), TextColumn("{task.completed} rows"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"Reading {file.name} as {found.upper()}", total=None)
+        if errors:
+            part = errors.with_name(errors.name + ".part")
+            with part.open("w", encoding="utf-8", newline="") as out:
+                write_corrections(counted(), out)
+            part.replace(errors)
+        else:
+            for _ in counted():
+                pass
+    if as_json:
+        told = [{"field": f, "rule": r, "severity": s, "rows": n} for (f, r, s), n in rules.most_common()]
+        typer.echo(json.dumps({"format": found, **counts, "problems": told}, ensure_ascii=False))
+    else:
+        _tell(found, counts, first, errors)
+    raise typer.Exit(1 if counts["errors"] else 0)
+
+
+def _tell(found: str, counts: Counter[str], first: list[tuple[int, Problem]], errors: Path | None) -> None:
+    if first:
+        table = Table(title=f"The first {len(first)} of what was found" if len(first) == SHOWN else None)
+        for title in ("Row", "Field", "Value", "What to do"):
+            table.add_column(title, justify="right" if title == "Row" else "left", overflow="fold")
+        for number, problem in first:
+            table.add_row(*map(escape, (str(number), problem.field, problem.value, problem.remedy)))
+        Console().print(table)
+    typer.echo(
+        f"{counts['rows']:,} rows of {found.upper()}: {counts['rows'] - counts['errors']:,} can be taken, "
+        f"{counts['warnings']:,} of them with a warning; {counts['errors']:,} to correct"
+        + (f", written to {errors}." if errors and counts["errors"] else ".")
+    )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from stdnum import iban as _iban
+from stdnum.exceptions import ValidationError as StdnumError
+
 from stemma.errors import InvalidError
 
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
@@ -60,3 +63,71 @@ def ipi(text: str) -> str:
             f"The check digits of IPI {text!r} are wrong.", remedy="Compare it with the society's register.", code="ipi"
         )
     return plain
+
+
+def ipi_base(text: str) -> str:
+    """The IPI base number as `I-123456789-C` (CISAC).  Raises `InvalidError` for a wrong check digit.
+
+    The check is that of the ISWC with 2 in place of its 1: (10 - (2 + sum of i * d_i) mod 10) mod 10.
+    """
+    plain = re.sub(r"[\s.\-]", "", text.upper())
+    if not re.fullmatch(r"I[0-9]{10}", plain):
+        raise InvalidError(f"{text!r} is not an IPI base number.", remedy="Write I and ten digits.", code="ipi-base")
+    digits = plain[1:10]
+    if (10 - (2 + sum(i * int(d) for i, d in enumerate(digits, start=1))) % 10) % 10 != int(plain[10]):
+        raise InvalidError(
+            f"The check digit of IPI base number {text!r} is wrong.",
+            remedy="Compare it with the society's register.",
+            code="ipi-base",
+        )
+    return f"I-{digits}-{plain[10]}"
+
+
+def isni(text: str) -> str:
+    """The ISNI as sixteen characters (ISO 27729; check character by ISO 7064 mod 11-2).  Raises `InvalidError`."""
+    plain = re.sub(r"[\s-]", "", text.upper()).removeprefix("ISNI")
+    if not re.fullmatch(r"[0-9]{15}[0-9X]", plain):
+        raise InvalidError(
+            f"{text!r} is not an ISNI.", remedy="Write sixteen digits; the last may be an X.", code="isni"
+        )
+    total = 0
+    for digit in plain[:15]:
+        total = (total + int(digit)) * 2
+    check = (12 - total % 11) % 11
+    if ("X" if check == 10 else str(check)) != plain[15]:
+        raise InvalidError(
+            f"The check character of ISNI {text!r} is wrong.", remedy="Look it up at isni.org.", code="isni"
+        )
+    return plain
+
+
+def product_code(text: str) -> str:
+    """A GTIN of 8, 12 (UPC), 13 (EAN) or 14 digits in its plain form (GS1).  Raises `InvalidError`.
+
+    From the right, digits weigh 1, 3, 1, 3 …; their sum is a multiple of ten.
+    """
+    plain = re.sub(r"[\s-]", "", text)
+    if not re.fullmatch(r"[0-9]{8}|[0-9]{12,14}", plain):
+        raise InvalidError(
+            f"{text!r} is not a product code.", remedy="Write a UPC of 12 or an EAN of 13 digits.", code="upc"
+        )
+    if sum(int(d) * (3 if i % 2 else 1) for i, d in enumerate(reversed(plain))) % 10:
+        raise InvalidError(
+            f"The check digit of product code {text!r} is wrong.",
+            remedy="Compare it with the bar code on the release.",
+            code="upc",
+        )
+    return plain
+
+
+def iban(text: str) -> str:
+    """The IBAN without spaces (ISO 13616), with its country's length and form checked.  Raises `InvalidError`."""
+    plain = re.sub(r"[\s-]", "", text.upper()).removeprefix("IBAN")
+    try:
+        return str(_iban.validate(plain))
+    except StdnumError as error:
+        raise InvalidError(
+            f"{text!r} is not an IBAN: {str(error).rstrip('.').lower()}.",
+            remedy="Copy it from a statement of the account.",
+            code="iban",
+        ) from error

@@ -97,17 +97,3 @@ class WithdrawForm(forms.Form):
         label="I withdraw it. This cannot be undone; a new grant can be made.",
         error_messages={"required": "Without your yes nothing is withdrawn."},
     )
-
-
-class ClaimForm(forms.Form):
-    """Somebody says that a recording is theirs."""
-
-    recording = forms.CharField(label="Recording", max_length=40, help_text="Its ISRC, as the catalog shows it.")
-    claimant = forms.CharField(label="Who claims it", max_length=200)
-    reason = forms.CharField(label="Why", max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
-
-
-class ResolveForm(forms.Form):
-    """How a claim ended."""
-
-    resolution = forms.CharField(label="How it was resolved", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))

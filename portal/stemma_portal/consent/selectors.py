@@ -1,11 +1,12 @@
 """Reading grants, withdrawals and claims."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 
 from stemma.ids import now, timestamp
 from stemma.rights.consent import Held, RightsStatus, Withdrawn
@@ -13,7 +14,7 @@ from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.models import Party, Recording, Share
 from stemma_portal.catalog.selectors import recordings_of_party
-from stemma_portal.consent.models import Claim, Consent, ConsentRecording, Withdrawal
+from stemma_portal.consent.models import Claim, ClaimParty, Consent, ConsentRecording, Withdrawal
 
 
 def consents_visible(user: User) -> QuerySet[Consent]:
@@ -23,23 +24,67 @@ def consents_visible(user: User) -> QuerySet[Consent]:
 
 
 def claims_visible(user: User) -> QuerySet[Claim]:
-    """Staff see every claim; owners those on what they have a share in, and their own."""
-    found = Claim.objects.select_related("recording", "recording__work", "claimant_party")
+    """Staff see every case; others those of their own parties: on what is theirs, and what they claim."""
+    found = Claim.objects.select_related("recording__work", "other__work", "claimant_party")
     if is_staff(user):
         return found
-    parties = parties_of(user)
-    return found.filter(Q(recording__shares__party__in=parties) | Q(claimant_party__in=parties)).distinct()
+    own = ClaimParty.objects.filter(claim=OuterRef("pk"), party__in=parties_of(user))
+    return found.filter(Exists(own) | Q(claimant_organisation__in=user.memberships.values("organisation")))
+
+
+def cases_found(cases: QuerySet[Claim], wanted: Mapping[str, Any]) -> QuerySet[Claim]:
+    """Cases in a state, of a kind, with words; the most overdue first, then the nearest deadline, ended ones last."""
+    state = wanted.get("state")
+    if state != "all":
+        cases = cases.filter(state=state) if state else cases.pending()  # type: ignore[attr-defined]
+    if wanted.get("kind"):
+        cases = cases.filter(kind=wanted["kind"])
+    if wanted.get("turn"):
+        cases = cases.filter(due_side=wanted["turn"])
+    for word in str(wanted.get("q") or "").split():
+        cases = cases.filter(
+            Q(recording__title__icontains=word)
+            | Q(recording__isrc__istartswith=word.replace("-", ""))
+            | Q(claimant__icontains=word)
+        )
+    return cases.order_by(F("due_at").asc(nulls_last=True), "opened_at", "id")
+
+
+@dataclass(frozen=True)
+class CaseCounts:
+    """How many cases there are."""
+
+    states: list[tuple[str, str, int]]
+    """State, its name, and how many; in the order of a case's life."""
+    overdue: int
+    oldest: int
+    """Days since the oldest pending one was opened."""
+
+
+def case_counts(cases: QuerySet[Claim]) -> CaseCounts:
+    """How many cases are in each state, how many are overdue, how old the oldest is."""
+    found = dict(cases.order_by().values_list("state").annotate(n=Count("id")))
+    pending = cases.filter(state__in=Claim.PENDING)
+    opened = pending.aggregate(first=Min("opened_at"))["first"]
+    return CaseCounts(
+        states=[(state.value, str(state.label), found.get(state.value, 0)) for state in Claim.State],
+        overdue=pending.filter(due_at__lt=now()).count(),
+        oldest=(now() - opened).days if opened else 0,
+    )
 
 
 def rights_status() -> RightsStatus:
     """Everything that stops holding: all withdrawals, and the open claims."""
     withdrawals = Withdrawal.objects.order_by("at", "id").values_list("consent_id", "recording_id", "at")
-    claims = Claim.objects.filter(state=Claim.State.OPEN).order_by("opened_at", "id")
+    claims = Claim.objects.holding().order_by("opened_at", "id")
     return RightsStatus(
         at=timestamp(now()),
         withdrawn=tuple(Withdrawn(consent=c, recording=r, at=timestamp(at)) for c, r, at in withdrawals),
         held=tuple(
-            Held(recording=c.recording_id, claim=c.id, reason=c.reason, since=timestamp(c.opened_at)) for c in claims
+            Held(recording=recording, claim=c.id, reason=c.reason, since=timestamp(c.opened_at))
+            for c in claims
+            for recording in (c.recording_id, c.other_id)
+            if recording is not None
         ),
     )
 
@@ -108,7 +153,8 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
     wanted, moment = list(recordings), now()
     free = dict(Recording.objects.filter(id__in=wanted).values_list("id", "source_free"))
     notes = dict(Recording.objects.filter(id__in=wanted, source_free=False).values_list("id", "source_note"))
-    claims = {c.recording_id: c for c in Claim.objects.filter(recording__in=wanted, state=Claim.State.OPEN)}
+    held = Claim.objects.holding().filter(Q(recording__in=wanted) | Q(other__in=wanted))
+    claims = {recording: c for c in held for recording in (c.recording_id, c.other_id)}
     owners: dict[str, set[str]] = defaultdict(set)
     for recording, party in Share.objects.filter(recording__in=wanted).values_list("recording_id", "party_id"):
         owners[recording].add(party)

@@ -12,6 +12,7 @@ from stemma.proof.canonical import digest, sha256
 from stemma.rights.consent import CONSENT, Grant, Scope, Withdrawn
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
+from stemma_portal.consent.cases import case_open, case_resolve
 from stemma_portal.consent.models import Claim, Consent, ConsentRecording, Withdrawal
 from stemma_portal.consent.tasks import rights_status_publish
 from stemma_portal.core.db import lock
@@ -159,51 +160,19 @@ def consent_withdraw(*, consent: Consent, recording_id: str | None, by: Actor) -
     return withdrawal
 
 
-@transaction.atomic
 def claim_open(*, recording: Recording, claimant: str, reason: str, by: Actor, party: Party | None = None) -> Claim:
-    """Hold a recording because somebody else says it is theirs; the same open claim is not made twice.
-
-    `party` is the claimant where the catalog knows it; `claimant` is then its name.
-    """
-    lock(f"claim:{recording.id}")
-    claimant = party.name if party else claimant.strip()
-    if not claimant or not reason.strip():
-        raise InvalidError("A claim needs a claimant and a reason.", remedy="Say who claims the recording, and why.")
-    if known := Claim.objects.filter(recording=recording, claimant=claimant, state=Claim.State.OPEN).first():
-        return known
-    moment, identifier = now(), new_id()
-    fact = {"claim": identifier, "recording": recording.id, "claimant": claimant, "reason": reason, "state": "open"}
-    receipt = log_append(kind="claim", subject=identifier, document_digest=digest(fact), at=moment)
-    claim = Claim.objects.create(
-        id=identifier,
-        recording=recording,
-        claimant=claimant,
-        claimant_party=party,
-        reason=reason,
-        opened_at=moment,
-        receipt=receipt.model_dump(mode="json"),
+    """Open a case of disputed authorship; see `cases.case_open`."""
+    return case_open(
+        kind=Claim.Kind.AUTHORSHIP, recording=recording, claimant=claimant, reason=reason, by=by, party=party
     )
-    audit(by=by, action="claim.open", subject=claim.id, recording=recording.id, claimant=claimant)
-    after_commit(rights_status_publish)
-    return claim
 
 
 def share_disputed(*, recording: Recording, party: Party, reason: str, by: Actor) -> Claim:
-    """Open a claim for a party that disputes its share."""
-    return claim_open(recording=recording, claimant=party.name, party=party, reason=reason, by=by)
+    """Open a case for a party that disputes its share."""
+    return case_open(kind=Claim.Kind.SHARE, recording=recording, party=party, reason=reason, by=by)
 
 
-@transaction.atomic
 def claim_resolve(*, claim: Claim, resolution: str, by: Actor) -> Claim:
-    """Say how a claim ended; the recording is free again.  Doing it again changes nothing."""
-    claim = Claim.objects.select_for_update().get(id=claim.id)
-    if claim.state == Claim.State.RESOLVED:
-        return claim
-    moment = now()
-    fact = {"claim": claim.id, "recording": claim.recording_id, "resolution": resolution, "state": "resolved"}
-    log_append(kind="claim", subject=claim.id, document_digest=digest(fact), at=moment)
-    claim.state, claim.resolution, claim.resolved_at = Claim.State.RESOLVED, resolution, moment
-    claim.save(update_fields=["state", "resolution", "resolved_at"])
-    audit(by=by, action="claim.resolve", subject=claim.id, resolution=resolution)
-    after_commit(rights_status_publish)
-    return claim
+    """Say how a claim ended, leaving everything as it was; see `cases.case_resolve`."""
+    outcome = Claim.Outcome.EXPLAINED if claim.kind == Claim.Kind.CORRECTION else Claim.Outcome.AS_THEY_ARE
+    return case_resolve(claim=claim, outcome=outcome, reason=resolution, by=by)

@@ -1,5 +1,6 @@
 """What the consent app publishes."""
 
+from celery import shared_task
 from django.db import transaction
 
 from stemma.rights.consent import STATUS, STATUS_KEY
@@ -20,3 +21,11 @@ def rights_status_publish() -> None:
         lock("rights-status")
         status = keyring().sign("rights", STATUS, rights_status())
         storage().put(STATUS_KEY, status.encode(), "application/jose")
+
+
+@shared_task
+def deadlines_keep() -> None:
+    """Remind the sides of cases, and act on deadlines that have passed."""
+    from stemma_portal.consent import cases
+
+    cases.deadlines_keep()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.consent import views
+from stemma_portal.consent import case_views, views
 
 app_name = "consent"
 urlpatterns = [
@@ -11,6 +11,14 @@ urlpatterns = [
     path("consent/<id:consent_id>/", views.consent_detail, name="consent"),
     path("consent/<id:consent_id>/receipt.json", views.consent_receipt, name="receipt"),
     path("consent/<id:consent_id>/withdraw/", views.consent_end, name="withdraw"),
-    path("claims/", views.claim_list, name="claims"),
-    path("claims/<id:claim_id>/resolution/", views.claim_end, name="resolve"),
+    path("claims/", case_views.case_list, name="claims"),
+    path("claims/new/", case_views.case_new, name="case_new"),
+    path("claims/<id:claim_id>/", case_views.case_detail, name="case"),
+    path("claims/<id:claim_id>/message/", case_views.case_message, name="case_message"),
+    path("claims/<id:claim_id>/evidence/", case_views.case_evidence, name="case_evidence"),
+    path("claims/<id:claim_id>/evidence/<id:evidence_id>/", case_views.case_file, name="case_file"),
+    path("claims/<id:claim_id>/withdrawal/", case_views.case_withdrawal, name="case_withdraw"),
+    path("claims/<id:claim_id>/review/", case_views.case_under_review, name="case_review"),
+    path("claims/<id:claim_id>/deadline/", case_views.case_deadline, name="case_extend"),
+    path("claims/<id:claim_id>/resolution/", case_views.case_decide, name="resolve"),
 ]

@@ -11,19 +11,16 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
 
-from stemma.errors import InvalidError, StemmaError
-from stemma_portal.accounts.access import is_staff
+from stemma.errors import InvalidError
 from stemma_portal.accounts.acting import acting
 from stemma_portal.catalog.access import access_party
 from stemma_portal.catalog.models import Party, Recording
-from stemma_portal.catalog.selectors import recordings_of_party, recordings_visible
-from stemma_portal.consent.access import access_claim, access_consent
-from stemma_portal.consent.forms import SCOPES, ClaimForm, GrantForm, ResolveForm, SignForm, WithdrawForm
-from stemma_portal.consent.models import Claim
-from stemma_portal.consent.selectors import claims_visible, consents_visible
-from stemma_portal.consent.services import claim_open, claim_resolve, consent_grant, consent_withdraw
+from stemma_portal.catalog.selectors import recordings_of_party
+from stemma_portal.consent.access import access_consent
+from stemma_portal.consent.forms import SCOPES, GrantForm, SignForm, WithdrawForm
+from stemma_portal.consent.selectors import consents_visible
+from stemma_portal.consent.services import consent_grant, consent_withdraw
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.design.paging import page
 from stemma_portal.design.values import identifiers
@@ -155,50 +152,3 @@ def consent_end(request: HttpRequest, consent_id: str) -> HttpResponse:
         messages.success(request, "Withdrawn and logged. It leaves every later snapshot.")
         return redirect("consent:consent", consent.id)
     return render(request, "consent/withdraw.html", {"consent": consent, "recording": recording, "form": form})
-
-
-@login_required
-def claim_list(request: HttpRequest) -> HttpResponse:
-    """Claims the reader may see, open ones first, and a form to open one."""
-    claims = list(claims_visible(request.user).order_by("state", "-opened_at")[:200])
-    staff = is_staff(request.user)
-    form = ClaimForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        isrc = form.cleaned_data["recording"].replace("-", "").upper()
-        recording = recordings_visible(request.user).filter(isrc=isrc).first()
-        if recording is None:
-            form.add_error("recording", "No recording you may see has this ISRC.")
-        else:
-            try:
-                claim_open(
-                    recording=recording,
-                    claimant=form.cleaned_data["claimant"],
-                    reason=form.cleaned_data["reason"],
-                    by=request.user,
-                )
-            except StemmaError as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(request, "The claim is open: the recording is held until it is resolved.")
-                return redirect("consent:claims")
-    context = {
-        "open": [claim for claim in claims if claim.state == Claim.State.OPEN],
-        "resolved": [claim for claim in claims if claim.state != Claim.State.OPEN],
-        "form": form,
-        "resolve": ResolveForm() if staff else None,
-    }
-    return render(request, "consent/claims.html", context)
-
-
-@login_required
-@require_POST
-def claim_end(request: HttpRequest, claim_id: str) -> HttpResponse:
-    """Say how a claim ended."""
-    claim = access_claim(request.user, claim_id, act=True)
-    form = ResolveForm(request.POST)
-    if form.is_valid():
-        claim_resolve(claim=claim, resolution=form.cleaned_data["resolution"], by=request.user)
-        messages.success(request, "Resolved: the recording is free again.")
-    else:
-        messages.error(request, "Say how the claim was resolved.")
-    return redirect("consent:claims")

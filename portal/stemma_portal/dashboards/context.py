@@ -28,8 +28,8 @@ PAGES = {
     "status": ("Status", "dashboards:status"),
 }
 NAVIGATION: dict[str, tuple[str, ...]] = {
-    Kind.LABEL: ("catalog", "consent", "models", "royalties"),
-    Kind.ARTIST: ("catalog", "consent", "models", "royalties"),
+    Kind.LABEL: ("catalog", "consent", "claims", "models", "royalties"),
+    Kind.ARTIST: ("catalog", "consent", "claims", "models", "royalties"),
     Kind.ENTERPRISE: ("playground", "generations", "license", "models", "catalog"),
     Kind.RIGHTS: ("catalog", "consent", "claims", "snapshots", "models", "generations", "royalties"),
     Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "status"),

@@ -137,7 +137,7 @@ def _owner_todos(party: Party) -> list[Todo]:
                 "Read the terms",
             )
         )
-    held = Claim.objects.filter(recording__shares__party=party, state=Claim.State.OPEN).distinct().count()
+    held = Claim.objects.holding().filter(parties__party=party, parties__side=Claim.Side.OWNERS).count()
     if held:
         todos.append(
             Todo(
@@ -314,7 +314,7 @@ def staff(user: User, organisation: Organisation) -> Home:
         Figure("generations", grouped(Generation.objects.count()), reverse("metering:generations")),
     ]
     todos = []
-    if claims := Claim.objects.filter(state=Claim.State.OPEN).count():
+    if claims := Claim.objects.pending().count():
         todos.append(
             Todo(
                 f"{grouped(claims)} open claim{'s' if claims != 1 else ''}",

@@ -80,7 +80,7 @@ def grants_on(recording: Recording, *, parties: Iterable[str]) -> Grants:
     return Grants(
         consents=consents,
         withdrawals=list(withdrawals.select_related("consent__party")),
-        claims=list(recording.claims.all()),
+        claims=list(Claim.objects.filter(Q(recording=recording) | Q(other=recording))),
     )
 
 

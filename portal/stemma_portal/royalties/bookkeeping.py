@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stemma.ids import named_id, timestamp
 from stemma.proof.canonical import sha256
@@ -17,8 +21,12 @@ from stemma_portal.royalties.settlement import Settlement, covenants_of
 FORMAT = "stemma.period/1"
 
 
-def entries_of(*, period: Period, settlement: Settlement) -> list[Entry]:
-    """The postings a settlement comes to, each with an identifier that follows from what it is."""
+def entries_of(*, period: Period, settlement: Settlement, held: Mapping[str, str]) -> list[Entry]:
+    """The postings a settlement comes to, each with an identifier that follows from what it is.
+
+    `held` are the recordings under claim and the case that holds each: what they earned is credited to
+    their owners like everything else, and put on hold in the same breath.
+    """
     make = _Entries(period)
     for pool in settlement.allocation.pools:
         name = (pool.license, pool.tier, pool.covenant)
@@ -37,7 +45,27 @@ def entries_of(*, period: Period, settlement: Settlement) -> list[Entry]:
         make.add(kind, (party,), make.pool, payable, amount, f"{kind.capitalize()} in {period.pk}")
     rest = sum(settlement.allocation.unallocated.values())
     make.add("reserve", (), make.pool, make.account(Account.Kind.RESERVE), rest, "No trained work to share it among")
+    for row in held_lines(settlement, held):
+        payable = make.account(Account.Kind.PAYABLE, party=row["party"])
+        hold = make.account(Account.Kind.HOLD, party=row["party"], recording=row["recording"], side=row["side"])
+        name = (row["recording"], row["party"], row["side"])
+        make.add("hold", name, payable, hold, row["amount_sum"], hold_reference(held[row["recording"]]))
     return make.entries
+
+
+def held_lines(settlement: Settlement, held: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What recordings under claim earned: `recording`, `party`, `side`, `amount_sum`, in their order."""
+    if not held:
+        return []
+    lines = settlement.allocation.lines
+    rows = lines.filter(pc.is_in(lines["recording"], pa.array(sorted(held), pa.string())))
+    summed = rows.group_by(["recording", "party", "side"]).aggregate([("amount", "sum")]).to_pylist()
+    return sorted(summed, key=lambda row: (row["recording"], row["party"], row["side"]))
+
+
+def hold_reference(claim: str) -> str:
+    """What a posting to or from money on hold is for."""
+    return f"Under claim {claim}"
 
 
 class _Entries:
@@ -50,9 +78,9 @@ class _Entries:
         self.revenue = self.account(Account.Kind.REVENUE)
         self.pool = self.account(Account.Kind.POOL)
 
-    def account(self, kind: str, *, party: str | None = None, license_: str | None = None) -> Account:
+    def account(self, kind: str, **whose: str) -> Account:
         """The account of this kind in the period's currency."""
-        return account_ensure(kind=kind, currency=self.period.currency, party=party, license_=license_)
+        return account_ensure(kind=kind, currency=self.period.currency, **whose)
 
     def add(self, kind: str, name: Iterable[str], debit: Account, credit: Account, amount: int, reference: str) -> None:
         """Add a posting; nothing moves nothing."""
@@ -72,7 +100,12 @@ class _Entries:
 
 
 def period_document(
-    *, period: Period, settlement: Settlement, statements: Sequence[Statement], at: datetime
+    *,
+    period: Period,
+    settlement: Settlement,
+    statements: Sequence[Statement],
+    at: datetime,
+    held: Mapping[str, str],
 ) -> dict[str, object]:
     """What is logged of a period.  Amounts are strings of micro-units: JSON's numbers end at 2^53."""
     previous = period_before(period)
@@ -101,6 +134,10 @@ def period_document(
         "subscriptions": [asdict(subscription) for subscription in settlement.subscriptions],
         "current": settlement.current,
         "waiting": settlement.waiting,
+        "held": {
+            recording: held[recording] for recording in sorted({r["recording"] for r in held_lines(settlement, held)})
+        },
+        "rulings": settlement.rulings,
         "facts": facts_mark(settlement),
         "postings": postings_mark(period=period),
         "statements": [
@@ -109,6 +146,7 @@ def period_document(
                 "opening": str(statement.opening),
                 "earned": str(statement.earned),
                 "corrected": str(statement.corrected),
+                "held": str(statement.held),
                 "closing": str(statement.closing),
                 "csv_sha256": statement.csv_sha256,
                 "pdf_sha256": statement.pdf_sha256,

@@ -6,11 +6,14 @@
     pool       ◄─ attribution ─ payable        shared among the recordings that shaped an output
     pool       ◄─ commons ───── payable        what nothing explains: equally per trained work
     pool       ◄─ reserve ───── reserve        creators' money that no work can be named for yet
+    payable    ◄─ hold ──────── hold           a party's money of a recording under claim
+    hold       ◄─ release ───── payable        the same, to whoever the case says is right
     any        ◄─ reversal ──── any            the mirror of a posting that was wrong
 
 An arrow points to the account that is debited, from the one that is credited.  `receivable` is what
 we are owed; all others are where it came from, and whose it is: `revenue` the platform's, `pool` the
-creators' until a period is allocated (afterwards it is empty), `payable` a party's.
+creators' until a period is allocated (afterwards it is empty), `payable` a party's, `hold` what one
+recording earned one party on one side and nobody is paid before its claims are resolved.
 """
 
 from stemma.errors import InvalidError
@@ -27,10 +30,14 @@ FLOWS: dict[str, tuple[str, str]] = {
     "attribution": (Kind.POOL, Kind.PAYABLE),
     "commons": (Kind.POOL, Kind.PAYABLE),
     "reserve": (Kind.POOL, Kind.RESERVE),
+    "hold": (Kind.PAYABLE, Kind.HOLD),
+    "release": (Kind.HOLD, Kind.PAYABLE),
 }
 """What is debited and what is credited, by kind of posting."""
 EARNING = ("training", "attribution", "commons")
 """The flows by which a party earns."""
+HOLDING = ("hold", "release")
+"""The flows that follow from claims; cases move them, nobody else."""
 
 
 def flow_check(*, kind: str, debit: str, credit: str) -> None:

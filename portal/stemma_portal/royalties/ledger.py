@@ -14,7 +14,7 @@ from stemma.ids import new_id, now
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.fields import is_id
 from stemma_portal.core.services import Actor, audit
-from stemma_portal.royalties.flows import REVERSAL, flow_check
+from stemma_portal.royalties.flows import HOLDING, REVERSAL, flow_check
 from stemma_portal.royalties.models import Account, Period, Posting
 
 BATCH = 5_000
@@ -47,12 +47,27 @@ class Entry:
         )
 
 
-def account_ensure(*, kind: str, currency: str, party: str | None = None, license_: str | None = None) -> Account:
+def account_ensure(
+    *,
+    kind: str,
+    currency: str,
+    party: str | None = None,
+    license_: str | None = None,
+    recording: str | None = None,
+    side: str = "",
+) -> Account:
     """The account of this kind, made on first use."""
-    code = ":".join(part for part in (kind, party or license_, currency) if part)
-    Account.objects.bulk_create(
-        [Account(code=code, kind=kind, currency=currency, party_id=party, license_id=license_)], ignore_conflicts=True
+    code = ":".join(part for part in (kind, party or license_, recording, side, currency) if part)
+    account = Account(
+        code=code,
+        kind=kind,
+        currency=currency,
+        party_id=party,
+        license_id=license_,
+        recording_id=recording,
+        side=side,
     )
+    Account.objects.bulk_create([account], ignore_conflicts=True)
     return Account.objects.get(code=code)
 
 
@@ -112,6 +127,12 @@ def posting_reverse(*, posting: str, reason: str, by: Actor | None, identifier: 
         if original.kind == REVERSAL:
             raise InvalidError(
                 "A reversal is not reversed again.", remedy="Post what is right as a new posting.", code="flow-refused"
+            )
+        if original.kind in HOLDING:
+            raise InvalidError(
+                "Money on hold is moved by the case it is held for.",
+                remedy="Resolve the case: what it holds is released by its outcome.",
+                code="flow-refused",
             )
         period = period_open_get(currency=original.currency)
         _period_lock(period)

@@ -30,6 +30,7 @@ class Account(models.Model):
         POOL = "pool"
         RESERVE = "reserve"
         PAYABLE = "payable"
+        HOLD = "hold"
 
     id = IdField()
     code = models.CharField(max_length=120, unique=True)
@@ -39,6 +40,12 @@ class Account(models.Model):
     license = models.ForeignKey(
         "licensing.License", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts"
     )
+    recording = models.ForeignKey(
+        "catalog.Recording", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts"
+    )
+    """For money on hold: what earned it."""
+    side = models.CharField(max_length=10, blank=True)
+    """For money on hold: the right that earned it."""
     currency = models.CharField(max_length=3)
     debits = models.BigIntegerField(default=0)
     credits = models.BigIntegerField(default=0)
@@ -50,7 +57,9 @@ class Account(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(debits__gte=0, credits__gte=0), name="account_sums"),
             models.UniqueConstraint(
-                fields=["kind", "party", "license", "currency"], name="account_once", nulls_distinct=False
+                fields=["kind", "party", "license", "recording", "side", "currency"],
+                name="account_once",
+                nulls_distinct=False,
             ),
         ]
 
@@ -165,6 +174,8 @@ class Statement(models.Model):
     earned = models.BigIntegerField()
     corrected = models.BigIntegerField(default=0)
     """Reversals and what was posted in their stead; may be negative."""
+    held = models.BigIntegerField(default=0)
+    """Put on hold because of claims (negative), or released (positive)."""
     closing = models.BigIntegerField()
     lines_count = models.PositiveIntegerField()
     csv_key = models.CharField(max_length=200)
@@ -177,7 +188,9 @@ class Statement(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["period", "party"], name="statement_once"),
             models.CheckConstraint(
-                condition=models.Q(closing=models.F("opening") + models.F("earned") + models.F("corrected")),
+                condition=models.Q(
+                    closing=models.F("opening") + models.F("earned") + models.F("corrected") + models.F("held")
+                ),
                 name="statement_adds_up",
             ),
         ]
@@ -187,13 +200,18 @@ class Statement(models.Model):
 
 
 class StatementLine(models.Model):
-    """What one recording earned a party on one side, by one rule; or one correction.  Append-only."""
+    """What one recording earned a party on one side by one rule, or what was held of it; or a correction.
+
+    Append-only.
+    """
 
     class Kind(models.TextChoices):
         TRAINING = "training", "Trained on"
         ATTRIBUTION = "attribution", "Shaped an output"
         COMMONS = "commons", "Commons"
         CORRECTION = "correction", "Correction"
+        HOLD = "hold", "Put on hold"
+        RELEASE = "release", "Released"
 
     id = models.BigAutoField(primary_key=True)
     statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="lines")
@@ -226,6 +244,8 @@ class Estimate(models.Model):
     period = models.ForeignKey(Period, on_delete=models.CASCADE, related_name="estimates")
     party = models.ForeignKey("catalog.Party", on_delete=models.CASCADE, related_name="estimates")
     amount = models.BigIntegerField()
+    held = models.BigIntegerField(default=0)
+    """How much of it would be put on hold, because its recordings are under claim."""
     uses = models.BigIntegerField()
     at = models.DateTimeField()
 
@@ -234,3 +254,67 @@ class Estimate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} in {self.period_id}"
+
+
+class ClaimHold(models.Model):
+    """That unpaid money of a claim's recordings was set aside when the claim came: once per currency.  Append-only."""
+
+    id = IdField()
+    claim = models.ForeignKey("consent.Claim", on_delete=models.PROTECT, related_name="holds_taken")
+    currency = models.CharField(max_length=3)
+    amount = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["claim", "currency"], name="claim_hold_once")]
+
+    def __str__(self) -> str:
+        return f"{self.amount} for {self.claim_id}"
+
+
+class PayoutMinimum(models.Model):
+    """From which balance on a currency is paid out.  Append-only; the newest that has begun counts."""
+
+    id = IdField()
+    currency = models.CharField(max_length=3)
+    amount = models.BigIntegerField()
+    """Micro-units."""
+    valid_from = models.DateTimeField()
+    by = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        ordering = ["currency", "-valid_from"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount__gte=0), name="payout_minimum_positive"),
+            models.UniqueConstraint(fields=["currency", "valid_from"], name="payout_minimum_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+
+class PaymentDetails(models.Model):
+    """Where a party's money is to go, as one of its owners said.  Append-only: a change is the next version."""
+
+    id = IdField()
+    party = models.ForeignKey("catalog.Party", on_delete=models.PROTECT, related_name="payment_details")
+    version = models.PositiveIntegerField()
+    sealed = models.BinaryField()
+    """Holder, IBAN, BIC, address and tax number, encrypted (`core.sealing`)."""
+    last4 = models.CharField(max_length=4)
+    """The end of the IBAN: the only part of it that anybody is shown."""
+    country = models.CharField(max_length=2)
+    """Of the account."""
+    tax_country = models.CharField(max_length=2)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=254)
+    usable_from = models.DateTimeField()
+    """No payout goes there before: time to notice a change that nobody wanted."""
+
+    class Meta:
+        ordering = ["party", "-version"]
+        verbose_name_plural = "payment details"
+        constraints = [models.UniqueConstraint(fields=["party", "version"], name="payment_details_once")]
+
+    def __str__(self) -> str:
+        return f"…{self.last4} of {self.party_id}"

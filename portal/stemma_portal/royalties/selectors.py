@@ -6,15 +6,18 @@ would come to now; it is never added to a balance.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.models import Recording
+from stemma_portal.consent.models import Claim
 from stemma_portal.core.models import Job
 from stemma_portal.royalties.access import periods_access, statements_access
-from stemma_portal.royalties.flows import EARNING
+from stemma_portal.royalties.flows import EARNING, HOLDING
 from stemma_portal.royalties.models import Account, Estimate, Period, Posting, Statement, StatementLine
 
 
@@ -28,6 +31,8 @@ class Estimated:
     uses: int
     """How often its recordings shaped an output."""
     at: datetime
+    held: int = 0
+    """How much of it would be put on hold."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Balance:
     """Over all closed periods."""
     statements: int
     estimated: Estimated | None = None
+    on_hold: int = 0
+    """Confirmed too, but of recordings under claim; not in `confirmed`."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def statement_lines(*, statement: Statement) -> QuerySet[StatementLine]:
 def statement_kinds(*, statement: Statement) -> dict[str, int]:
     """What a statement earned by kind: training, attribution, commons, and correction."""
     sums = statement.lines.values("kind").annotate(total=Sum("amount"))
-    return {**dict.fromkeys((*EARNING, "correction"), 0), **{row["kind"]: int(row["total"]) for row in sums}}
+    return {**dict.fromkeys((*EARNING, *HOLDING, "correction"), 0), **{row["kind"]: int(row["total"]) for row in sums}}
 
 
 def statement_recordings(*, statement: Statement) -> list[dict[str, object]]:
@@ -137,10 +144,11 @@ def statement_recordings(*, statement: Statement) -> list[dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
     for line in statement_lines(statement=statement).exclude(recording=None):
         row = rows.setdefault(
-            str(line.recording_id), {"recording": line.recording, "uses": 0, **dict.fromkeys((*EARNING, "total"), 0)}
+            str(line.recording_id),
+            {"recording": line.recording, "uses": 0, **dict.fromkeys((*EARNING, *HOLDING, "total"), 0)},
         )
         row[line.kind] += line.amount  # type: ignore[operator]
-        row["total"] += line.amount  # type: ignore[operator]
+        row["total"] += line.amount if line.kind in EARNING else 0  # type: ignore[operator]
         if line.kind == StatementLine.Kind.ATTRIBUTION:
             row["uses"] = max(row["uses"], line.uses)  # type: ignore[call-overload]
     return sorted(rows.values(), key=lambda row: (-int(str(row["total"])), str(row["recording"])))
@@ -150,6 +158,7 @@ def balance(*, party_id: str) -> list[Balance]:
     """What a party is owed, one entry per currency it ever earned or is about to earn in."""
     accounts = {a.currency: a for a in Account.objects.filter(kind=Account.Kind.PAYABLE, party=party_id)}
     estimates = {e.currency: e for e in estimate(party_id=party_id)}
+    held = on_hold(party_id=party_id)
     told = {
         row["currency"]: row
         for row in Statement.objects.filter(party=party_id)
@@ -163,9 +172,37 @@ def balance(*, party_id: str) -> list[Balance]:
             earned=int(told[currency]["earned"]) if currency in told else 0,
             statements=told[currency]["n"] if currency in told else 0,
             estimated=estimates.get(currency),
+            on_hold=sum(row.amount for row in held if row.currency == currency),
         )
         for currency in sorted({*accounts, *estimates})
     ]
+
+
+@dataclass(frozen=True)
+class OnHold:
+    """Money of one recording that a claim keeps from a party."""
+
+    recording: Recording
+    currency: str
+    amount: int
+    claims: list[Claim]
+    """Those that are not over; none where the release is just being posted."""
+
+
+def on_hold(*, party_id: str) -> list[OnHold]:
+    """What claims keep from a party, the greatest amount first."""
+    held = Account.objects.filter(kind=Account.Kind.HOLD, party=party_id).exclude(debits=F("credits"))
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    recordings = {}
+    for account in held.select_related("recording__work"):
+        sums[str(account.recording_id), account.currency] += account.balance
+        recordings[account.recording_id] = account.recording
+    claims: dict[str, list[Claim]] = defaultdict(list)
+    for claim in Claim.objects.holding().filter(Q(recording__in=recordings) | Q(other__in=recordings)):
+        for recording in (claim.recording_id, claim.other_id):
+            claims[str(recording)].append(claim)
+    found = [OnHold(recordings[r], currency, amount, claims[r]) for (r, currency), amount in sums.items()]
+    return sorted(found, key=lambda row: (-row.amount, row.recording.title))
 
 
 def balance_history(*, party_id: str, currency: str | None = None) -> list[BalancePoint]:
@@ -179,7 +216,7 @@ def balance_history(*, party_id: str, currency: str | None = None) -> list[Balan
 def estimate(*, party_id: str) -> list[Estimated]:
     """What the open periods would give the party; renewed within half a minute of new facts."""
     found = Estimate.objects.filter(party=party_id, period__state=Period.State.OPEN).select_related("period")
-    return [Estimated(e.period_id, e.period.currency, e.amount, e.uses, e.at) for e in found]
+    return [Estimated(e.period_id, e.period.currency, e.amount, e.uses, e.at, e.held) for e in found]
 
 
 def postings_of(*, account: Account) -> QuerySet[Posting]:

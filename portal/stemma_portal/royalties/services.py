@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.errors import InvalidError, NotFoundError, UnavailableError
@@ -18,6 +18,7 @@ from stemma.proof.canonical import digest
 from stemma.storage import Storage, storage
 from stemma_portal.accounts.access import require_staff
 from stemma_portal.accounts.models import User
+from stemma_portal.consent.models import Claim
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.jobs import job_end, job_start
@@ -27,7 +28,8 @@ from stemma_portal.core.services import audit, log_append
 from stemma_portal.licensing.models import CovenantVersion, License
 from stemma_portal.metering.models import FactObject
 from stemma_portal.metering.services import facts_ingest
-from stemma_portal.royalties.bookkeeping import entries_of, period_document
+from stemma_portal.royalties.bookkeeping import entries_of, held_lines, period_document
+from stemma_portal.royalties.holds import held_recordings, holds_move
 from stemma_portal.royalties.ledger import postings_make
 from stemma_portal.royalties.models import Estimate, Period, Posting, Settled
 from stemma_portal.royalties.publishing import period_publish
@@ -155,16 +157,24 @@ def period_close(
                 )
             period.ends = moment
             period.save(update_fields=["ends"])
+        holds_move(period=period)
+        held = held_recordings()
         progress(0, 1, "Allocating")
         settlement = settlement_find(period=period, ends=period.ends, now=moment, lake=lake)
         settlement.allocation.check()
         _settled_record(period, settlement)
         corrections = list(Posting.objects.filter(period=period).select_related("debit", "credit").order_by("pk"))
-        postings_make(period=period, entries=entries_of(period=period, settlement=settlement))
+        postings_make(period=period, entries=entries_of(period=period, settlement=settlement, held=held))
         statements = statements_make(
-            period=period, settlement=settlement, corrections=corrections, at=moment, progress=progress, lake=lake
+            period=period,
+            settlement=settlement,
+            corrections=corrections,
+            held=held,
+            at=moment,
+            progress=progress,
+            lake=lake,
         )
-        document = period_document(period=period, settlement=settlement, statements=statements, at=moment)
+        document = period_document(period=period, settlement=settlement, statements=statements, at=moment, held=held)
         receipt = log_append(kind="period", subject=period_id, document_digest=digest(document))
         Period.objects.filter(pk=period_id).update(
             state=Period.State.CLOSED,
@@ -215,7 +225,9 @@ def _estimate_due(period: Period) -> bool:
     at = period.estimates.aggregate(at=Max("at"))["at"]
     if at is None or now() - at > ESTIMATE_AGE:
         return True
-    return FactObject.objects.filter(at__gte=at).exists() or License.objects.filter(created_at__gte=at).exists()
+    claims = Claim.objects.filter(Q(opened_at__gte=at) | Q(resolved_at__gte=at))
+    facts, licenses = FactObject.objects.filter(at__gte=at), License.objects.filter(created_at__gte=at)
+    return facts.exists() or licenses.exists() or claims.exists()
 
 
 def _estimates_make(period: Period, lake: Storage) -> int:
@@ -223,6 +235,9 @@ def _estimates_make(period: Period, lake: Storage) -> int:
     settlement = settlement_find(period=period, ends=period.ends, now=moment, lake=lake)
     amounts: Counter[str] = Counter()
     uses: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
+    for line in held_lines(settlement, held_recordings()):
+        kept[line["party"]] += line["amount_sum"]
     lines = settlement.allocation.lines.group_by(["party", "license", "recording", "kind"])
     for row in lines.aggregate([("amount", "sum"), ("uses", "max")]).to_pylist():
         amounts[row["party"]] += row["amount_sum"]
@@ -234,7 +249,7 @@ def _estimates_make(period: Period, lake: Storage) -> int:
             return 0
         period.estimates.all().delete()
         made = Estimate.objects.bulk_create(
-            Estimate(period=period, party_id=party, amount=amount, uses=uses[party], at=moment)
+            Estimate(period=period, party_id=party, amount=amount, held=kept[party], uses=uses[party], at=moment)
             for party, amount in sorted(amounts.items())
         )
     return len(made)

@@ -10,22 +10,25 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stemma.errors import NotFoundError
+from stemma.ids import timestamp
 from stemma.proof.canonical import sha256
 from stemma.rights.covenant import Covenant
+from stemma.rights.shares import Share
 from stemma.rights.snapshot import Manifest
 from stemma.royalties.allocation import Allocation, allocate
 from stemma.royalties.facts import ATTRIBUTION_SCHEMA, COMMONS, USAGE_SCHEMA, from_parquet
 from stemma.royalties.lake import Facts
 from stemma.royalties.pools import Subscription
 from stemma.storage import Storage
+from stemma_portal.consent.models import Ruling
 from stemma_portal.licensing.models import CovenantVersion, License
 from stemma_portal.metering.models import Generation
 from stemma_portal.royalties.models import Period, Settled
@@ -80,6 +83,8 @@ class Settlement:
     objects: dict[str, str]
     """SHA-256 of every object that was read, by its key."""
     allocation: Allocation
+    rulings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By recording: the shares that a resolved case put above those of snapshots taken before it."""
 
 
 def settlement_find(*, period: Period, ends: datetime, now: datetime, lake: Storage) -> Settlement:
@@ -123,6 +128,7 @@ def settlement_find(*, period: Period, ends: datetime, now: datetime, lake: Stor
         facts=_only(facts, settled),
         objects=objects,
         manifests=manifests,
+        rulings=rulings_in_force(),
     )
 
 
@@ -150,6 +156,7 @@ def settlement_recall(*, period: Period, lake: Storage) -> Settlement:
         facts=facts,
         objects=objects,
         manifests=manifests,
+        rulings=period.document.get("rulings", {}),
     )
 
 
@@ -242,11 +249,19 @@ def _settle(
     facts: Facts,
     objects: Mapping[str, str],
     manifests: Mapping[str, Manifest],
+    rulings: Mapping[str, dict[str, Any]],
 ) -> Settlement:
     """Who gets what for these generations, from these facts."""
     used = {*facts.usage["snapshot"].unique().to_pylist(), current} - {None}
     if missing := used - manifests.keys():
         raise NotFoundError(f"Object storage holds no manifest of snapshot {', '.join(sorted(missing))}.")
+    applied = {
+        recording.recording
+        for snapshot in used
+        for recording in manifests[snapshot].recordings
+        if _overrides(rulings.get(recording.recording), manifests[snapshot])
+    }
+    ruled = {recording: rulings[recording] for recording in sorted(applied)}
     return Settlement(
         bases=bases,
         waiting=waiting,
@@ -255,9 +270,47 @@ def _settle(
         snapshots={snapshot: manifests[snapshot].root for snapshot in sorted(used)},
         objects=_named_by(bases, objects),
         allocation=allocate(
-            facts=facts, subscriptions=subscriptions, covenants=covenants, manifests=manifests, current=current
+            facts=facts,
+            subscriptions=subscriptions,
+            covenants=covenants,
+            manifests={snapshot: _ruled(manifest, ruled) for snapshot, manifest in manifests.items()},
+            current=current,
         ),
+        rulings=ruled,
     )
+
+
+def rulings_in_force() -> dict[str, dict[str, Any]]:
+    """The newest ruling on each recording: the case, its moment, and the shares it put in force."""
+    found = Ruling.objects.order_by("at", "pk").values_list("recording_id", "claim_id", "at", "shares")
+    return {
+        recording: {"claim": claim, "at": timestamp(at), "shares": shares} for recording, claim, at, shares in found
+    }
+
+
+def _overrides(ruling: Mapping[str, Any] | None, manifest: Manifest) -> bool:
+    """Whether a ruling is newer than a snapshot: a later one carries the right shares itself."""
+    return ruling is not None and manifest.created_at < ruling["at"]
+
+
+def _ruled(manifest: Manifest, rulings: Mapping[str, dict[str, Any]]) -> Manifest:
+    """The snapshot as money follows it: with the shares that cases have put right since."""
+    if not any(_overrides(ruling, manifest) for ruling in rulings.values()):
+        return manifest
+    recordings = tuple(
+        recording.model_copy(update={"shares": _ruled_shares(recording.shares, ruling["shares"])})
+        if (ruling := rulings.get(recording.recording)) is not None and _overrides(ruling, manifest)
+        else recording
+        for recording in manifest.recordings
+    )
+    return manifest.model_copy(update={"recordings": recordings})
+
+
+def _ruled_shares(stood: Sequence[Share], ruled: Sequence[Mapping[str, Any]]) -> tuple[Share, ...]:
+    """The shares of a ruling; a right that it does not name stays whose it was."""
+    given = tuple(Share(**share) for share in ruled)
+    sides = {share.side for share in given}
+    return (*given, *(share for share in stood if share.side not in sides))
 
 
 def _candidates(*, ends: datetime, covenants: Iterable[str]) -> list[Candidate]:

@@ -15,7 +15,7 @@ from typing import Any
 import typst
 
 from stemma_portal.design.fonts import folder
-from stemma_portal.royalties.flows import EARNING
+from stemma_portal.royalties.flows import EARNING, HOLDING
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What one recording earned on one side by one rule; or one correction."""
+    """What one recording earned on one side by one rule, or what of it was held or released; or one correction."""
 
     kind: str
     amount: int
@@ -68,7 +68,7 @@ class Sheet:
     demo: bool
     opening: int
     lines: tuple[Line, ...]
-    """The greatest amount first; corrections last."""
+    """The greatest amount first; then what is held and released, corrections last."""
     previous: str
     """Digest of the period before, in the chain of closed periods; empty for the first."""
 
@@ -80,12 +80,17 @@ class Sheet:
     @property
     def corrected(self) -> int:
         """Sum of corrections; may be negative."""
-        return sum(line.amount for line in self.lines if line.kind not in EARNING)
+        return sum(line.amount for line in self.lines if line.kind == "correction")
+
+    @property
+    def held(self) -> int:
+        """What was put on hold, negative, and what was released."""
+        return sum(line.amount for line in self.lines if line.kind in HOLDING)
 
     @property
     def closing(self) -> int:
         """What the party is owed afterwards."""
-        return self.opening + self.earned + self.corrected
+        return self.opening + self.earned + self.corrected + self.held
 
 
 def money(micro: int) -> str:
@@ -176,10 +181,18 @@ def _paper(sheet: Sheet) -> dict[str, object]:
         "opening": sheet.opening,
         "earned": sheet.earned,
         "corrected": sheet.corrected,
+        "held": sheet.held,
         "closing": sheet.closing,
         "kinds": {kind: sum(line.amount for line in sheet.lines if line.kind == kind) for kind in EARNING},
         "rows": rows,
-        "corrections": [{"note": line.note, "amount": line.amount} for line in sheet.lines if line.kind not in EARNING],
+        "corrections": [
+            {"note": line.note, "amount": line.amount} for line in sheet.lines if line.kind == "correction"
+        ],
+        "holds": [
+            {"title": line.title, "isrc": line.isrc, "side": line.side, "kind": line.kind, "amount": line.amount}
+            for line in sheet.lines
+            if line.kind in HOLDING
+        ],
         "previous": sheet.previous,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -11,7 +11,8 @@ from stemma.ids import named_id
 from stemma.proof.canonical import sha256
 from stemma.storage import Storage
 from stemma_portal.catalog.models import Party, Recording
-from stemma_portal.royalties.bookkeeping import period_before
+from stemma_portal.royalties.bookkeeping import held_lines, period_before
+from stemma_portal.royalties.flows import HOLDING
 from stemma_portal.royalties.models import Account, Period, Posting, Statement, StatementLine
 from stemma_portal.royalties.settlement import Settlement
 from stemma_portal.royalties.sheet import Line, Sheet, sheet_csv, sheet_pdf
@@ -28,6 +29,7 @@ def statements_make(
     period: Period,
     settlement: Settlement,
     corrections: Sequence[Posting],
+    held: Mapping[str, str],
     at: datetime,
     progress: Progress,
     lake: Storage,
@@ -35,7 +37,7 @@ def statements_make(
     """A statement for every party that is owed something, was, or had a correction; files go to storage first."""
     accounts = Account.objects.filter(kind=Account.Kind.PAYABLE, currency=period.currency).select_related("party")
     touched = [account for account in accounts.order_by("party_id") if account.postings]
-    lines = statement_lines_of(settlement=settlement, corrections=corrections)
+    lines = statement_lines_of(settlement=settlement, corrections=corrections, held=held)
     previous = period_before(period)
     sheets = []
     for account in touched:
@@ -108,6 +110,7 @@ def _statement_store(sheet: Sheet, lake: Storage) -> Statement:
         opening=sheet.opening,
         earned=sheet.earned,
         corrected=sheet.corrected,
+        held=sheet.held,
         closing=sheet.closing,
         lines_count=len(sheet.lines),
         csv_key=f"{key}.csv",
@@ -117,37 +120,55 @@ def _statement_store(sheet: Sheet, lake: Storage) -> Statement:
     )
 
 
-def statement_lines_of(*, settlement: Settlement, corrections: Iterable[Posting]) -> dict[str, list[Line]]:
-    """Lines by party: one per recording, side and kind, whichever licenses paid for it."""
+def statement_lines_of(
+    *, settlement: Settlement, corrections: Iterable[Posting], held: Mapping[str, str]
+) -> dict[str, list[Line]]:
+    """Lines by party: one per recording, side and kind, whichever licenses paid for it.
+
+    `corrections` are the postings of the period that its facts do not give: reversals and what stands in
+    their stead, and money put on hold or released while it ran.  `held` are the recordings whose earnings
+    are put on hold as the period closes.
+    """
     summed = settlement.allocation.lines.group_by(["party", "recording", "side", "kind"])
     rows = summed.aggregate([("amount", "sum"), ("uses", "sum")]).to_pylist()
-    known = Recording.objects.select_related("work").in_bulk({row["recording"] for row in rows})
     lines: dict[str, list[Line]] = defaultdict(list)
-    for row in rows:
-        recording = known[row["recording"]]
-        lines[row["party"]].append(
-            Line(
-                kind=row["kind"],
-                side=row["side"],
-                amount=row["amount_sum"],
-                uses=row["uses_sum"],
-                recording=recording.pk,
-                isrc=recording.isrc,
-                title=recording.title,
-                iswc=recording.work.iswc,
-                work=recording.work.title,
-                composer=recording.work.composer,
-            )
-        )
+    moved: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    for row in held_lines(settlement, held):
+        moved[row["party"], row["recording"], row["side"], "hold"] -= row["amount_sum"]
     for posting in corrections:
-        for account, sign in ((posting.credit, 1), (posting.debit, -1)):
-            if account.party_id is not None:
-                lines[account.party_id].append(
-                    Line(kind="correction", amount=sign * posting.amount, note=posting.reference)
-                )
+        for account, beside, sign in ((posting.credit, posting.debit, 1), (posting.debit, posting.credit, -1)):
+            if account.kind != Account.Kind.PAYABLE or account.party_id is None:
+                continue
+            if posting.kind in HOLDING:
+                moved[account.party_id, str(beside.recording_id), beside.side, posting.kind] += sign * posting.amount
+            else:
+                line = Line(kind="correction", amount=sign * posting.amount, note=posting.reference)
+                lines[account.party_id].append(line)
+    known = Recording.objects.select_related("work").in_bulk({r["recording"] for r in rows} | {key[1] for key in moved})
+    for row in rows:
+        line = _line(known[row["recording"]], row["side"], row["kind"], row["amount_sum"], row["uses_sum"])
+        lines[row["party"]].append(line)
+    for (party, recording, side, kind), amount in moved.items():
+        lines[party].append(_line(known[recording], side, kind, amount, 0))
     return lines
 
 
-def line_order(line: Line) -> tuple[bool, int, str, str, str]:
-    """The greatest amount first, corrections last."""
-    return line.kind == "correction", -line.amount, line.isrc, line.side, line.kind
+def _line(recording: Recording, side: str, kind: str, amount: int, uses: int) -> Line:
+    return Line(
+        kind=kind,
+        side=side,
+        amount=amount,
+        uses=uses,
+        recording=recording.pk,
+        isrc=recording.isrc,
+        title=recording.title,
+        iswc=recording.work.iswc,
+        work=recording.work.title,
+        composer=recording.work.composer,
+    )
+
+
+def line_order(line: Line) -> tuple[int, int, str, str, str]:
+    """The greatest amount first, then what is held and released, corrections last."""
+    place = 2 if line.kind == "correction" else 1 if line.kind in HOLDING else 0
+    return place, -line.amount, line.isrc, line.side, line.kind

@@ -71,6 +71,7 @@ def ledger_verify(*, lake: Storage | None = None, progress: Progress = lambda _d
         _checkpoints(),
         _double_entry(),
         _reversals(),
+        _holds(),
         _chain(closed),
         _statement_balances(closed),
     ]
@@ -151,6 +152,20 @@ def _reversals() -> Check:
     )
 
 
+def _holds() -> Check:
+    """What is on hold was put there before, and leaves to parties alone; nothing is released twice."""
+    accounts = list(Account.objects.filter(kind=Account.Kind.HOLD).order_by("code"))
+    sums = _sums()
+    wrong = []
+    for account in accounts:
+        released, taken, _ = sums[account.pk]
+        if released > taken:
+            wrong.append(f"{account.code} released {released} of {taken} micro-units")
+        if not (account.party_id and account.recording_id and account.side):
+            wrong.append(f"{account.code} names no party, recording or right")
+    return _check("holds", "money released against money put on hold, per account", len(accounts), wrong)
+
+
 def _chain(closed: Sequence[Period]) -> Check:
     """Documents have the hashes they are logged with, and each names the one before."""
     keys = keyring().jwks()
@@ -220,7 +235,8 @@ def _period_checks(period: Period, lake: Storage) -> list[Check]:
             *checks,
             _check(f"{name}: facts", "postings against a fresh allocation of the facts in the lake", 0, [str(error)]),
         ]
-    entries = entries_of(period=period, settlement=settlement)
+    held = period.document.get("held", {})
+    entries = entries_of(period=period, settlement=settlement, held=held)
     checks += [
         _objects(name, settlement.objects),
         _check(
@@ -236,7 +252,7 @@ def _period_checks(period: Period, lake: Storage) -> list[Check]:
     ]
     corrections = Posting.objects.filter(period=period).exclude(pk__in=[entry.id for entry in entries])
     lines = statement_lines_of(
-        settlement=settlement, corrections=corrections.select_related("debit", "credit").order_by("pk")
+        settlement=settlement, corrections=corrections.select_related("debit", "credit").order_by("pk"), held=held
     )
     return [*checks, _files(period, lines, lake)]
 
@@ -280,6 +296,8 @@ def _files(period: Period, lines: dict[str, list[Line]], lake: Storage) -> Check
         own = tuple(sorted(lines.get(statement.party_id, ()), key=line_order))
         given = logged.get(statement.party_id, {})
         amounts = {name: str(getattr(statement, name)) for name in ("opening", "earned", "corrected", "closing")}
+        if "held" in given or statement.held:  # documents of before there were holds do not name them
+            amounts["held"] = str(statement.held)
         hashes = {"csv_sha256": statement.csv_sha256, "pdf_sha256": statement.pdf_sha256}
         if given != {"party": statement.party_id, **amounts, **hashes}:
             wrong.append(f"{statement.party}: the statement is not the one that was logged")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page as Tab
 
+from stemma.ids import named_id
+
 
 @dataclass(frozen=True)
 class Page:
@@ -41,6 +43,13 @@ PAGES = (
     Page("catalog", "rights", "/catalog/"),
     Page("catalog-empty", "rights", "/catalog/?q=nothing-is-called-so"),
     Page("recording", "label", "/catalog/", follow=FIRST),
+    Page("albums", "label", "/releases/"),
+    Page("album", "label", "/releases/", follow=FIRST),
+    Page("duplicates", "rights", "/duplicates/"),
+    Page("duplicate", "rights", "/duplicates/", follow=FIRST),
+    Page("shares", "label", f"/catalog/{named_id('seed', 'recording', 'Wachet auf')}/shares/"),
+    Page("share-questions", "artist", "/shares/"),
+    Page("share-history", "artist", "/shares/", follow="main a:has-text('How the shares came to be')"),
     Page("consents", "label", "/consent/"),
     Page("consent", "label", "/consent/", follow=FIRST),
     Page("grant", "label", "/consent/new/"),

@@ -334,6 +334,42 @@ def money() -> None:
     estimates_refresh()
 
 
+def label() -> None:
+    """The label has an album; a share on it waits for the artist's yes; two tracks may be one and the same."""
+    from stemma.rights.shares import Share
+    from stemma_portal.accounts.models import Organisation, User
+    from stemma_portal.catalog.models import Likeness, Recording, Release
+    from stemma_portal.catalog.sharing import current, shares_set
+
+    organisation = Organisation.objects.get(slug="label")
+    artist = Organisation.objects.get(slug="artist")
+    own = Recording.objects.filter(shares__party=organisation.party, shares__side="master", style="chorale")
+    album, _ = Release.objects.get_or_create(
+        organisation=organisation,
+        upc="4006381333931",
+        defaults={"title": "Evening chorales", "artist": "The demo choir", "label": organisation.name},
+    )
+    tracks = list(own.order_by("title"))
+    for number, track in enumerate(tracks, 1):
+        Recording.objects.filter(id=track.id).update(organisation=organisation, release=album, track=number)
+    Likeness.objects.get_or_create(
+        one=min(tracks[:2], key=lambda each: each.id),
+        other=max(tracks[:2], key=lambda each: each.id),
+        kind="score",
+        defaults={"score": 0.81, "detail": {"shared": 0.81, "limit": 0.7}, "found_at": now()},
+    )
+    shared = Recording.objects.filter(id__in=[each.id for each in tracks], shares__party=artist.party).first()
+    assert shared is not None
+    stated = current(shared.id)
+    if not shared.share_revisions.exists():
+        writers = [each for each in stated if each["side"] == "publishing"]
+        writers.sort(key=lambda each: each["party"] != artist.party_id)
+        writers[0]["ppm"] -= 50_000
+        writers[1]["ppm"] += 50_000
+        user = User.objects.get(email="label@stemma.test")
+        shares_set(recording=shared, shares=[Share(**each) for each in stated], by=user, cause="editor: contract 12")
+
+
 def seed() -> dict[str, Any]:
     """All of it; what `demo.json` holds."""
     import django
@@ -350,6 +386,7 @@ def seed() -> dict[str, Any]:
     rights()
     generations(model())
     money()
+    label()
     return known
 
 

@@ -175,3 +175,57 @@ def test_the_playground_says_what_is_wrong(house, visit) -> None:
     # Nothing serves in this test: the page says so and keeps what was asked for.
     expect(tab.locator("[data-answer]")).to_contain_text("Not answering")
     expect(tab.get_by_label("Tempo")).to_have_value("90")
+
+
+def test_stating_shares(house, visit) -> None:
+    here = visit("label")
+    tab = here.tab
+    page("shares").open(tab, house.url)
+    master = tab.get_by_role("group", name="Master")
+    share = master.get_by_label("Master, row 1: share in per cent")
+    share.fill("66.6667")
+    expect(master.locator(".share-sum")).to_contain_text("33.3333 % missing")
+    expect(master.locator("svg.pie.under .pie-sum")).to_have_text("66.6667 %")
+    tab.get_by_role("button", name="State these shares").click()
+    expect(tab.locator(".share-sum .error")).to_contain_text("33.3333 % missing")
+    assert share.input_value() == "66.6667"
+
+    master.get_by_label("Master, row 2: rights-holder").fill("A demo guitarist")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")
+    tab.keyboard.type("33.3333")
+    expect(master.locator(".share-sum")).to_contain_text("It sums.")
+    for row in range(3, 6):  # a row follows the last one that is used
+        master.get_by_label(f"Master, row {row}: rights-holder").fill("x")
+        master.get_by_label(f"Master, row {row}: rights-holder").fill("")
+    tab.get_by_label("Why").fill("contract 41")
+    tab.get_by_role("button", name="State these shares").click()
+    expect(tab.locator(".messages")).to_contain_text("1 owner is asked to confirm")
+    expect(tab.locator("tr", has_text="A demo guitarist")).to_contain_text("33.3333")
+    assert [each for each in here.complaints if "422" not in each] == []
+
+
+def test_a_share_is_confirmed(house, visit) -> None:
+    here = visit("artist")
+    tab = here.tab
+    page("share-questions").open(tab, house.url)
+    tab.get_by_role("button", name="It is right").first.click()
+    expect(tab.locator(".messages")).to_contain_text("Confirmed.")
+    assert here.complaints == []
+
+
+def test_duplicates_are_heard_side_by_side_and_separated(house, visit) -> None:
+    here = visit("rights")
+    tab = here.tab
+    page("duplicate").open(tab, house.url)
+    players = tab.locator("[data-player]")
+    players.nth(0).locator("[data-play]").click()
+    expect(players.nth(0)).to_have_attribute("data-playing", "yes")
+    players.nth(1).locator("[data-play]").click()
+    expect(players.nth(1)).to_have_attribute("data-playing", "yes")
+    expect(players.nth(0)).not_to_have_attribute("data-playing", "yes")
+    tab.get_by_role("button", name="They are not: separate").click()
+    expect(tab.locator(".messages")).to_contain_text("will not be shown as duplicates again")
+    tab.get_by_role("button", name="Open the question again").click()
+    expect(tab.locator(".messages")).to_contain_text("open again")
+    assert here.complaints == []

@@ -1,5 +1,6 @@
 """Pictures made on the server: as large as what they show, and safe to put on a page."""
 
+import math
 import re
 from xml.etree import ElementTree as ET
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from stemma_portal.design.svg.bars import bar, curve
 from stemma_portal.design.svg.lineage import Generation, lineage
+from stemma_portal.design.svg.pie import pie
 from stemma_portal.design.svg.roll import Note, roll
 from stemma_portal.design.svg.shares import Slice, share_bar
 from stemma_portal.design.svg.treemap import Box, Leaf, layout, treemap
@@ -38,6 +40,9 @@ def pictures() -> list[str]:
         waveform([0, 120, 255] * 200, label=evil),
         curve([(0, 2.0), (10, 1.0)], label=evil, level=1.5),
         bar(1, 4),
+        pie([Slice(evil, 700_000, 0), Slice("b", 400_000, 1)], whole=1_000_000, label=evil),
+        pie([Slice(evil, 1_000_000, 0)], whole=1_000_000, label=evil),
+        pie([], whole=1_000_000, label=evil),
     ]
 
 
@@ -66,3 +71,22 @@ def test_shares_keep_their_proportions() -> None:
 
 def test_silence_has_a_waveform_too() -> None:
     assert len(re.findall("M", waveform([0] * 400, label="nothing"))) == 400  # 200 bars, drawn twice
+
+
+@given(st.lists(st.integers(min_value=1, max_value=1_000_000), max_size=12))
+def test_slices_of_a_pie_are_as_large_as_shares(amounts: list[int]) -> None:
+    """Read back from the outer arcs; what is missing to the whole stays open."""
+    tree = ET.fromstring(pie([Slice("a", n, i) for i, n in enumerate(amounts)], whole=1_000_000, label="a"))  # noqa: S314 - as above
+    circle = max(sum(amounts), 1_000_000)
+    slices = list(tree.iter(f"{SVG}path"))
+    assert len(slices) == len(amounts)
+    for path, amount in zip(slices, amounts, strict=True):
+        ax, ay, large, bx, by = re.match(
+            r"M([\d.]+) ([\d.]+)A92 92 0 ([01]) 1 ([\d.]+) ([\d.]+)", path.attrib["d"]
+        ).groups()
+        start, end = (math.atan2(float(x) - 100, 100 - float(y)) for x, y in ((ax, ay), (bx, by)))
+        turn = (end - start) / (2 * math.pi) % 1
+        assert (turn - amount / circle + 0.5) % 1 - 0.5 == pytest.approx(0, abs=1e-3) or amount == circle
+        assert large == str(int(amount / circle > 0.5)) or amount == circle
+    assert ("over" in tree.attrib["class"]) == (sum(amounts) > 1_000_000)
+    assert ("under" in tree.attrib["class"]) == (sum(amounts) < 1_000_000)

@@ -4,7 +4,7 @@ import pytest
 from django.template import Context, Template
 
 from stemma_portal.design.markdown import rendered
-from stemma_portal.design.templatetags.stemma import brief, clock, exact, minutes, moment, money, ppb, ppm
+from stemma_portal.design.templatetags.stemma import brief, clock, exact, minutes, moment, money, ppb, ppm, share
 from stemma_portal.design.values import identifiers
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -70,3 +70,13 @@ def test_badges_do_not_depend_on_colour() -> None:
     shown = Template('{% load stemma %}{% badge "not-free" %}{% badge "never-heard-of" %}').render(Context())
     assert "Source not free" in shown
     assert "Never heard of" in shown
+
+
+def test_shares_are_told_to_the_last_part_per_million():
+    assert [share(value).split("\N{NARROW NO-BREAK SPACE}")[0] for value in (333_333, 1, 1_000_000, 500_000, 0)] == [
+        "33.3333",
+        "0.0001",
+        "100",
+        "50",
+        "0",
+    ]

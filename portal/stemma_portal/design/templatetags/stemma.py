@@ -80,6 +80,13 @@ def ppm(value: Any) -> str:
 
 
 @register.filter
+def share(value: Any) -> str:
+    """Parts per million as a percentage, to the last of them: 33.3333 %."""
+    whole, rest = divmod(int(value or 0), 10_000)
+    return f"{whole}.{rest:04d}".rstrip("0").rstrip(".") + f"{THIN}%"
+
+
+@register.filter
 def ppb(value: Any) -> str:
     """Parts per billion as a percentage."""
     return _percent(int(value or 0), 10_000_000)

@@ -125,8 +125,8 @@ def find(
     if backwards:
         keys.reverse()
     before, after = (more, anchor is not None) if backwards else (anchor is not None, more)
-    rows = Recording.objects.select_related("work", "release", "organisation").defer(
-        "source_license", "reservation", "instruments", "work__publishing"
+    rows = Recording.objects.select_related("work").defer(
+        "source_license", "source_note", "reservation", "instruments", "work__publishing"
     )
     known = {row.id: row for row in rows.filter(id__in=keys)}
     items = [known[key] for key in keys if key in known]

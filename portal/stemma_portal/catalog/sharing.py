@@ -191,7 +191,7 @@ def in_force(recording: Recording, *, on: date) -> list[dict[str, Any]]:
     """The shares on a day, as they are stated; the ones that stand where nothing was ever stated."""
     rows = ShareRevision.objects.filter(recording=recording, valid_from__lte=on).order_by("-number")
     found = rows.values_list("shares", flat=True).first()
-    return current(recording.id) if found is None else found
+    return current(recording.id) if found is None else _sorted(found)
 
 
 def current(recording_id: str) -> list[dict[str, Any]]:

@@ -96,3 +96,12 @@ def access_party(user: User, identifier: str, *, act: bool = False) -> Party:
             f"Only owners of the organisation of {found.name} may sign for it.", remedy="Ask one of them to do it."
         )
     return found
+
+
+def may_sign(user: User, identifier: str) -> bool:
+    """Whether the user may act in the name of this party."""
+    try:
+        access_party(user, identifier, act=True)
+    except (ForbiddenError, NotFoundError):
+        return False
+    return True

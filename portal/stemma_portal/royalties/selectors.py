@@ -19,6 +19,7 @@ from stemma_portal.core.models import Job
 from stemma_portal.royalties.access import periods_access, statements_access
 from stemma_portal.royalties.flows import EARNING, HOLDING
 from stemma_portal.royalties.models import Account, Estimate, Period, Posting, Statement, StatementLine
+from stemma_portal.royalties.payees import payout_minimum
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Balance:
     estimated: Estimated | None = None
     on_hold: int = 0
     """Confirmed too, but of recordings under claim; not in `confirmed`."""
+    minimum: int = 0
+    """From which balance on it is paid out."""
+
+    @property
+    def missing(self) -> int:
+        """What is missing to reach the minimum; 0 once it is reached."""
+        return max(0, self.minimum - self.confirmed)
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,7 @@ def balance(*, party_id: str) -> list[Balance]:
             statements=told[currency]["n"] if currency in told else 0,
             estimated=estimates.get(currency),
             on_hold=sum(row.amount for row in held if row.currency == currency),
+            minimum=payout_minimum(currency=currency),
         )
         for currency in sorted({*accounts, *estimates})
     ]
@@ -203,6 +212,45 @@ def on_hold(*, party_id: str) -> list[OnHold]:
             claims[str(recording)].append(claim)
     found = [OnHold(recordings[r], currency, amount, claims[r]) for (r, currency), amount in sums.items()]
     return sorted(found, key=lambda row: (-row.amount, row.recording.title))
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What one recording earned a party in one period, micro-units by kind."""
+
+    statement: Statement
+    training: int
+    attribution: int
+    commons: int
+    held: int
+    """Put on hold (negative) or released in that period."""
+
+    @property
+    def total(self) -> int:
+        """Of what was earned."""
+        return self.training + self.attribution + self.commons
+
+
+def recording_earned(*, party_id: str, recording_id: str) -> list[Earned]:
+    """What the recording earned the party, period by period, the newest first."""
+    lines = StatementLine.objects.filter(statement__party=party_id, recording=recording_id)
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for statement, kind, total in lines.order_by().values_list("statement", "kind").annotate(total=Sum("amount")):
+        sums[str(statement)][kind] += int(total)
+    statements = Statement.objects.filter(pk__in=sums).select_related("period").order_by("-period__starts")
+    return [
+        Earned(s, *(sums[s.pk][kind] for kind in EARNING), held=sums[s.pk]["hold"] + sums[s.pk]["release"])
+        for s in statements
+    ]
+
+
+def recordings_earned(*, party_id: str, currency: str, limit: int) -> list[tuple[Recording, int]]:
+    """The recordings that earned the party most, over all statements, with micro-units."""
+    lines = StatementLine.objects.filter(statement__party=party_id, statement__currency=currency, kind__in=EARNING)
+    rows = lines.order_by().values_list("recording").annotate(total=Sum("amount")).order_by("-total", "recording")
+    top = [(str(recording), int(total)) for recording, total in rows[:limit]]
+    known = Recording.objects.select_related("work").in_bulk([recording for recording, _ in top])
+    return [(known[recording], total) for recording, total in top]
 
 
 def balance_history(*, party_id: str, currency: str | None = None) -> list[BalancePoint]:

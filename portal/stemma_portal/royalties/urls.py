@@ -2,11 +2,18 @@
 
 from django.urls import path
 
-from stemma_portal.royalties import views
+from stemma_portal.royalties import money_views, views
 
 app_name = "royalties"
 urlpatterns = [
     path("royalties/", views.royalties, name="royalties"),
+    path("royalties/payment/", money_views.payment, name="payment"),
+    path("royalties/payment/change/", money_views.payment_change, name="payment_change"),
+    path(
+        "royalties/statements/<id:statement_id>/recordings/<id:recording_id>/correction/",
+        money_views.correction,
+        name="correction",
+    ),
     path("royalties/parties/<id:party_id>/", views.party_detail, name="party"),
     path("royalties/periods/<str:period_id>/", views.period_detail, name="period"),
     path("royalties/periods/<str:period_id>/closing/", views.period_close, name="period_close"),

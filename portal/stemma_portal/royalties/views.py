@@ -14,8 +14,10 @@ from stemma.storage import storage
 from stemma_portal.accounts.access import is_operator, is_staff, require_operator
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.models import Organisation
+from stemma_portal.catalog.access import may_sign
 from stemma_portal.catalog.models import Party
 from stemma_portal.catalog.selectors import recordings_visible
+from stemma_portal.consent.selectors import claims_visible
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.bars import curve
 from stemma_portal.royalties import selectors
@@ -56,6 +58,8 @@ def _party_page(request: HttpRequest, party: Party) -> HttpResponse:
     context = {
         "party": party,
         "balances": selectors.balance(party_id=party.id),
+        "holds": selectors.on_hold(party_id=party.id),
+        "own": (organisation := acting(request)) is not None and organisation.party_id == party.id,
         "statements": list(statements[:60]),
         "history": history,
         "curve": curve(points, label=f"Balance of {party.name} after each period") if len(points) > 1 else None,
@@ -110,7 +114,12 @@ def statement_detail(request: HttpRequest, statement_id: str) -> HttpResponse:
         "statement": statement,
         "rows": shown,
         "kinds": [(kind, kinds.get(kind, 0)) for kind in KINDS],
-        "corrections": list(selectors.statement_lines(statement=statement).filter(recording=None)),
+        "corrections": list(selectors.statement_lines(statement=statement).filter(kind="correction")),
+        "asked": {
+            claim.recording_id: claim
+            for claim in claims_visible(request.user).filter(subject=statement.pk).order_by("opened_at")
+        },
+        "may_ask": may_sign(request.user, statement.party_id),
         "most": max((int(row["total"]) for row in rows), default=0),
         "seen": set(recordings_visible(request.user).filter(id__in=ids).values_list("id", flat=True)),
     }

@@ -1,0 +1,99 @@
+"""What owners do about their money: say where it goes, and ask for a correction."""
+
+from __future__ import annotations
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from stemma.errors import NotFoundError
+from stemma.ids import now
+from stemma_portal.accounts.access import is_owner
+from stemma_portal.accounts.acting import acting
+from stemma_portal.accounts.models import Organisation
+from stemma_portal.catalog.access import access_party
+from stemma_portal.catalog.models import Party
+from stemma_portal.consent.case_forms import CorrectionForm
+from stemma_portal.consent.cases import case_open
+from stemma_portal.consent.models import Claim
+from stemma_portal.core.errors import ForbiddenError
+from stemma_portal.royalties import selectors
+from stemma_portal.royalties.access import statement_access
+from stemma_portal.royalties.forms import PaymentForm
+from stemma_portal.royalties.payees import COOLING, payment_details_set, payment_details_usable, payment_history
+
+
+def _own(request: HttpRequest) -> tuple[Organisation, Party]:
+    """The organisation one acts for, as the rights-holder it is."""
+    organisation = acting(request)
+    if organisation is None or organisation.party is None:
+        raise NotFoundError(
+            "Your organisation is no rights-holder.", remedy="Ask rights staff to link it to its party in the catalog."
+        )
+    return organisation, organisation.party
+
+
+@login_required
+def payment(request: HttpRequest) -> HttpResponse:
+    """Where the money goes now, and how that came to be; accounts by their last four characters alone."""
+    organisation, party = _own(request)
+    context = {
+        "party": party,
+        "history": payment_history(party_id=party.pk),
+        "usable": payment_details_usable(party_id=party.pk),
+        "may_change": is_owner(request.user, organisation),
+        "days": COOLING.days,
+        "now": now(),
+    }
+    return render(request, "royalties/payment.html", context)
+
+
+@login_required
+@reauthentication_required
+def payment_change(request: HttpRequest) -> HttpResponse:
+    """Say where it goes from now on."""
+    organisation, party = _own(request)
+    if not is_owner(request.user, organisation):
+        raise ForbiddenError(f"Only owners of {organisation.name} may do this.", remedy="Ask one of its owners.")
+    form = PaymentForm(request.POST or None)
+    if form.is_valid():
+        details = payment_details_set(party=party, payee=form.cleaned_data["payee"], by=request.user)
+        messages.success(
+            request,
+            f"Saved. Payouts go to …{details.last4} from {details.usable_from:%-d %B %Y} on; all owners are told.",
+        )
+        return redirect("royalties:payment")
+    context = {"form": form, "party": party, "days": COOLING.days}
+    return render(request, "royalties/payment_change.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+def correction(request: HttpRequest, statement_id: str, recording_id: str) -> HttpResponse:
+    """Ask for a correction of one line of a statement; opens a case that keeps the line as it is."""
+    statement = statement_access(user=request.user, statement_id=statement_id)
+    rows = selectors.statement_recordings(statement=statement)
+    row = next((row for row in rows if row["recording"].pk == recording_id), None)  # type: ignore[attr-defined]
+    if row is None:
+        raise NotFoundError(f"Statement {statement_id} has no line for recording {recording_id}.")
+    party = access_party(request.user, statement.party_id, act=True)
+    form = CorrectionForm(request.POST or None)
+    if form.is_valid():
+        line = {
+            "period": statement.period_id,
+            "currency": statement.currency,
+            **{name: row[name] for name in ("training", "attribution", "commons", "total", "hold", "release", "uses")},
+        }
+        claim = case_open(
+            kind=Claim.Kind.CORRECTION,
+            recording=row["recording"],  # type: ignore[arg-type]
+            party=party,
+            reason=form.cleaned_data["reason"],
+            subject=statement.pk,
+            detail={"line": line},
+            by=request.user,
+        )
+        messages.success(request, "Rights staff will answer here within 30 days.")
+        return redirect("consent:case", claim.pk)
+    return render(request, "royalties/correction.html", {"form": form, "statement": statement, "row": row})

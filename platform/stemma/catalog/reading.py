@@ -100,7 +100,7 @@ def open_rows(path: Path, *, mapping: Mapping[str, str] | None = None) -> tuple[
         cells, _, _ = _TABLES[found](path)
         first = _first(cells)
         table = Table(first, columns.guess(first) if mapping is None else mapping)
-        return found, _told(table.rows(cells), path)
+        return found, table.rows(cells)
     if found not in READERS:
         raise InvalidError(f"Files of format {found} cannot be read here yet.", code="unknown-format")
     return found, READERS[found](path)
@@ -108,17 +108,6 @@ def open_rows(path: Path, *, mapping: Mapping[str, str] | None = None) -> tuple[
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {}
 """Readers of the formats that need no mapping, by format."""
-
-
-def _told(rows: Iterator[Row], path: Path) -> Iterator[Row]:
-    try:
-        yield from rows
-    except (csv.Error, UnicodeError) as error:
-        raise InvalidError(
-            f"{path.name} cannot be read further: {error}.",
-            remedy="Look for a quotation mark without its pair, or save the file anew as CSV in UTF-8.",
-            code="broken-table",
-        ) from error
 
 
 Cells = Iterator[Sequence[str]]
@@ -161,8 +150,12 @@ def _csv_cells(path: Path, encoding: str, delimiter: str) -> Cells:
         reader = csv.reader(file, delimiter=delimiter)
         try:
             yield from reader
-        except csv.Error as error:
-            raise csv.Error(f"line {reader.line_num}: {error}") from None
+        except (csv.Error, UnicodeError) as error:
+            raise InvalidError(
+                f"The table cannot be read further than line {reader.line_num}: {error}.",
+                remedy="Look there for a quotation mark without its pair, or save the file anew as CSV in UTF-8.",
+                code="broken-table",
+            ) from error
 
 
 def _encoding(path: Path) -> tuple[str, str]:

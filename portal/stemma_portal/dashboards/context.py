@@ -17,6 +17,7 @@ Kind = Organisation.Kind
 PAGES = {
     "home": ("Home", "dashboards:home"),
     "catalog": ("Catalog", "dashboards:recordings"),
+    "imports": ("Imports", "intake:imports"),
     "consent": ("Consent", "consent:consents"),
     "claims": ("Claims", "consent:claims"),
     "snapshots": ("Snapshots", "operations:snapshots"),
@@ -28,10 +29,10 @@ PAGES = {
     "status": ("Status", "dashboards:status"),
 }
 NAVIGATION: dict[str, tuple[str, ...]] = {
-    Kind.LABEL: ("catalog", "consent", "claims", "models", "royalties"),
-    Kind.ARTIST: ("catalog", "consent", "claims", "models", "royalties"),
+    Kind.LABEL: ("catalog", "imports", "consent", "claims", "models", "royalties"),
+    Kind.ARTIST: ("catalog", "imports", "consent", "claims", "models", "royalties"),
     Kind.ENTERPRISE: ("playground", "generations", "license", "models", "catalog"),
-    Kind.RIGHTS: ("catalog", "consent", "claims", "snapshots", "models", "generations", "royalties"),
+    Kind.RIGHTS: ("catalog", "imports", "consent", "claims", "snapshots", "models", "generations", "royalties"),
     Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "status"),
 }
 KINDS = {

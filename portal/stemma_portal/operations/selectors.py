@@ -1,6 +1,6 @@
 """Reading snapshots and releases, and judging what a snapshot may hold."""
 
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 from stemma.ids import now, timestamp
 from stemma.rights.consent import Scope
@@ -40,6 +40,8 @@ def recordings_as_offered() -> list[SnapshotRecording]:
     """The whole catalog as a snapshot would hold it, with every grant that was ever made for it."""
     shares = Prefetch("shares", Share.objects.order_by("party", "side", "territory"))
     complete = ~Q(midi_sha256="") & ~Q(audio_sha256="") & Q(duration_ms__isnull=False, tempo__isnull=False)
+    for side in Share.Side:  # a right of which nobody is named yet cannot have been granted
+        complete &= Q(Exists(Share.objects.filter(recording=OuterRef("pk"), side=side)))
     standing_for_all = Q(cluster=None) | Q(cluster__canonical=F("pk"))
     rows = (
         Recording.objects.filter(complete & standing_for_all, taken_down_at=None)

@@ -1,0 +1,128 @@
+"""The long work of imports, in the background: each task may be given twice, late, or after a crash."""
+
+import logging
+
+from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import transaction
+from kombu.exceptions import OperationalError as BrokerError
+
+from stemma.errors import StemmaError, UnavailableError
+from stemma.ids import now
+from stemma_portal.accounts.models import User
+from stemma_portal.core.jobs import job_advance, job_end
+from stemma_portal.core.models import Job
+from stemma_portal.core.services import Actor, audit
+from stemma_portal.intake.importing import carry
+from stemma_portal.intake.models import Import
+from stemma_portal.intake.staging import judge, stage
+from stemma_portal.webhooks.services import event_emit
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(autoretry_for=(UnavailableError,), retry_backoff=2, max_retries=8)
+def import_stage(import_id: str) -> None:
+    """Read a file into rows, check and compare them."""
+    batch = _wanted(import_id, Import.State.STAGING)
+    if batch is None:
+        return
+    _guarded(batch, lambda: _stage(batch))
+
+
+@shared_task(autoretry_for=(UnavailableError,), retry_backoff=2, max_retries=8)
+def import_run(import_id: str, user_id: str) -> None:
+    """Take the confirmed rows into the catalog."""
+    batch = _wanted(import_id, Import.State.IMPORTING)
+    if batch is None:
+        return
+    by = User.objects.get(id=user_id)
+    _guarded(batch, lambda: _run(batch, by))
+
+
+def _stage(batch: Import) -> None:
+    job = _job(batch)
+    if stage(batch, lambda done: job_advance(job_id=job.id, progress=done, message=f"{done:,} rows read")):
+        job_end(job_id=job.id, state=Job.State.DONE)
+        _become(batch, Import.State.STAGED)
+    else:
+        job_end(job_id=job.id, state=Job.State.CANCELLED)
+        _become(batch, Import.State.CANCELLED)
+
+
+def _run(batch: Import, by: Actor) -> None:
+    job = _job(batch)
+    if not batch.rows.filter(done=True).exists():
+        # What others brought since the file was read is seen once more.
+        batch.rows.exclude(verdict="rejected").update(verdict="", recording=None)
+        judge(batch)
+    whole = carry(batch, lambda done: job_advance(job_id=job.id, progress=done, message=f"{done:,} rows taken"), by)
+    job_end(job_id=job.id, state=Job.State.DONE if whole else Job.State.CANCELLED)
+    _become(batch, Import.State.DONE if whole else Import.State.CANCELLED)
+    if whole:
+        audit(by=by, action="import.finish", subject=batch.id, counts=batch.counts)
+        told = {"import": batch.id, "name": batch.name, "counts": batch.counts}
+        event_emit(organisation=batch.organisation, type="import.finished", data=told)
+
+
+def _guarded(batch: Import, work: object) -> None:
+    """Do the work; a failure that trying again would not mend is told on the page."""
+    try:
+        work()  # type: ignore[operator]
+    except UnavailableError:
+        raise
+    except (StemmaError, SoftTimeLimitExceeded) as error:
+        told = str(error) or "It took too long; go on with it, and it continues where it is."
+        job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
+        _become(batch, Import.State.FAILED, told)
+    except Exception as error:
+        log.exception("Import %s failed", batch.id)
+        told = f"Something is wrong on our side ({type(error).__name__}). What was taken stays; go on with it later."
+        job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
+        _become(batch, Import.State.FAILED, told)
+
+
+def _wanted(import_id: str, state: Import.State) -> Import | None:
+    """The import, if it still waits for this work."""
+    return Import.objects.select_related("organisation__party", "job").filter(id=import_id, state=state).first()
+
+
+def _job(batch: Import) -> Job:
+    assert batch.job is not None  # noqa: S101 - whoever starts the work makes its job
+    return batch.job
+
+
+def _become(batch: Import, state: Import.State, message: str = "") -> None:
+    ended = None if state == Import.State.STAGED else now()
+    Import.objects.filter(id=batch.id).update(state=state, message=message, finished_at=ended)
+
+
+def import_stage_soon(import_id: str) -> None:
+    """Hand it to a worker once this is committed."""
+    _soon(lambda: import_stage.delay(import_id))
+
+
+def import_run_soon(import_id: str, by: Actor) -> None:
+    """Hand it to a worker once this is committed."""
+    _soon(lambda: import_run.delay(import_id, str(by.pk)))
+
+
+@shared_task
+def imports_heal() -> None:
+    """Hand out again what no worker has had for a while: the broker or a worker was away."""
+    for batch in Import.objects.filter(state=Import.State.STAGING, job__state=Job.State.QUEUED)[:100]:
+        import_stage.delay(batch.id)
+    for batch in Import.objects.filter(state=Import.State.IMPORTING, job__state=Job.State.QUEUED)[:100]:
+        user = User.objects.filter(email=batch.created_by).first()
+        if user is not None:
+            import_run.delay(batch.id, user.id)
+
+
+def _soon(send: object) -> None:
+    def run() -> None:
+        try:
+            send()  # type: ignore[operator]
+        except BrokerError:
+            log.warning("The broker is away; the periodic run hands it out.")
+
+    transaction.on_commit(run, robust=True)

@@ -361,7 +361,7 @@ def label() -> None:
     shared = Recording.objects.filter(id__in=[each.id for each in tracks], shares__party=artist.party).first()
     assert shared is not None
     stated = current(shared.id)
-    if not shared.share_revisions.exists():
+    if not shared.share_revisions.filter(cause__startswith="editor").exists():
         writers = [each for each in stated if each["side"] == "publishing"]
         writers.sort(key=lambda each: each["party"] != artist.party_id)
         writers[0]["ppm"] -= 50_000

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, transaction
+from django.db.models import F, Max
 from pydantic import BaseModel
 
 from stemma.catalog.record import PartyRecord, RecordingRecord
@@ -11,8 +12,10 @@ from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.proof.canonical import sha256
 from stemma.rights.identifiers import isrc, iswc
+from stemma.rights.shares import Share as ShareDocument
+from stemma_portal.catalog import sharing
 from stemma_portal.catalog.demo import demo_link
-from stemma_portal.catalog.models import Party, Recording, Share, Work
+from stemma_portal.catalog.models import Party, Recording, RecordingVersion, Share, ShareRevision, Work
 from stemma_portal.catalog.rules import Rejection, RuleError, parse, rejection
 from stemma_portal.core.db import lock
 from stemma_portal.core.services import Actor, audit
@@ -68,7 +71,7 @@ def recordings_import(*, records: Sequence[Any], by: Actor | None) -> Imported:
         known = dict(Recording.objects.filter(id__in=[r.record.id for r in good]).values_list("id", "record_sha256"))
         fresh = [row for row in good if known.get(row.record.id) != row.sha256]
         result.same += len(good) - len(fresh)
-        for row in _write(fresh, result):
+        for row in _write(fresh, result, by):
             if row.record.id in known:
                 result.changed += 1
             else:
@@ -106,13 +109,14 @@ def _without_clashes(rows: list[_Row], result: Imported) -> list[_Row]:
     return kept
 
 
-def _write(rows: list[_Row], result: Imported) -> list[_Row]:
+def _write(rows: list[_Row], result: Imported, by: Actor | None) -> list[_Row]:
     """Write the rows at once; where the database refuses them, in halves, so that only the bad one is lost."""
     if not rows:
         return []
     try:
         with transaction.atomic():
             _upsert([row.record for row in rows], {row.record.id: row.sha256 for row in rows})
+            _history([row.record for row in rows], by)
     except DatabaseError as error:
         if len(rows) == 1:
             told = str(error).partition("\n")[0]
@@ -121,7 +125,7 @@ def _write(rows: list[_Row], result: Imported) -> list[_Row]:
             )
             return []
         half = len(rows) // 2
-        return _write(rows[:half], result) + _write(rows[half:], result)
+        return _write(rows[:half], result, by) + _write(rows[half:], result, by)
     return rows
 
 
@@ -158,6 +162,53 @@ def _upsert(records: Sequence[RecordingRecord], hashes: dict[str, str]) -> None:
         for r in records
         for s in r.shares
     )
+
+
+def _history(records: Sequence[RecordingRecord], by: Actor | None) -> None:
+    """Keep what each recording is from now on, and its shares where they are others than were stated last."""
+    moment, who = now(), by.email if by else ""
+    ids = [record.id for record in records]
+    before = dict(
+        RecordingVersion.objects.filter(recording__in=ids)
+        .order_by()
+        .values_list("recording")
+        .annotate(last=Max("number"))
+    )
+    Recording.objects.filter(id__in=before).update(version=F("version") + 1)
+    RecordingVersion.objects.bulk_create(
+        RecordingVersion(
+            recording_id=record.id,
+            number=before.get(record.id, 0) + 1,
+            at=moment,
+            by=who,
+            cause="import",
+            record=record.model_dump(mode="json", exclude={"peaks"}),
+        )
+        for record in records
+    )
+    stated = (
+        ShareRevision.objects.filter(recording__in=ids).order_by("recording_id", "-number").distinct("recording_id")
+    )
+    latest = {revision.recording_id: revision for revision in stated}
+    revisions = []
+    for record in records:
+        shares = sharing.as_stated(
+            ShareDocument(party=s.party.id, side=s.side, ppm=s.ppm, territory=s.territory) for s in record.shares
+        )
+        last = latest.get(record.id)
+        if last is None or last.shares != shares or last.planned:
+            revisions.append(
+                ShareRevision(
+                    recording_id=record.id,
+                    number=last.number + 1 if last else 1,
+                    valid_from=moment.date(),
+                    shares=shares,
+                    at=moment,
+                    by=who,
+                    cause="import",
+                )
+            )
+    ShareRevision.objects.bulk_create(revisions)
 
 
 def _upsert_parties(parties: Iterable[PartyRecord]) -> None:

@@ -19,8 +19,8 @@ from stemma_portal.operations.models import ModelRelease, Snapshot
 
 
 def recordings_held() -> list[str]:
-    """Recordings under an open claim."""
-    return list(Claim.objects.filter(state=Claim.State.OPEN).values_list("recording_id", flat=True).distinct())
+    """Recordings that a pending claim holds."""
+    return list(Claim.objects.holding().values_list("recording_id", flat=True).distinct())
 
 
 def likenesses(user: User, recording: Recording) -> list[Likeness]:

@@ -182,3 +182,19 @@ def test_whatever_stands_in_a_field_the_neighbours_come_in(field, value):
     assert result.created + result.same + result.changed + len(result.rejected) == 3
     assert all(r.row == 1 or r.rule in {"taken", "twice"} for r in result.rejected)
     json.dumps([r.model_dump() for r in result.rejected])
+
+
+def test_every_import_that_changes_something_leaves_a_version_and_other_shares_a_statement():
+    recordings_import(records=[record(1), record(2)], by=None)
+    recordings_import(records=[record(1, title="New name"), record(2)], by=None)
+    shares = [share("Label", "master", 400_000), share("Other", "master", 600_000), share("Artist", "publishing")]
+    recordings_import(records=[record(1, title="New name", shares=shares)], by=None)
+    row = Recording.objects.get(id=record(1)["id"])
+    assert row.version == 3
+    assert [(v.number, v.record["title"]) for v in row.versions.all()] == [
+        (3, "New name"),
+        (2, "New name"),
+        (1, "Tune 1"),
+    ]
+    assert [(r.number, len(r.shares)) for r in row.share_revisions.all()] == [(2, 3), (1, 2)]
+    assert Recording.objects.get(id=record(2)["id"]).versions.count() == 1

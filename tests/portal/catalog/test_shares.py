@@ -12,7 +12,8 @@ from portal.making import ident
 from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.rights.shares import SIDES, WHOLE, Share, check_shares, split
-from stemma_portal.catalog.models import Party, ShareConfirmation, ShareQuestion, ShareRevision
+from stemma_portal.catalog.models import Party, Recording, ShareConfirmation, ShareQuestion, ShareRevision
+from stemma_portal.catalog.models import Share as Share_
 from stemma_portal.catalog.sharing import (
     changes,
     current,
@@ -61,7 +62,7 @@ def test_a_statement_is_kept_and_holds_at_once(cast, catalog, song):
     )
     assert held(song) == {"Label master": 500_000, "Other master": 500_000, "Artist publishing": WHOLE}
     first, second = song.share_revisions.order_by("number")
-    assert (first.cause, second) == ("as brought", revision)
+    assert (first.cause, second) == ("import", revision)
     assert changes(first.shares, second.shares) == {
         (catalog["Label"].id, "master", "WORLD"): (WHOLE, 500_000),
         (catalog["Other"].id, "master", "WORLD"): (0, 500_000),
@@ -71,6 +72,16 @@ def test_a_statement_is_kept_and_holds_at_once(cast, catalog, song):
     assert again == revision
     with pytest.raises(DatabaseError), transaction.atomic():
         ShareRevision.objects.filter(id=revision.id).update(shares=[])
+
+
+def test_shares_that_nobody_stated_become_the_first_statement(cast, catalog, song):
+    made = Recording.objects.create(title="By hand", work=song.work)
+    Share_.objects.create(recording=made, party=catalog["Other"], side="master", ppm=WHOLE)
+    set_(made, halves(catalog, "Label"), cast.rights)
+    assert [(each.cause, each.shares[0]["party"]) for each in made.share_revisions.order_by("number")] == [
+        ("as brought", catalog["Other"].id),
+        ("test", catalog["Label"].id),
+    ]
 
 
 def test_what_does_not_sum_is_refused_and_changes_nothing(cast, catalog, song):
@@ -90,7 +101,7 @@ def test_what_does_not_sum_is_refused_and_changes_nothing(cast, catalog, song):
     with pytest.raises(InvalidError, match="in DE sum to 0 ppm"):
         set_(song, [*halves(catalog, "Label"), *halves(catalog, "Artist", side="publishing"), *german], cast.owner)
     assert held(song) == before
-    assert not song.share_revisions.exists()
+    assert song.share_revisions.count() == 1
 
 
 def test_a_right_of_which_nobody_is_named_stays_open(cast, catalog, song):
@@ -239,7 +250,7 @@ def test_the_sheet_tells_what_is_wrong_and_keeps_what_was_written(client, cast, 
     answer = client.post(reverse("dashboards:shares", args=[song.id]), sent("state", *rows))
     assert answer.status_code == 422
     assert told in answer.content.decode()
-    assert not song.share_revisions.exists()
+    assert song.share_revisions.count() == 1
 
 
 def test_only_who_brought_it_and_staff_state_shares(client, cast, catalog, song):

@@ -19,7 +19,8 @@ from stemma.rights.shares import WHOLE, WORLD
 from stemma.rights.shares import Share as ShareDocument
 from stemma_portal.catalog.models import Party, Recording, RecordingVersion, Release, Work
 from stemma_portal.catalog.sharing import as_stated, shares_set
-from stemma_portal.consent.services import claim_open
+from stemma_portal.consent.cases import case_open
+from stemma_portal.consent.models import Claim
 from stemma_portal.core.db import lock
 from stemma_portal.core.services import Actor
 from stemma_portal.intake.models import Import, ImportRow
@@ -289,20 +290,14 @@ class _Carrier:
         """One ISRC of two organisations: both recordings are held until somebody has looked."""
         own = Recording.objects.get(id=identifier)
         others = Recording.objects.filter(isrc=own.isrc).exclude(organisation=self.organisation)
-        for other in others.select_related("organisation"):
-            theirs = other.organisation.name if other.organisation else "The house"
-            claim_open(
+        for other in others:
+            case_open(
+                kind=Claim.Kind.SAME_IDENTIFIER,
                 recording=other,
-                claimant=self.organisation.name,
+                other=own,
+                organisation=self.organisation,
                 party=self.organisation.party,
                 reason=f"{self.organisation.name} has brought a recording with the same ISRC {own.isrc}.",
-                by=self.by,
-            )
-            claim_open(
-                recording=own,
-                claimant=theirs,
-                party=other.organisation.party if other.organisation else None,
-                reason=f"{theirs} has a recording with the same ISRC {own.isrc}.",
                 by=self.by,
             )
 

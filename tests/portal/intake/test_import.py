@@ -9,6 +9,7 @@ from stemma.errors import InvalidError
 from stemma.rights.shares import WHOLE
 from stemma_portal.catalog.models import Party, Recording, RecordingVersion, Release, Share, ShareRevision, Work
 from stemma_portal.consent.models import Claim
+from stemma_portal.consent.selectors import rights_status
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.jobs import job_cancel
 from stemma_portal.core.models import AuditEvent, Job
@@ -108,8 +109,9 @@ def test_one_isrc_of_two_labels_is_claimed_and_held_and_nothing_of_the_other_cha
     assert batch.counts["conflicting"] == 1
     assert Recording.objects.filter(isrc="QZSTM2600001").count() == 2
     assert sorted(map(repr, Recording.objects.filter(organisation=labels.label).values_list())) == theirs
-    claims = Claim.objects.filter(state="open")
-    assert {c.recording.organisation for c in claims} == {labels.label, labels.other}
+    claim = Claim.objects.get(state="open", kind="same-identifier")
+    assert {claim.recording.organisation, claim.other.organisation} == {labels.label, labels.other}
+    assert {held.recording for held in rights_status().held} == {claim.recording_id, claim.other_id}
     assert bring(table(line(1), line(2)), organisation=labels.other, by=labels.stranger).counts["same"] == 2
 
 

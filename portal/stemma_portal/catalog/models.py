@@ -308,6 +308,8 @@ class ShareQuestion(models.Model):
     party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="share_questions")
     changes = models.JSONField()
     """Each `{side, territory, before, after}`, in ppm; 0 is none."""
+    email = models.EmailField(blank=True, db_default="")
+    """Where whoever stated the shares says that the party can be reached."""
     at = models.DateTimeField()
 
     class Meta:

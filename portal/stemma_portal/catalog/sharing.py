@@ -9,7 +9,7 @@ statement holds meanwhile, unless they dispute it, which opens a case and holds 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from stemma.ids import now
 from stemma.rights.shares import SIDES, WHOLE, Share, check_shares
 from stemma_portal.catalog.models import Party, Recording, ShareConfirmation, ShareQuestion, ShareRevision
 from stemma_portal.catalog.models import Share as ShareRow
+from stemma_portal.catalog.telling import questions_told
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.services import Actor, audit
@@ -40,8 +41,6 @@ class Dispute(Protocol):
 
 disputes: list[Dispute] = []
 """What happens when a party disputes its share: apps above this one add to it when they start."""
-asked: list[Callable[[ShareRevision, Sequence[ShareQuestion]], None]] = []
-"""How parties are told that they are asked."""
 
 
 def shares_check(shares: Sequence[Share]) -> None:
@@ -83,9 +82,11 @@ def shares_set(
     valid_from: date | None = None,
     by: Actor | None,
     cause: str,
+    addresses: Mapping[str, str] | None = None,
 ) -> ShareRevision:
     """State all shares of a recording from a day on (today); the same again changes nothing.
 
+    `addresses`: e-mail by party, for those who are asked and have no account.
     Raises `InvalidError` for shares that do not sum, and for a day before the last statement's that
     would rewrite what was already accounted for.
     """
@@ -117,7 +118,7 @@ def shares_set(
     )
     if not revision.planned:
         _apply(recording.id, stated)
-    questions = _ask(revision, before)
+    questions = _ask(revision, before, addresses or {})
     audit(
         by=by,
         action="shares.set",
@@ -128,8 +129,7 @@ def shares_set(
         after=stated,
         cause=cause,
     )
-    for tell in asked:
-        tell(revision, questions)
+    questions_told({question.party_id for question in questions})
     return revision
 
 
@@ -264,7 +264,9 @@ def _apply(recording_id: str, stated: Iterable[dict[str, Any]]) -> None:
     )
 
 
-def _ask(revision: ShareRevision, before: Iterable[dict[str, Any]]) -> list[ShareQuestion]:
+def _ask(
+    revision: ShareRevision, before: Iterable[dict[str, Any]], addresses: Mapping[str, str]
+) -> list[ShareQuestion]:
     """Ask everyone else who gains a share or has less than before."""
     organisation = revision.recording.organisation
     own = organisation.party_id if organisation is not None else None
@@ -275,7 +277,13 @@ def _ask(revision: ShareRevision, before: Iterable[dict[str, Any]]) -> list[Shar
         if is_ < was or was == 0:
             concerned.add(party)
     return ShareQuestion.objects.bulk_create(
-        ShareQuestion(revision=revision, party_id=party, changes=parts[party], at=revision.at)
+        ShareQuestion(
+            revision=revision,
+            party_id=party,
+            changes=parts[party],
+            email=addresses.get(party, ""),
+            at=revision.at,
+        )
         for party in sorted(concerned)
         if party != own
     )

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import DatabaseError, transaction
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +24,7 @@ from stemma_portal.catalog.sharing import (
     shares_due,
     shares_set,
 )
+from stemma_portal.catalog.tasks import share_questions_tell
 from stemma_portal.consent.models import Claim
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.models import AuditEvent
@@ -286,3 +288,29 @@ def test_a_party_answers_on_its_page(client, cast, catalog, song, storage):
     assert "Nothing to confirm" in answer.content.decode()
     history = client.get(reverse("dashboards:share_history", args=[song.id])).content.decode()
     assert "It is all mine." in history
+
+
+def test_who_is_asked_hears_of_it_in_one_mail(
+    cast, catalog, song, recordings, mailoutbox, monkeypatch, committed, redis
+):
+    waiting = []
+    cache.clear()
+    monkeypatch.setattr(
+        "stemma_portal.catalog.telling.current_app.send_task", lambda name, args, **_: waiting.append((name, *args))
+    )
+    stranger = Party.objects.create(name="A demo guitarist")
+    with committed():
+        for row in (song, recordings[1]):
+            shares = [Share(party=each, side="master", ppm=WHOLE // 2) for each in (catalog["Other"].id, stranger.id)]
+            set_(row, shares, cast.owner, addresses={stranger.id: "guitar@example.org"})
+    parties = {catalog[name].id for name in ("Other", "Artist", "Label")} | {stranger.id}
+    assert {party for _, party in waiting} <= parties
+    assert len(waiting) == len({party for _, party in waiting})  # two recordings, one mail each
+    for _, party in waiting:
+        share_questions_tell(party)
+    told = {tuple(mail.to): mail.body for mail in mailoutbox}
+    assert told.keys() == {(cast.stranger.email,), ("guitar@example.org",), (cast.owner.email,)}
+    assert "Tune 0" in told[("guitar@example.org",)]
+    assert "Tune 1" in told[("guitar@example.org",)]
+    assert "no account" in told[("guitar@example.org",)]
+    assert "/shares/." in told[(cast.stranger.email,)]

@@ -17,7 +17,6 @@ from stemma_portal.catalog.models import Recording, ShareConfirmation, ShareRevi
 from stemma_portal.catalog.sharing import party_introduce, questions_open, share_confirm, shares_set
 from stemma_portal.dashboards.forms import AnswerForm, ShareDateForm
 from stemma_portal.dashboards.share_sheet import Sheet, differences, sheet_of, sheet_read
-from stemma_portal.dashboards.share_telling import owners_invite
 from stemma_portal.design.paging import page
 
 
@@ -58,16 +57,15 @@ def _state(request: HttpRequest, recording: Recording, sheet: Sheet, form: Share
         party = party_introduce(name=row.party, recording=recording, by=request.user)
         parties[row.party.casefold()] = party.id
         if row.email:
-            addresses[party] = row.email
-    revision = shares_set(
+            addresses[party.id] = row.email
+    return shares_set(
         recording=recording,
         shares=sheet.shares(parties),
         valid_from=form.cleaned_data["valid_from"],
         by=request.user,
         cause=f"editor: {form.cleaned_data['why']}" if form.cleaned_data["why"] else "editor",
+        addresses=addresses,
     )
-    owners_invite(revision=revision, addresses=addresses, by=request.user)
-    return revision
 
 
 @login_required

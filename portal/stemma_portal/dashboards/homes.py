@@ -11,8 +11,9 @@ from django.urls import reverse
 
 from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.catalog.heard import recording_player
-from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.catalog.models import Likeness, Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
+from stemma_portal.catalog.sharing import questions_open
 from stemma_portal.consent.models import Claim
 from stemma_portal.consent.selectors import recordings_to_consent
 from stemma_portal.design.player import Player
@@ -128,6 +129,15 @@ def owner(user: User, organisation: Organisation) -> Home:
 
 def _owner_todos(party: Party) -> list[Todo]:
     todos = []
+    if asked := questions_open([party.id]).count():
+        todos.append(
+            Todo(
+                f"{grouped(asked)} share{'s wait' if asked != 1 else ' waits'} for your yes or no",
+                "Somebody stated anew what you own.",
+                reverse("dashboards:share_questions"),
+                "Look at it",
+            )
+        )
     if waiting := recordings_to_consent(party.id).count():
         todos.append(
             Todo(
@@ -321,6 +331,15 @@ def staff(user: User, organisation: Organisation) -> Home:
                 "Each holds its recording out of every snapshot.",
                 reverse("consent:claims"),
                 "Resolve",
+            )
+        )
+    if alike := Likeness.objects.filter(state=Likeness.State.OPEN).count():
+        todos.append(
+            Todo(
+                f"{grouped(alike)} likely duplicate{'s' if alike != 1 else ''}",
+                "A snapshot holds only one of those that are merged.",
+                reverse("dashboards:duplicates"),
+                "Listen and decide",
             )
         )
     if counts["reserved"]:

@@ -370,6 +370,37 @@ def label() -> None:
         shares_set(recording=shared, shares=[Share(**each) for each in stated], by=user, cause="editor: contract 12")
 
 
+def dispute() -> None:
+    """Another label says that a recording which has earned is its own; the owner has answered, and its money is held."""
+    from stemma_portal.accounts.models import Organisation, User
+    from stemma_portal.catalog.models import Recording
+    from stemma_portal.consent import cases
+    from stemma_portal.consent.case_access import seat_of
+    from stemma_portal.consent.evidence import evidence_add
+    from stemma_portal.consent.models import Claim
+    from stemma_portal.royalties.holds import holds_settle
+
+    if Claim.objects.filter(kind=Claim.Kind.SHARE).exists():
+        return
+    other = Organisation.objects.get(slug="label-two")
+    claimant, owner = (User.objects.get(email=f"{name}@stemma.test") for name in ("label-two", "label"))
+    case = cases.case_open(
+        kind=Claim.Kind.SHARE,
+        recording=Recording.objects.get(title="Nun danket alle Gott"),
+        party=other.party,
+        organisation=other,
+        reason="Half of the master is ours: we paid for the session.",
+        by=claimant,
+    )
+    evidence_add(
+        claim=case, seat=seat_of(claimant, case), by=claimant, title="The bill of the session",
+        link="https://example.org/sessions/12",
+    )  # fmt: skip
+    answer = "The bill is of another session: ours was a year before."
+    cases.case_say(claim=case, seat=seat_of(owner, case), text=answer, answer=True, by=owner)
+    holds_settle()
+
+
 def seed() -> dict[str, Any]:
     """All of it; what `demo.json` holds."""
     import django
@@ -387,6 +418,7 @@ def seed() -> dict[str, Any]:
     generations(model())
     money()
     label()
+    dispute()
     return known
 
 

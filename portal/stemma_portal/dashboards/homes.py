@@ -9,23 +9,27 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
+from stemma.ids import now
 from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Likeness, Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.catalog.sharing import questions_open
 from stemma_portal.consent.models import Claim
+from stemma_portal.consent.models import Claim, ClaimParty
 from stemma_portal.consent.selectors import recordings_to_consent
+from stemma_portal.dashboards.owners import Overview, overview
 from stemma_portal.design.player import Player
 from stemma_portal.design.templatetags.stemma import clock, grouped, minutes, money
 from stemma_portal.licensing.models import License
 from stemma_portal.licensing.selectors import licenses_visible
 from stemma_portal.metering.heard import generation_player, generation_record
-from stemma_portal.metering.models import Generation, GenerationShare
+from stemma_portal.metering.models import Generation
 from stemma_portal.metering.selectors import generation_list
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.selectors import releases
-from stemma_portal.royalties.selectors import balance, period_current, statement_list
+from stemma_portal.royalties.payees import payment_history
+from stemma_portal.royalties.selectors import period_current, statement_list
 
 SHOWN = 5
 
@@ -90,6 +94,8 @@ class Home:
     todos: Sequence[Todo] = field(default_factory=list)
     listings: Sequence[Listing] = field(default_factory=list)
     listen: Listen | None = None
+    overview: Overview | None = None
+    """For owners: what is in, what it trained, where it was heard, what it earned."""
 
 
 def owner(user: User, organisation: Organisation) -> Home:
@@ -99,35 +105,37 @@ def owner(user: User, organisation: Organisation) -> Home:
         return Home(
             organisation.name, "Your organisation is not linked to a rights-holder yet: ask rights staff to do it.", []
         )
-    own = recordings_of_party(party_id=party.id)
-    balances = balance(party_id=party.id)
-    figures = [Figure("recordings", grouped(own.count()), reverse("dashboards:recordings"))]
-    for each in balances:
+    found = overview(party)
+    figures = [Figure("recordings", grouped(found.total), reverse("dashboards:recordings"))]
+    for each in found.money:
+        balance = each.balance
         figures.append(
-            Figure("confirmed balance", money(each.confirmed, each.currency), reverse("royalties:royalties"))
+            Figure("confirmed balance", money(balance.confirmed, balance.currency), reverse("royalties:royalties"))
         )
-        if each.estimated:
+        if balance.on_hold:
+            href = f"{reverse('royalties:royalties')}#holds"
+            figures.append(Figure("on hold, under claim", money(balance.on_hold, balance.currency), href))
+        if balance.estimated:
             figures.append(
                 Figure(
-                    f"estimate for {each.estimated.period}",
-                    f"≈ {money(each.estimated.amount, each.currency)}",
+                    f"estimate for {balance.estimated.period}",
+                    f"≈ {money(balance.estimated.amount, balance.currency)}",
                     estimate=True,
                 )
             )
-    shaped = GenerationShare.objects.filter(recording__shares__party=party, ppb__gt=0)
-    figures.append(Figure("pieces shaped", grouped(shaped.values("generation_id").distinct().count())))
-    strongest = _strongest(party)
+    figures.append(Figure("pieces shaped", grouped(found.pieces), "#heard"))
     return Home(
         greeting=organisation.name,
         lede="What your recordings are part of, and what they earn.",
         figures=figures,
-        todos=_owner_todos(party),
-        listings=[_shaped(strongest), _statements(user, party)],
-        listen=_listen_recording(party, strongest),
+        todos=_owner_todos(party, found),
+        listings=[_statements(user, party)],
+        listen=_listen_recording(party, [each.recording for each in found.heard]),
+        overview=found,
     )
 
 
-def _owner_todos(party: Party) -> list[Todo]:
+def _owner_todos(party: Party, found: Overview) -> list[Todo]:
     todos = []
     if asked := questions_open([party.id]).count():
         todos.append(
@@ -147,8 +155,36 @@ def _owner_todos(party: Party) -> list[Todo]:
                 "Read the terms",
             )
         )
-    held = Claim.objects.holding().filter(parties__party=party, parties__side=Claim.Side.OWNERS).count()
-    if held:
+    todos += _case_todos(party)
+    if any(each.balance.confirmed > 0 for each in found.money) and not payment_history(party_id=party.id):
+        todos.append(
+            Todo(
+                "Nobody knows where your money should go",
+                "Your balance waits until you enter an account.",
+                reverse("royalties:payment"),
+                "Enter an account",
+            )
+        )
+    return todos
+
+
+def _case_todos(party: Party) -> list[Todo]:
+    """Cases in which it is the party's turn, and those that hold something of it."""
+    seats = ClaimParty.objects.filter(party=party, claim__state__in=Claim.PENDING).select_related("claim__recording")
+    mine = [seat.claim for seat in seats.order_by("claim__due_at") if seat.side == seat.claim.due_side]
+    todos = [
+        Todo(
+            f"Your word is asked: {claim.recording.title}",
+            f"{claim.claimant}: {claim.reason[:140]} Until {claim.due_at:%-d %B %Y}."
+            if claim.due_at
+            else claim.reason[:140],
+            reverse("consent:case", args=[claim.pk]),
+            "Answer",
+        )
+        for claim in mine[:SHOWN]
+    ]
+    others = {seat.claim_id for seat in seats if seat.claim.holds and seat.side == Claim.Side.OWNERS}
+    if held := len(others - {claim.pk for claim in mine}):
         todos.append(
             Todo(
                 f"{grouped(held)} of your recordings {'is' if held == 1 else 'are'} under claim",
@@ -158,30 +194,6 @@ def _owner_todos(party: Party) -> list[Todo]:
             )
         )
     return todos
-
-
-def _strongest(party: Party) -> list[Recording]:
-    """The party's recordings that shaped the most pieces."""
-    own = recordings_of_party(party_id=party.id).select_related("work")
-    shaped = own.annotate(pieces=Count("influences", filter=Q(influences__ppb__gt=0))).filter(pieces__gt=0)
-    return list(shaped.order_by("-pieces", "title")[:SHOWN])
-
-
-def _shaped(rows: Sequence[Recording]) -> Listing:
-    return Listing(
-        title="What shaped the most",
-        rows=[
-            Row(
-                title=each.title,
-                note=each.artist or each.work.composer or "Composer not named",
-                href=reverse("dashboards:recording", args=[each.id]),
-                figure=f"{grouped(each.pieces)} pieces",  # type: ignore[attr-defined]
-            )
-            for each in rows
-        ],
-        href=reverse("dashboards:recordings"),
-        empty="No piece has been traced to your recordings yet.",
-    )
 
 
 def _listen_recording(party: Party, strongest: Sequence[Recording]) -> Listen | None:
@@ -324,6 +336,15 @@ def staff(user: User, organisation: Organisation) -> Home:
         Figure("generations", grouped(Generation.objects.count()), reverse("metering:generations")),
     ]
     todos = []
+    if overdue := Claim.objects.pending().filter(due_at__lt=now()).count():
+        todos.append(
+            Todo(
+                f"{grouped(overdue)} case{'s are' if overdue != 1 else ' is'} overdue",
+                "Somebody has waited longer than thirty days.",
+                reverse("consent:claims"),
+                "Look at them",
+            )
+        )
     if claims := Claim.objects.pending().count():
         todos.append(
             Todo(

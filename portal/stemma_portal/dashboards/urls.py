@@ -11,6 +11,7 @@ urlpatterns = [
     path("verify/", frame.verify, name="verify"),
     path("catalog/", recordings.recording_list, name="recordings"),
     path("catalog/<id:recording_id>/", recordings.recording_detail, name="recording"),
+    path("catalog/<id:recording_id>/earned/", recordings.recording_earned, name="earned"),
     path("catalog/<id:recording_id>/shares/", shares.shares_edit, name="shares"),
     path("catalog/<id:recording_id>/shares/history/", shares.share_history, name="share_history"),
     path("shares/", shares.share_questions, name="share_questions"),

@@ -6,15 +6,17 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.acting import acting
-from stemma_portal.catalog.access import access_recording, may_state_shares
+from stemma_portal.catalog.access import access_recording, may_sign, may_state_shares
 from stemma_portal.catalog.heard import recording_player
+from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.search import find, styles
 from stemma_portal.catalog.selectors import organisations_bringing, releases_visible
-from stemma_portal.consent.selectors import recording_states
+from stemma_portal.consent.selectors import claims_visible, recording_states
 from stemma_portal.core.fields import by_id
-from stemma_portal.dashboards import selectors
+from stemma_portal.dashboards import owners, selectors
 from stemma_portal.dashboards.forms import RecordingFilter
 
 
@@ -42,16 +44,39 @@ def recording_list(request: HttpRequest) -> HttpResponse:
 def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
     """Sound, score, owners, consent, source, and what it trained and shaped."""
     recording = access_recording(request.user, recording_id)
+    grants = selectors.grants_on(recording, parties=parties_of(request.user))
+    claims = claims_visible(request.user).filter(id__in=[claim.id for claim in grants.claims])
     context = {
         "recording": recording,
+        "cases_seen": set(claims.values_list("id", flat=True)),
         "player": recording_player(recording),
         "may_state": may_state_shares(request.user, recording),
         "likenesses": selectors.likenesses(request.user, recording),
         "ownership": selectors.ownership(recording),
         "state": recording_states([recording.id]).get(recording.id),
-        "grants": selectors.grants_on(recording, parties=parties_of(request.user)),
+        "grants": grants,
         "may_grant": selectors.may_grant(recording, organisation=acting(request)),
         "training": selectors.trained(recording),
         "influence": selectors.influence(recording),
+        "earns": (organisation := acting(request)) is not None
+        and organisation.party is not None
+        and owners.visible_earned(organisation.party, recording),
     }
     return render(request, "dashboards/recording.html", context)
+
+
+@login_required
+def recording_earned(request: HttpRequest, recording_id: str) -> HttpResponse:
+    """What a recording shaped and what it earned the rights-holder one acts for."""
+    organisation = acting(request)
+    party = organisation.party if organisation is not None else None
+    recording = by_id(Recording.objects.select_related("work"), recording_id)
+    if recording is None or party is None or not owners.visible_earned(party, recording):
+        raise NotFoundError(f"There is no recording {recording_id} that earns you something.")
+    found = owners.recording_earned(party, recording)
+    may_ask = may_sign(request.user, party.pk)
+    return render(
+        request,
+        "dashboards/earned.html",
+        {"recording": recording, "party": party, "found": found, "may_ask": may_ask},
+    )

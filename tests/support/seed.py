@@ -371,7 +371,7 @@ def label() -> None:
 
 
 def dispute() -> None:
-    """Another label says that a recording which has earned is its own; the owner has answered, and its money is held."""
+    """Another label claims a share of a recording which has earned; the owner has answered, and its money is held."""
     from stemma_portal.accounts.models import Organisation, User
     from stemma_portal.catalog.models import Recording
     from stemma_portal.consent import cases

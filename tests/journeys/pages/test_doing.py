@@ -113,23 +113,41 @@ def test_signing_needs_a_yes_and_a_scope(house, visit) -> None:
     expect(tab.locator("#agree-error")).to_contain_text("Without your yes nothing is granted")
 
 
-def test_claims_are_opened_and_resolved(house, visit) -> None:
-    here = visit("rights")
-    tab = here.tab
-    tab.goto(f"{house.url}/claims/")
-    tab.get_by_label("Recording").fill("QZ-TST-26-99999")
-    tab.get_by_label("Who claims it").fill("Somebody")
-    tab.get_by_label("Why").fill("It is mine.")
-    tab.get_by_role("button", name="Open the claim").click()
-    expect(tab.locator(".error")).to_contain_text("No recording you may see has this ISRC")
-    tab.get_by_label("Recording").fill("QZ-TST-26-00003")
-    tab.get_by_role("button", name="Open the claim").click()
-    claim = tab.locator("article", has_text="It is mine.")
-    claim.locator("summary").click()
-    claim.get_by_label("How it was resolved").fill("They were shown the contract.")
-    claim.get_by_role("button", name="Resolve").click()
-    expect(tab.get_by_text("They were shown the contract.")).to_be_visible()
-    assert here.complaints == []
+def test_a_case_is_opened_answered_and_resolved(house, visit) -> None:
+    claimant, owner, staff = visit("label-two"), visit("label"), visit("rights")
+    tab = claimant.tab
+    tab.goto(f"{house.url}/claims/new/")
+    tab.get_by_label("The recording or its work is ours").check()
+    tab.get_by_label("Recording", exact=True).fill("QZ-TST-26-99999")
+    tab.get_by_label("Why").fill("It is ours.")
+    tab.get_by_role("button", name="Open the case").click()
+    expect(tab.locator(".error")).to_contain_text("There is no recording with this ISRC")
+    tab.get_by_label("Recording", exact=True).fill("QZ-TST-26-00005")
+    tab.get_by_role("button", name="Open the case").click()
+    tab.get_by_text("Bring evidence").click()
+    tab.get_by_label("What it shows").fill("Our contract")
+    tab.locator("#id_file").set_input_files(
+        {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1\n%%EOF"}
+    )
+    tab.get_by_role("button", name="Bring it").click()
+    expect(tab.get_by_role("link", name="Our contract")).to_be_visible()
+    case = tab.url
+
+    tab = owner.tab
+    tab.goto(f"{house.url}/")
+    expect(tab.get_by_role("heading", name="Your word is asked: Ein feste Burg")).to_be_visible()
+    tab.goto(case)
+    tab.get_by_label("Message").fill("That contract ended in 1990.")
+    tab.get_by_role("button", name="Send as our answer").click()
+    expect(tab.get_by_text("That contract ended in 1990.")).to_be_visible()
+
+    tab = staff.tab
+    tab.goto(case)
+    tab.get_by_label("Everything stays as it is").check()
+    tab.get_by_label("Reason", exact=True).fill("They were shown that it ended.")
+    tab.get_by_role("button", name="Resolve the case").click()
+    expect(tab.get_by_role("heading", name="Everything stays as it is")).to_be_visible()
+    assert claimant.complaints == owner.complaints == staff.complaints == []
 
 
 def test_a_key_is_shown_once_and_revoked(house, visit) -> None:

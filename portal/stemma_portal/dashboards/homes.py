@@ -15,7 +15,6 @@ from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Likeness, Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.catalog.sharing import questions_open
-from stemma_portal.consent.models import Claim
 from stemma_portal.consent.models import Claim, ClaimParty
 from stemma_portal.consent.selectors import recordings_to_consent
 from stemma_portal.dashboards.owners import Overview, overview

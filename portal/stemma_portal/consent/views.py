@@ -67,6 +67,8 @@ def consent_sign(request: HttpRequest) -> HttpResponse:
             remedy="Look in the catalog: each recording says why it cannot be granted.",
         )
     asked = identifiers([*request.GET.getlist("recording"), *request.POST.get("chosen", "").split()])
+    for release in identifiers(request.GET.getlist("release")):
+        asked += available.filter(release=release).values_list("id", flat=True)
     chosen = list(available.filter(id__in=asked).order_by("title")) if asked else []
     step = request.POST.get("step", "choose")
     form = (SignForm if step == "sign" else GrantForm)(

@@ -219,3 +219,15 @@ def test_a_release_shows_its_tracks(client, cast, music):
     client.force_login(cast.stranger)
     assert client.get(reverse("dashboards:release", args=[music.album.id])).status_code == 404
     assert client.get(reverse("dashboards:release", args=[ident("no")])).status_code == 404
+
+
+def test_consent_is_granted_for_a_release(client, cast, covenant, catalog, recordings, redis):
+    """The link of a release leads to a form over its tracks, and over nothing else."""
+    album = Release.objects.create(title="Two of them", organisation=cast.label)
+    Recording.objects.filter(id__in=[row.id for row in recordings[:2]]).update(release=album)
+    client.force_login(cast.owner)
+    link = f"{reverse('consent:grant')}?release={album.id}"
+    assert link in client.get(reverse("dashboards:release", args=[album.id])).content.decode()
+    asked = client.get(link)
+    text = client.post(asked.url, {"password": "correct horse"}, follow=True).content.decode()
+    assert "Only the 2 chosen" in text

@@ -23,7 +23,8 @@ KINDS = [
     (Claim.Kind.SHARE, "The shares are not right"),
     (Claim.Kind.SAME_IDENTIFIER, "Two recordings carry one identifier"),
 ]
-"""What people may claim by themselves; over-claims come from share editing, corrections from statements."""
+"""What people may claim by themselves; a share that passes the whole becomes an over-claim, corrections
+begin at a statement."""
 
 
 class CaseFilter(forms.Form):
@@ -48,6 +49,16 @@ class CaseForm(forms.Form):
         required=False,
         help_text="Only where two carry one identifier: the identifier here of the second.",
     )
+    side = forms.ChoiceField(
+        label="Right", required=False, choices=[("", "Not about one share"), *((s, s.capitalize()) for s in SIDES)]
+    )
+    percent = forms.CharField(
+        label="Our share of it, in percent",
+        max_length=9,
+        required=False,
+        help_text="Where the shares are not right: what you say is yours, in the whole world.",
+        widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+    )
     claimant = forms.CharField(
         label="Who claims it",
         max_length=200,
@@ -65,6 +76,17 @@ class CaseForm(forms.Form):
         super().__init__(*args, **kwargs)
         if not staff:
             del self.fields["claimant"]
+
+    def clean(self) -> dict[str, Any]:
+        """A share is a right and a percentage, or neither."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        text, side = (cleaned.get("percent") or "").strip(), cleaned.get("side")
+        cleaned["ppm"] = _ppm(text) if text else None
+        if text and not cleaned["ppm"]:
+            self.add_error("percent", "A percentage such as 33.3333, above nothing.")
+        if bool(text) != bool(side):
+            self.add_error("percent", "Name both the right and your share of it, or neither.")
+        return cleaned
 
     def clean_other(self) -> str:
         """Needed where two are at odds."""

@@ -19,7 +19,7 @@ from stemma.storage import storage
 from stemma_portal.accounts.access import is_owner, is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.models import User
-from stemma_portal.catalog.models import Recording
+from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_visible
 from stemma_portal.consent import cases
 from stemma_portal.consent.case_access import access_case, access_evidence, require_seat, require_staff_seat, seat_of
@@ -93,13 +93,26 @@ def _open(request: HttpRequest, form: CaseForm, staff: bool) -> Claim | None:
     if form.errors or recording is None:
         return None
     organisation = None if staff and given.get("claimant") else acting(request)
+    if organisation is not None and not staff:
+        cases.opening_check(organisation=organisation, recording=recording, kind=given["kind"])
+    party = organisation.party if organisation else None
+    if given["kind"] == Claim.Kind.SHARE and party is not None and given["ppm"]:
+        return cases.share_claim(
+            recording=recording,
+            party=party,
+            organisation=organisation,
+            side=given["side"],
+            ppm=given["ppm"],
+            reason=given["reason"],
+            by=request.user,
+        )
     return cases.case_open(
         kind=given["kind"],
         recording=recording,
         other=other if given["kind"] == Claim.Kind.SAME_IDENTIFIER else None,
         reason=given["reason"],
         claimant=given.get("claimant", ""),
-        party=organisation.party if organisation else None,
+        party=party,
         organisation=organisation,
         by=request.user,
     )
@@ -142,6 +155,7 @@ def _page(request: HttpRequest, claim: Claim, *, status: int = 200, **forms: Any
         "seen": seen,
         "events": [e for e in events if staff or e.kind != ClaimEvent.Kind.NOTE],
         "evidence": list(claim.evidence.all()),
+        "asserted": _asserted(claim),
         "parties": list(claim.parties.select_related("party").order_by("side", "party__name")),
         "seat": seat,
         "staff": staff,
@@ -157,6 +171,13 @@ def _page(request: HttpRequest, claim: Claim, *, status: int = 200, **forms: Any
         **forms,
     }
     return render(request, "consent/case.html", context, status=status)
+
+
+def _asserted(claim: Claim) -> list[dict[str, Any]]:
+    """The shares that a claim asserts, with the names of their parties."""
+    rows = claim.detail.get("asserted", [])
+    names = dict(Party.objects.filter(id__in=[row["party"] for row in rows]).values_list("id", "name"))
+    return [{**row, "name": names.get(row["party"], row["party"])} for row in rows]
 
 
 def _act(request: HttpRequest, claim: Claim, name: str, form: Any, do: Callable[[], object], done: str) -> HttpResponse:

@@ -18,7 +18,7 @@ from django.db import transaction
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import digest
-from stemma.rights.shares import Share
+from stemma.rights.shares import WHOLE, Share
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.catalog.models import Cluster, Party, Recording
 from stemma_portal.catalog.models import Share as ShareRow
@@ -37,6 +37,8 @@ DAYS = 30
 """Each side's time, unless staff give it more."""
 MOST_DAYS = 90
 """How much more staff may give at once."""
+MOST_PENDING = 50
+AGAIN_DAYS = 180
 REMIND = (7, 1)
 """Days before the end at which a side is reminded."""
 TRANSITIONS: dict[str, frozenset[str]] = {
@@ -141,28 +143,75 @@ def case_open(
     return claim
 
 
-def over_claim_open(
-    *, recording: Recording, asserted: Iterable[Share], reason: str, by: Actor | None, claimant: Party
-) -> Claim:
-    """Open a case because parties together assert more than the whole of a side.
+def opening_check(*, organisation: Organisation, recording: Recording, kind: str) -> None:
+    """Raise `ConflictError` where a claim would be a siege: every one holds what others live on.
 
-    Raises `InvalidError` where no side of a territory passes the whole: then there is nothing to resolve.
+    An organisation has `MOST_PENDING` claims of its own making at a time, and does not claim again within
+    `AGAIN_DAYS` what it claimed in vain; staff may open a case for it all the same.
+    """
+    own = Claim.objects.filter(claimant_organisation=organisation)
+    if own.holding().count() >= MOST_PENDING:
+        raise ConflictError(
+            f"{organisation.name} has {MOST_PENDING} claims that are not over.",
+            remedy="Wait until some are, or write to rights staff.",
+            code="claims-many",
+        )
+    vain = own.filter(recording=recording, kind=kind, outcome=Outcome.AS_THEY_ARE)
+    if vain.filter(resolved_at__gte=now() - timedelta(days=AGAIN_DAYS)).exists():
+        raise ConflictError(
+            f"A claim of {organisation.name} on this recording ended a short while ago.",
+            remedy="Send new evidence to rights staff: they can open it again.",
+            code="claim-again",
+        )
+
+
+def share_claim(
+    *,
+    recording: Recording,
+    party: Party,
+    side: str,
+    ppm: int,
+    reason: str,
+    by: Actor | None,
+    organisation: Organisation | None = None,
+) -> Claim:
+    """Open a case because a party says that it owns this much of a right, in the whole world.
+
+    With what the others have it may pass the whole: then it is an over-claim, and the case says by how much.
+    """
+    stand = [share for share in shares_of(recording) if (share.party, share.side) != (party.pk, side)]
+    asserted = [*stand, Share(party=party.pk, side=side, ppm=ppm)]  # type: ignore[arg-type]
+    return over_claim_open(
+        recording=recording, asserted=asserted, reason=reason, by=by, claimant=party, organisation=organisation
+    )
+
+
+def over_claim_open(
+    *,
+    recording: Recording,
+    asserted: Iterable[Share],
+    reason: str,
+    by: Actor | None,
+    claimant: Party,
+    organisation: Organisation | None = None,
+) -> Claim:
+    """Open a case about what several assert together: an over-claim where a right passes the whole.
+
+    Where none does, it is a dispute about shares all the same.
     """
     rows = [share.model_dump() for share in asserted]
     sums: dict[tuple[str, str], int] = {}
     for row in rows:
         key = (row["territory"], row["side"])
         sums[key] = sums.get(key, 0) + row["ppm"]
-    over = {f"{side} in {territory}": total for (territory, side), total in sums.items() if total > 1_000_000}
-    if not over:
-        raise InvalidError("These shares do not pass the whole.", remedy="Save them: there is nothing to resolve.")
-    also = list(Party.objects.filter(id__in={row["party"] for row in rows}))
+    over = {f"{side} in {territory.title()}": total for (territory, side), total in sums.items() if total > WHOLE}
     return case_open(
-        kind=Kind.OVER_CLAIM,
+        kind=Kind.OVER_CLAIM if over else Kind.SHARE,
         recording=recording,
         reason=reason,
         party=claimant,
-        also=also,
+        organisation=organisation,
+        also=list(Party.objects.filter(id__in={row["party"] for row in rows})),
         detail={"asserted": rows, "sums": over},
         by=by,
     )

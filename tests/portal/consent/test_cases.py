@@ -193,17 +193,27 @@ def test_of_two_recordings_one_is_taken_down_or_both_are_one(cast, catalog, reco
     assert (None,) not in clusters
 
 
-def test_an_over_claim_needs_more_than_the_whole(cast, catalog, recordings):
+def test_what_together_passes_the_whole_is_an_over_claim(client, cast, catalog, recordings):
     label, other, artist = (catalog[name] for name in ("Label", "Other", "Artist"))
-    asserted = whole((label.id, 700_000), (other.id, 300_000), publishing=artist.id)
-    opening = {"recording": recordings[0], "reason": "Sums to 120 %.", "claimant": other, "by": cast.stranger}
-    with pytest.raises(InvalidError, match="do not pass"):
-        cases.over_claim_open(asserted=asserted, **opening)
-    case = cases.over_claim_open(asserted=[*asserted, Share(party=artist.id, side="master", ppm=200_000)], **opening)
-    assert case.detail["sums"] == {"master in WORLD": 1_200_000}
+    new = {"kind": "share", "reason": "We paid for half of it."}
+    for wrong in ({"side": "master"}, {"percent": "50"}, {"side": "master", "percent": "101"}):
+        answer = post(client, cast.stranger, "/claims/new/", recording=recordings[0].isrc, **new, **wrong)
+        assert answer.status_code == 422, wrong
+    post(client, cast.stranger, "/claims/new/", recording=recordings[0].isrc, side="master", percent="12,5", **new)
+    case = Claim.objects.get()
+    assert (case.kind, case.detail["sums"]) == (Kind.OVER_CLAIM, {"master in World": 1_125_000})
+    assert {row["party"]: row["ppm"] for row in case.detail["asserted"] if row["side"] == "master"} == {
+        label.id: 1_000_000, other.id: 125_000,
+    }  # fmt: skip
     assert set(case.parties.values_list("party__name", "side")) == {
         ("Other", "claimant"), ("Label", "owners"), ("Artist", "owners"),
     }  # fmt: skip
+    client.force_login(cast.rights)
+    assert "112.5" in client.get(f"/claims/{case.id}/").content.decode()
+    less = cases.share_claim(
+        recording=recordings[1], party=artist, side="publishing", ppm=900_000, reason="Not all.", by=cast.rights
+    )
+    assert (less.kind, less.detail["sums"]) == (Kind.SHARE, {})
 
 
 def test_the_database_refuses_to_change_what_was_said_and_brought(case, cast, catalog):
@@ -367,6 +377,18 @@ def test_a_member_who_is_no_owner_opens_none(client, cast, recordings):
     client.logout()
     assert "/accounts/login/" in client.get("/claims/").url
     assert not Claim.objects.exists()
+
+
+def test_nobody_lays_siege_with_claims(client, case, cast, recordings, monkeypatch):
+    new = {"kind": "authorship", "reason": "Ours!"}
+    monkeypatch.setattr(cases, "MOST_PENDING", 1)
+    answer = post(client, cast.stranger, "/claims/new/", recording=recordings[1].isrc, **new)
+    assert answer.status_code == 422
+    assert b"claims that are not over" in answer.content
+    cases.case_resolve(claim=case, outcome=Outcome.AS_THEY_ARE, reason="No.", by=cast.rights)
+    answer = post(client, cast.stranger, "/claims/new/", recording=recordings[0].isrc, **new)
+    assert b"ended a short while ago" in answer.content
+    assert post(client, cast.stranger, "/claims/new/", recording=recordings[1].isrc, **new).status_code == 302
 
 
 def test_a_recording_nobody_has_is_no_case(client, cast, catalog):

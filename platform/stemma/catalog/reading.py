@@ -106,7 +106,13 @@ def open_rows(path: Path, *, mapping: Mapping[str, str] | None = None) -> tuple[
     return found, READERS[found](path)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {}
+def _ern(path: Path) -> Iterator[Row]:
+    from stemma.catalog import ern
+
+    return ern.rows(path)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"ern": _ern}
 """Readers of the formats that need no mapping, by format."""
 
 

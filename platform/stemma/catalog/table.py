@@ -283,11 +283,11 @@ def _identifier(of: Callable[[str], str]) -> Check:
     return check
 
 
-_PLAIN_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}").fullmatch
+PLAIN_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}").fullmatch
 
 
 def _isrc(text: str) -> Found:
-    return (text, ()) if _PLAIN_ISRC(text) else _any_isrc(text)
+    return (text, ()) if PLAIN_ISRC(text) else _any_isrc(text)
 
 
 _any_isrc = _identifier(isrc)
@@ -356,7 +356,8 @@ _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ]00:00(?::00)?)?", re
 _DOTS = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII).fullmatch
 
 
-def _date(text: str) -> Found:
+def read_date(text: str) -> Found:
+    """A day; None for an empty text."""
     text = text.strip()
     if not text:
         return _NONE
@@ -376,7 +377,7 @@ _SECONDS = re.compile(r"(\d{1,5})(?:[.,](\d{1,3}))?", re.ASCII).fullmatch
 DAY_MS = 24 * 3600 * 1000
 
 
-def _duration(text: str) -> Found:
+def read_duration(text: str) -> Found:
     """`3:45`, `1:02:03.5`, `PT3M45S`, or seconds; what is 10,000 and more in whole numbers is milliseconds."""
     text = text.strip()
     if not text:
@@ -401,7 +402,8 @@ def _thousandths(part: str | None) -> int:
     return int((part or "")[:3].ljust(3, "0"))
 
 
-def _style(text: str) -> Found:
+def read_style(text: str) -> Found:
+    """A repertoire in small letters with hyphens."""
     if not text.strip():
         return _NOTHING
     found = clean(text)
@@ -429,13 +431,13 @@ _CHECKS: dict[str, Callable[[str], Found]] = {
     "isrc": _isrc,
     "iswc": _iswc,
     "upc": _product,
-    "released_on": _date,
+    "released_on": read_date,
     "track": _whole(1, 9999, "a whole number"),
     "year": _whole(1, 9999, "a year"),
-    "duration": _duration,
+    "duration": read_duration,
     "duration_ms": _whole(1, DAY_MS, "milliseconds"),
     "tempo": _tempo,
-    "style": _style,
+    "style": read_style,
     "takedown": _flag,
 }
 
@@ -607,7 +609,7 @@ def _party(name: str, ipi_text: str, isni_text: str) -> tuple[tuple[str, str, st
 _PERCENT = re.compile(r"(\d{1,3})(?:[.,](\d{1,9}))?\s*%?", re.ASCII).fullmatch
 
 
-def _units(text: str) -> tuple[int, int] | None:
+def read_percent(text: str) -> tuple[int, int] | None:
     """A share as it was written: whole units, and how many decimals of a percent they count; None for what is none."""
     if text.endswith(" ppm"):
         plain = text.removesuffix(" ppm")
@@ -628,7 +630,7 @@ def _divide(side: str, territory: str, texts: Sequence[str]) -> tuple[list[int],
         return [WHOLE], []
     if "" in texts:
         return [], [(str(texts.index("")), "", "missing", "Say the share of each owner.", "error")]
-    parts = [_units(text) for text in texts]
+    parts = [read_percent(text) for text in texts]
     if None in parts:
         bad = parts.index(None)
         return [], [(str(bad), shown(texts[bad]), "percent", "Write a percentage such as 50 or 33.33.", "error")]

@@ -29,6 +29,7 @@ CANDIDATES = 50
 FEWEST = 2
 """Members of a sketch that must be shared before two sounds are compared."""
 CHUNK = 200
+PAIRS = 5_000
 
 
 def likeness_find(recording: Recording) -> list[Likeness]:
@@ -46,9 +47,34 @@ def likeness_find(recording: Recording) -> list[Likeness]:
     return _note(reasons)
 
 
+def likeness_equal(*, most: int = PAIRS) -> int:
+    """Note recordings with the same ISRC or the same file, over the whole catalog at once; how many reasons are new.
+
+    Of many that are equal each is paired with the first, so that a thousand copies are a thousand pairs.
+    """
+    made = 0
+    for field, kind in (("isrc", Likeness.Kind.ISRC), ("audio_sha256", Likeness.Kind.AUDIO)):
+        sql = f"""
+            SELECT one, other, value FROM (
+                SELECT first_value(id) OVER same AS one, id AS other, {field} AS value
+                FROM catalog_recording WHERE {field} IN (
+                    SELECT {field} FROM catalog_recording WHERE {field} <> '' GROUP BY 1 HAVING count(*) > 1
+                ) WINDOW same AS (PARTITION BY {field} ORDER BY id)
+            ) AS pairs
+            WHERE one <> other AND NOT EXISTS (
+                SELECT 1 FROM catalog_likeness l
+                WHERE l.one_id = pairs.one AND l.other_id = pairs.other AND l.kind = %s
+            ) ORDER BY one, other LIMIT %s"""  # noqa: S608 - a column of ours
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [kind, most])
+            rows = cursor.fetchall()
+        made += len(_note((str(one), str(other), kind, 1.0, {field: value}) for one, other, value in rows))
+    return made
+
+
 def likeness_sweep(*, most: int = CHUNK) -> int:
     """Look at recordings that nobody has looked at since their sound or score came; how many they were."""
-    fresh = Recording.objects.filter(print=None).filter(~Q(audio_sha256="") | ~Q(midi_sha256="") | ~Q(isrc=""))
+    fresh = Recording.objects.filter(print=None).exclude(audio_sha256="", midi_sha256="")
     rows = list(fresh.order_by("id")[:most])
     for row in rows:
         likeness_find(row)

@@ -47,6 +47,12 @@ def likeness_sweep() -> int:
 
 
 @shared_task
+def likeness_equal() -> int:
+    """Note recordings that are equal by code or file; how many reasons are new."""
+    return likeness.likeness_equal()
+
+
+@shared_task
 def search_refresh() -> int:
     """Renew every entry of the search that is behind; how many were."""
     done = 0

@@ -201,6 +201,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "shares": {"task": "stemma_portal.catalog.tasks.shares_due", "schedule": 300.0, "options": {"expires": 300}},
+    "equal": {
+        "task": "stemma_portal.catalog.tasks.likeness_equal",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "likeness": {
         "task": "stemma_portal.catalog.tasks.likeness_sweep",
         "schedule": 60.0,

@@ -13,6 +13,7 @@ from portal.making import sha
 from stemma.errors import InvalidError
 from stemma_portal.catalog import likeness as module
 from stemma_portal.catalog.likeness import (
+    likeness_equal,
     likeness_find,
     likeness_merge,
     likeness_reopen,
@@ -188,6 +189,17 @@ def test_whatever_is_decided_clusters_are_whole(copies, steps):
         alone = sum(1 for cluster in of.values() if cluster is None)
         assert len(offered) == alone + Cluster.objects.count()
         transaction.set_rollback(True)
+
+
+def test_equal_ones_are_found_over_the_whole_catalog_and_each_pair_once(copies):
+    Recording.objects.filter(id=copies[3].id).update(isrc=copies[0].isrc)
+    Recording.objects.filter(id__in=[row.id for row in copies]).update(audio_sha256=sha("one file"))
+    assert likeness_equal(most=3) == 1 + 3
+    assert likeness_equal() == len(copies) - 1 - 3
+    assert likeness_equal() == 0
+    first = min(row.id for row in copies)
+    assert set(Likeness.objects.filter(kind="audio").values_list("one", flat=True)) == {first}
+    assert likeness_find(Recording.objects.get(id=first)) == []  # the same reasons, known already
 
 
 # --- Pages ---------------------------------------------------------------------------------------

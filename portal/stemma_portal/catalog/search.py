@@ -4,9 +4,12 @@ What can be asked for stands in one vector per recording (`Entry`): words, codes
 it is and what it has.  There is no one plan that is fast for rare and for common words, so a search
 goes from the cheap to the sure:
 
-1. It walks the next two thousand recordings in the order of titles.  What many have is found there.
-2. It takes everything that the index finds, if that is at most ten thousand, and sorts it.
+1. Where the database's statistics say that many match, it walks on in the order of titles, as far as a
+   page is likely to need and twice: what many have is found there.
+2. Else it takes all that the index finds, if that is at most ten thousand, and sorts it.
 3. Only what is more than that and not near in the order is sorted in full.
+
+Statistics may be wrong: each way says when it has not found enough, and the next one is gone.
 
 Entries are derived.  The database notes which are behind (`Stale`); a search renews a few itself, a
 task renews the many that an import leaves.
@@ -19,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db import connection, transaction
@@ -29,8 +33,10 @@ from stemma_portal.catalog.models import Recording
 from stemma_portal.core.fields import is_id
 from stemma_portal.design.paging import Page
 
-NEAR = 2_000
-"""Recordings that a search walks in the order of titles before it asks the index."""
+FEW = 5_000
+"""Results up to which the index is asked at once."""
+NEAR, FAR = 500, 10_000
+"""Recordings that a search walks in the order of titles, at least and at most."""
 MOST = 10_000
 """Results that are counted and sorted exactly; of more, the number is an estimate."""
 AT_ONCE = 500
@@ -107,16 +113,18 @@ def find(
     user: User,
     wanted: Mapping[str, Any],
     query: Mapping[str, str],
+    everything: bool | None = None,
     among: Sequence[str] | None = None,
     size: int = 25,
 ) -> Found:
     """A page of what a user may see of what is wanted, ordered by title.
 
     `wanted` may name `q`, `style`, `source`, `sound`, `state`, `release` and `organisation`; `among`
-    allows only these recordings.  `query` says where the page begins (`after`, `before`).
+    allows only these recordings.  `query` says where the page begins (`after`, `before`).  `everything`
+    tells that the caller has looked already whether the user is staff, who may see all.
     """
     waiting = _renew()
-    asked = _tsquery(visible_marks(user), wanted)
+    asked = _tsquery(None if everything else visible_marks(user), wanted)
     search = _Search(asked, None if among is None else list(among))
     backwards = "before" in query
     anchor = _anchor(query.get("before" if backwards else "after"))
@@ -216,6 +224,12 @@ def _word(word: str) -> str:
     return f"'{word}':*" if len(word) >= PREFIX else f"'{word}'"
 
 
+def _about(number: int) -> int:
+    """A guess to two digits: it is no more exact than that."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return round(number / unit) * unit
+
+
 class _Search:
     """One question to the entries."""
 
@@ -231,31 +245,52 @@ class _Search:
         place = list(anchor or ())
         if self._among is not None:
             return self._sorted(f"recording_id = ANY(%s::uuid[]) AND {self._matches()}", order, after, place, size)
-        near = f"SELECT * FROM catalog_entry WHERE {after} {order} LIMIT %s"
-        found = self._keys(
-            f"SELECT recording_id FROM ({near}) AS near WHERE {self._matches()} {order} LIMIT %s",
-            [*place, NEAR if self._asked else size + 1, *self._question(), size + 1],
-        )
-        if len(found) > size or not self._asked:
+        if not self._asked:
+            return self._near(order, after, place, size, size + 1), None
+        many = self.guess > FEW
+        if many and len(found := self._near(order, after, place, size, self._reach(size))) > size:
             return found, None
         keys, total = self._sorted("search @@ %s::tsquery", order, after, place, size)
         if total is not None:
             return keys, total
+        if not many and len(found := self._near(order, after, place, size, FAR)) > size:
+            return found, None
         whole = "SELECT title_key, recording_id FROM catalog_entry WHERE search @@ %s::tsquery"
         sorted_ = f"WITH found AS MATERIALIZED ({whole}) SELECT recording_id FROM found WHERE {after} {order} LIMIT %s"
         return self._keys(sorted_, [self._asked, *place, size + 1]), None
 
     def total(self) -> tuple[int, bool]:
-        """How many there are, and whether that is exact."""
-        guess = self._guess()
-        if guess > MOST:
-            return guess, False
-        where = "search @@ %s::tsquery" if self._asked else "TRUE"
-        counted = f"SELECT count(*) FROM (SELECT 1 FROM catalog_entry WHERE {where} LIMIT %s) AS counted"
+        """How many there are where they were not counted on the way, and whether that is exact."""
+        if self._asked:
+            return _about(max(self.guess, FEW + 1)), False
+        if self.guess > MOST:
+            return _about(self.guess), False
         with connection.cursor() as cursor:
-            cursor.execute(counted, [*self._question(), MOST + 1])
+            cursor.execute("SELECT count(*) FROM (SELECT 1 FROM catalog_entry LIMIT %s) AS counted", [MOST + 1])
             count: int = cursor.fetchone()[0]
-        return (count, True) if count <= MOST else (max(guess, count), False)
+        return (count, True) if count <= MOST else (_about(count), False)
+
+    @cached_property
+    def guess(self) -> int:
+        """How many match, by the statistics that the database keeps."""
+        where = " WHERE search @@ %s::tsquery" if self._asked else ""
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM catalog_entry{where}", self._question())
+            rows: int = cursor.fetchone()[0][0]["Plan"]["Plan Rows"]
+        return rows
+
+    def _reach(self, size: int) -> int:
+        """How far to walk for a page if what matches is spread evenly, and as far again."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'catalog_entry'::regclass")
+            entries: float = cursor.fetchone()[0]
+        return int(min(FAR, max(NEAR, 2 * (size + 1) * entries / self.guess)))
+
+    def _near(self, order: str, after: str, place: list[Any], size: int, reach: int) -> list[str]:
+        """What matches among the next entries in the order of titles."""
+        near = f"SELECT * FROM catalog_entry WHERE {after} {order} LIMIT %s"
+        sql = f"SELECT recording_id FROM ({near}) AS near WHERE {self._matches()} {order} LIMIT %s"
+        return self._keys(sql, [*place, reach, *self._question(), size + 1])
 
     def _sorted(self, where: str, order: str, after: str, place: list[Any], size: int) -> tuple[list[str], int | None]:
         """The page out of all that match, sorted; no total and no keys where they are too many."""
@@ -270,13 +305,6 @@ class _Search:
         if count > MOST and self._among is None:
             return [], None
         return [str(key) for key in keys], count
-
-    def _guess(self) -> int:
-        where = " WHERE search @@ %s::tsquery" if self._asked else ""
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM catalog_entry{where}", self._question())
-            rows: int = cursor.fetchone()[0][0]["Plan"]["Plan Rows"]
-        return rows
 
     def _matches(self) -> str:
         """The test of one vector, written so that no index is thought of."""

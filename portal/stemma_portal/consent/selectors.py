@@ -151,12 +151,12 @@ class State(NamedTuple):
 def recording_states(recordings: Iterable[str]) -> dict[str, State]:
     """How each of the recordings stands, in four queries."""
     wanted, moment = list(recordings), now()
-    free = dict(Recording.objects.filter(id__in=wanted).values_list("id", "source_free"))
-    notes = dict(Recording.objects.filter(id__in=wanted, source_free=False).values_list("id", "source_note"))
+    sources = Recording.objects.filter(id__in=wanted).order_by().values_list("id", "source_free", "source_note")
     held = Claim.objects.holding().filter(Q(recording__in=wanted) | Q(other__in=wanted))
     claims = {recording: c for c in held for recording in (c.recording_id, c.other_id)}
     owners: dict[str, set[str]] = defaultdict(set)
-    for recording, party in Share.objects.filter(recording__in=wanted).values_list("recording_id", "party_id"):
+    shares = Share.objects.filter(recording__in=wanted).order_by()
+    for recording, party in shares.values_list("recording_id", "party_id"):
         owners[recording].add(party)
     granted: dict[str, dict[str, datetime]] = defaultdict(dict)
     left: dict[str, set[str]] = defaultdict(set)
@@ -169,13 +169,13 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
         elif until is None or until > moment:
             granted[recording][party] = since
     found = {}
-    for recording, source_free in free.items():
+    for recording, source_free, note in sources:
         agreed, all_of = granted[recording], owners[recording]
         open_owners = len(all_of - agreed.keys())
         if claim := claims.get(recording):
             found[recording] = State("claimed", f"{claim.claimant}: {claim.reason}", claim.opened_at)
         elif not source_free:
-            found[recording] = State("not-free", notes[recording] or "Its source reserves rights.", None)
+            found[recording] = State("not-free", note or "Its source reserves rights.", None)
         elif all_of and not open_owners:
             found[recording] = State("consented", "Every owner has granted it.", max(agreed.values()))
         elif left[recording] - agreed.keys():

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT
 from stemma_portal.catalog.models import ShareConfirmation
@@ -13,6 +16,20 @@ from stemma_portal.catalog.models import ShareConfirmation
 SOURCES = [("", "Any source"), ("free", "Free source"), ("not-free", "Source not free")]
 SOUNDS = [("", "With or without"), ("yes", "Sound is here"), ("no", "No sound yet")]
 PLACES = [("", "All"), ("up", "In the catalog"), ("held", "Under claim"), ("down", "Taken down")]
+
+
+class PlainSelect(forms.Select):
+    """A select put together without a template for each of its options, of which a filter has many."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:  # noqa: ARG002 - Django's signature
+        """The element."""
+        chosen = "" if value is None else str(value)
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            ((key, mark_safe(" selected") if str(key) == chosen else "", title) for key, title in self.choices),
+        )
+        return format_html("<select{}>{}</select>", flatatt({**self.build_attrs(attrs or {}), "name": name}), options)
 
 
 class RecordingFilter(forms.Form):
@@ -24,11 +41,11 @@ class RecordingFilter(forms.Form):
         label="Search",
         widget=forms.TextInput(attrs={"placeholder": "Title, artist, composer, release, ISRC, UPC, your number"}),
     )
-    style = forms.ChoiceField(required=False, label="Repertoire")
-    source = forms.ChoiceField(required=False, label="Source", choices=SOURCES)
-    sound = forms.ChoiceField(required=False, label="Sound", choices=SOUNDS)
-    state = forms.ChoiceField(required=False, label="State", choices=PLACES)
-    organisation = forms.ChoiceField(required=False, label="Brought by")
+    style = forms.ChoiceField(required=False, label="Repertoire", widget=PlainSelect)
+    source = forms.ChoiceField(required=False, label="Source", choices=SOURCES, widget=PlainSelect)
+    sound = forms.ChoiceField(required=False, label="Sound", choices=SOUNDS, widget=PlainSelect)
+    state = forms.ChoiceField(required=False, label="State", choices=PLACES, widget=PlainSelect)
+    organisation = forms.ChoiceField(required=False, label="Brought by", widget=PlainSelect)
     release = forms.CharField(required=False, max_length=36, widget=forms.HiddenInput)
 
     def __init__(

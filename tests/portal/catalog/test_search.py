@@ -148,10 +148,11 @@ WORDS = ("sun", "sunday", "moon", "éa", "b")
 @given(
     names=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), min_size=1, max_size=20),
     asked=st.lists(st.sampled_from(("sun", "moon", "sunday", "ea", "b", "moo")), max_size=2),
+    few=st.sampled_from((0, 100)),
     near=st.sampled_from((1, 3, 100)),
     most=st.sampled_from((2, 100)),
 )
-def test_every_way_of_searching_finds_the_same(cast, monkeypatch, names, asked, near, most):
+def test_every_way_of_searching_finds_the_same(cast, monkeypatch, names, asked, few, near, most):
     """Whatever is near and whatever is many: all pages together are what one would find by reading everything."""
     Entry.objects.all().delete()
     Recording.objects.all().delete()
@@ -170,7 +171,8 @@ def test_every_way_of_searching_finds_the_same(cast, monkeypatch, names, asked, 
 
     expected = sorted((plain(row.title), row.id) for row in made if matches(row.title))
     with monkeypatch.context() as patched:
-        patched.setattr(search, "NEAR", near)
+        for name, value in (("FEW", few), ("NEAR", near), ("FAR", near)):
+            patched.setattr(search, name, value)
         patched.setattr(search, "MOST", most)
         found, query, wanted = [], {}, {"q": " ".join(asked)}
         while True:

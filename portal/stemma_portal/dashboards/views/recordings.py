@@ -23,11 +23,12 @@ from stemma_portal.dashboards.forms import RecordingFilter
 @login_required
 def recording_list(request: HttpRequest) -> HttpResponse:
     """Recordings the reader may see, found by words and by what they are and have."""
-    brought = organisations_bringing() if is_staff(request.user) else []
+    staff = is_staff(request.user)
+    brought = organisations_bringing() if staff else []
     form = RecordingFilter(request.GET, styles=styles(), organisations=brought)
     wanted = form.cleaned_data if form.is_valid() else {}
     held = selectors.recordings_held() if wanted.get("state") == "held" else None
-    found = find(user=request.user, wanted=wanted, query=request.GET, among=held)
+    found = find(user=request.user, wanted=wanted, query=request.GET, everything=staff, among=held)
     states = recording_states(recording.id for recording in found.page.items)
     context = {
         "form": form,

@@ -1,4 +1,4 @@
-"""Grants, withdrawals and claims."""
+"""Grants and withdrawals."""
 
 from uuid import UUID
 
@@ -6,28 +6,20 @@ from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
-from stemma.errors import NotFoundError
-from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.api.auth import caller
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import (
-    ClaimIn,
-    ClaimOut,
     ConsentOut,
     ConsentRow,
     Consents,
     GrantIn,
-    Resolution,
     WithdrawalIn,
     WithdrawalOut,
 )
 from stemma_portal.catalog.access import access_party
-from stemma_portal.catalog.models import Party, Recording
-from stemma_portal.consent.access import access_claim, access_consent, consents_visible
-from stemma_portal.consent.models import Claim, Consent
-from stemma_portal.consent.services import claim_open, claim_resolve, consent_grant, consent_withdraw
-from stemma_portal.core.errors import ForbiddenError
-from stemma_portal.core.fields import by_id
+from stemma_portal.consent.access import access_consent, consents_visible
+from stemma_portal.consent.models import Consent
+from stemma_portal.consent.services import consent_grant, consent_withdraw
 
 router = Router(tags=["consent"])
 
@@ -94,40 +86,6 @@ def withdraw(request: HttpRequest, consent: UUID, body: WithdrawalIn) -> Status[
     )
 
 
-@router.post("claims", response={201: ClaimOut})
-def claim(request: HttpRequest, body: ClaimIn) -> Status[ClaimOut]:
-    """Hold a recording because somebody else says it is theirs.
-
-    Staff open claims for anyone; whoever acts for a party opens them for it, on any recording.
-    """
-    user = caller(request)
-    party = by_id(Party.objects.all(), body.claimant)
-    if not is_staff(user):
-        if not parties_of(user):
-            raise ForbiddenError("Only rights-holders and staff open claims.", remedy="Ask the rights staff.")
-        party = access_party(user, body.claimant, act=True)
-    recording = by_id(Recording.objects.all(), body.recording)
-    if recording is None:
-        raise NotFoundError(f"There is no recording {body.recording}.")
-    return Status(
-        201, _claim(claim_open(recording=recording, claimant=body.claimant, party=party, reason=body.reason, by=user))
-    )
-
-
-@router.post("claims/{claim}/resolution", response=ClaimOut)
-def resolve(request: HttpRequest, claim: UUID, body: Resolution) -> ClaimOut:
-    """Say how a claim ended; the recording is free again."""
-    user = caller(request)
-    found = access_claim(user, str(claim), act=True)
-    return _claim(claim_resolve(claim=found, resolution=body.resolution, by=user))
-
-
-@router.get("claims/{claim}", response=ClaimOut)
-def show_claim(request: HttpRequest, claim: UUID) -> ClaimOut:
-    """One claim."""
-    return _claim(access_claim(caller(request), str(claim)))
-
-
 def _out(row: Consent) -> ConsentOut:
     return ConsentOut(
         id=row.id,
@@ -139,17 +97,4 @@ def _out(row: Consent) -> ConsentOut:
         valid_until=row.valid_until,
         document=row.document,
         receipt=row.receipt,
-    )
-
-
-def _claim(row: Claim) -> ClaimOut:
-    return ClaimOut(
-        id=row.id,
-        recording=row.recording_id,
-        claimant=row.claimant,
-        reason=row.reason,
-        state=row.state,
-        opened_at=row.opened_at,
-        resolved_at=row.resolved_at,
-        resolution=row.resolution,
     )

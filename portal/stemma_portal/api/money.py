@@ -115,6 +115,8 @@ class StatementOut(Schema):
     opening: int
     earned: int
     corrected: int
+    held: int
+    """Put on hold because of claims (negative), or released."""
     closing: int
     lines: int
     csv: str
@@ -126,6 +128,8 @@ class EstimateOut(Schema):
 
     period: str
     amount: int
+    held: int
+    """How much of it would be put on hold."""
     uses: int
     at: datetime
 
@@ -137,6 +141,11 @@ class BalanceOut(Schema):
     confirmed: int
     earned: int
     statements: int
+    on_hold: int
+    """Confirmed too, but of recordings under claim; not in `confirmed`."""
+    minimum: int
+    """From which balance on it is paid out."""
+    missing: int
     estimated: EstimateOut | None
 
 
@@ -307,6 +316,7 @@ def _statement(row: Statement) -> StatementOut:
         opening=row.opening,
         earned=row.earned,
         corrected=row.corrected,
+        held=row.held,
         closing=row.closing,
         lines=row.lines_count,
         csv=f"{address}.csv",

@@ -135,10 +135,82 @@ class ClaimIn(Request):
     reason: Text = Field(min_length=1, max_length=2000)
 
 
+class ShareIn(Request):
+    """What a party owns of one right."""
+
+    party: UUID
+    side: Literal["master", "publishing"]
+    ppm: int = Field(gt=0, le=1_000_000)
+    territory: Territory = "WORLD"
+
+
 class Resolution(Request):
     """How a claim ended."""
 
-    resolution: Text = Field(min_length=1, max_length=2000)
+    resolution: Text = Field(min_length=1, max_length=4000)
+    """Why; both sides read it."""
+    outcome: Literal["as-they-are", "shares", "taken-down", "same", "corrected", "explained"] | None = None
+    """Left out: everything stays as it is, or a statement is explained."""
+    shares: list[ShareIn] = Field(default=[], max_length=200)
+    """All shares of the recording from now on, for `shares`."""
+    down: UUID | None = None
+    """The recording that leaves, for `taken-down`."""
+
+
+class MessageIn(Request):
+    """Something to say in a case."""
+
+    text: Text = Field(min_length=1, max_length=8000)
+    answer: bool = False
+    """Whether it is what your side has to say, when it is its turn."""
+
+
+class ReasonIn(Request):
+    """Why."""
+
+    reason: Text = Field(min_length=1, max_length=4000)
+
+
+class DeadlineIn(ReasonIn):
+    """More time."""
+
+    days: int = Field(ge=1, le=90)
+
+
+class EvidenceIn(Request):
+    """An address or words that speak for your side; files are brought on the page."""
+
+    title: Text = Field(min_length=1, max_length=200)
+    link: Text = Field(default="", max_length=500)
+    text: Text = Field(default="", max_length=8000)
+
+
+class EventOut(Schema):
+    """Something said or done in a case."""
+
+    id: Id
+    at: datetime
+    kind: str
+    side: str
+    speaker: str
+    text: str
+    before: str
+    after: str
+
+
+class EvidenceOut(Schema):
+    """A file, an address or words that speak for one side."""
+
+    id: Id
+    at: datetime
+    side: str
+    speaker: str
+    title: str
+    text: str
+    link: str
+    name: str
+    size: int
+    sha256: str
 
 
 class ClaimOut(Schema):
@@ -148,10 +220,24 @@ class ClaimOut(Schema):
     recording: Id
     claimant: str
     reason: str
+    kind: str
+    other: Id | None
     state: str
     opened_at: datetime
+    due_at: datetime | None
+    """Until when the side whose turn it is has time."""
+    due_side: str
+    """`owners`, `claimant`, `staff`, or nothing once it is over."""
     resolved_at: datetime | None
+    outcome: str
     resolution: str
+
+
+class Claims(Schema):
+    """A page of claims."""
+
+    items: list[ClaimOut]
+    next: str | None
 
 
 class SnapshotIn(Request):

@@ -1,11 +1,10 @@
 """The only way to a grant or a claim for a user."""
 
 from stemma.errors import NotFoundError
-from stemma_portal.accounts.access import require_staff
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.access import access_party
-from stemma_portal.consent.models import Claim, Consent
-from stemma_portal.consent.selectors import claims_visible, consents_visible
+from stemma_portal.consent.models import Consent
+from stemma_portal.consent.selectors import consents_visible
 from stemma_portal.core.fields import by_id
 
 
@@ -16,14 +15,4 @@ def access_consent(user: User, identifier: str, *, act: bool = False) -> Consent
         raise NotFoundError(f"There is no consent {identifier}.")
     if act:
         access_party(user, found.party_id, act=True)
-    return found
-
-
-def access_claim(user: User, identifier: str, *, act: bool = False) -> Claim:
-    """A claim that the user may see; with `act`, one that they may resolve."""
-    found = by_id(claims_visible(user), identifier)
-    if found is None:
-        raise NotFoundError(f"There is no claim {identifier}.")
-    if act:
-        require_staff(user, "resolve claims")
     return found

@@ -74,6 +74,10 @@ BODIES = {
     "/consents/{consent}/withdrawals": {"recording": None},
     "/claims": {"recording": "{recording}", "claimant": "{party}", "reason": "Mine."},
     "/claims/{claim}/resolution": {"resolution": "Done."},
+    "/claims/{claim}/messages": {"text": "Here."},
+    "/claims/{claim}/evidence": {"title": "x", "text": "y"},
+    "/claims/{claim}/withdrawal": {"reason": "x"},
+    "/claims/{claim}/deadline": {"reason": "x", "days": 3},
     "/snapshots": {"name": "x", "scopes": SCOPES},
     "/releases": {"name": "x", "version": "1", "statement": "x"},
     "/licenses": {"organisation": "label", "tier": "enterprise", "months": 12},
@@ -82,7 +86,7 @@ BODIES = {
 }
 ROOMS = {"catalog", "consents", "claims", "snapshots", "releases", "licenses", "organisations"}
 ROOMS |= {"webhooks"}
-LISTS = {"/catalog/recordings", "/consents", "/snapshots", "/licenses", "/organisations", "/webhooks"}
+LISTS = {"/catalog/recordings", "/consents", "/claims", "/snapshots", "/licenses", "/organisations", "/webhooks"}
 """What a stranger may ask, and gets only their own of."""
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from stemma.errors import ProofError
-from stemma.proof.canonical import canonical
+from stemma.proof.canonical import canonical, sha256
 from stemma.proof.keys import Jwks, verify
 from stemma.proof.merkle import Tree, leaf_hash
 from stemma.rights.consent import CONSENT, Grant, RightsStatus, Scope
 from stemma.rights.shares import WORLD, Share
+
+Form = Literal["stemma.snapshot/1", "stemma.snapshot/2"]
+
+
+def named_leaf(recording: str, content: str) -> bytes:
+    """Leaf hash of a recording by its identifier and the SHA-256 of its canonical form."""
+    return leaf_hash(canonical({"content": content, "recording": recording}))
 
 
 class SnapshotRecording(BaseModel):
@@ -41,9 +49,15 @@ class SnapshotRecording(BaseModel):
     consents: tuple[str, ...]
     """Identifiers of the grants that cover it, sorted."""
 
-    def leaf(self) -> bytes:
-        """Leaf hash of the recording."""
-        return leaf_hash(canonical(self))
+    def leaf(self, form: Form = "stemma.snapshot/2") -> bytes:
+        """Leaf hash of the recording.
+
+        Since form 2 a leaf names the recording and the hash of what is said of it, so that a proof of
+        absence shows its neighbours by their identifiers and nothing more of what is others'.
+        """
+        if form == "stemma.snapshot/1":
+            return leaf_hash(canonical(self))
+        return named_leaf(self.recording, sha256(canonical(self)))
 
 
 class Manifest(BaseModel):
@@ -51,7 +65,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["stemma.snapshot/1"] = "stemma.snapshot/1"
+    format: Form = "stemma.snapshot/2"
     id: str
     name: str
     created_at: str
@@ -68,10 +82,20 @@ class Manifest(BaseModel):
 
     def tree(self) -> Tree:
         """The Merkle tree over the recordings."""
-        return Tree(recording.leaf() for recording in self.recordings)
+        return Tree(recording.leaf(self.format) for recording in self.recordings)
 
     def check_root(self) -> None:
-        """Raise `ProofError` when the root is not the one of these recordings."""
+        """Raise `ProofError` when the root is not the one of these recordings, or they are not in their order.
+
+        On the order rests every proof that a recording is not among them.
+        """
+        names = [recording.recording for recording in self.recordings]
+        if self.format != "stemma.snapshot/1" and any(a >= b for a, b in pairwise(names)):
+            raise ProofError(
+                f"The recordings of snapshot {self.id} are not in the order of their identifiers, each once.",
+                remedy="Do not use it: absence could not be proved. Make a new snapshot.",
+                code="manifest-unsorted",
+            )
         if self.tree().root().hex() != self.root:
             raise ProofError(
                 f"The manifest of snapshot {self.id} was changed: its recordings do not have root {self.root}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,10 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from stemma.errors import NotFoundError
+from stemma.proof.keys import Jwks
+
+if TYPE_CHECKING:
+    from stemma.provenance.verify import Report
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A FLAC or WAV file made with Stemma.")],
+    file: Annotated[
+        Path, typer.Argument(help="A FLAC or WAV file made with Stemma; or a receipt or proof, as JSON or PDF.")
+    ],
     bundle: Annotated[
         Path | None, typer.Option(help="Proof bundle; FILE.proof.json beside the file unless given.")
     ] = None,
@@ -26,19 +32,14 @@ def verify(
 ) -> None:
     """Check a file's credentials, certificate, license, model, snapshot and consents.  Needs no network.
 
+    Of a receipt (of a consent or a withdrawal) or a proof that a recording is not in a snapshot, check
+    what it proves.
+
     Leaves with 0 when everything holds, else with the verdict's own code: 10 no credentials,
     11 changed, 12 foreign key, 13 withdrawn consent, 14 expired license, 15 revoked license,
     16 broken proof, 2 unreadable.
     """
-    from stemma.provenance import bundle as bundles
-    from stemma.provenance.verify import verify_file
-
-    bundle = bundle or file.with_name(file.name + ".proof.json")
-    for path, what in ((file, "file"), (bundle, "proof bundle")):
-        if not path.is_file():
-            raise NotFoundError(f"There is no {what} {path}.", remedy="Give its path; see `stemma verify --help`.")
-    given = bundles.parse(bundle.read_bytes())
-    report = verify_file(file, given, json.loads(keys.read_text()) if keys else None)
+    report = _report(file, bundle, json.loads(keys.read_text()) if keys else None)
     if as_json:
         steps = [{"link": s.name, "verdict": s.verdict.code, "detail": s.detail} for s in report.steps]
         typer.echo(json.dumps({"file": file.name, "verdict": report.verdict.code, "steps": steps}, indent=2))
@@ -53,5 +54,22 @@ def verify(
     colour = "green" if report.verdict.exit_code == 0 else "red"
     console.print(f"\n[{colour} bold]{report.verdict.code}[/]  {report.verdict.text}")
     if keys is None and report.verdict.exit_code == 0:
-        console.print("[dim]Checked with the keys of the bundle; give --keys to check who issued it.[/]")
+        console.print("[dim]Checked with the keys that came with it; give --keys to check who issued it.[/]")
     raise typer.Exit(report.verdict.exit_code)
+
+
+def _report(file: Path, bundle: Path | None, keys: Jwks | None) -> Report:
+    from stemma.provenance import bundle as bundles
+    from stemma.provenance.documents import verify_document
+    from stemma.provenance.verify import verify_file
+
+    if not file.is_file():
+        raise NotFoundError(f"There is no file {file}.", remedy="Give its path; see `stemma verify --help`.")
+    with file.open("rb") as opened:
+        head = opened.read(16)
+    if bundle is None and (head.startswith(b"%PDF-") or head.lstrip().startswith(b"{")):
+        return verify_document(file.read_bytes(), keys)
+    bundle = bundle or file.with_name(file.name + ".proof.json")
+    if not bundle.is_file():
+        raise NotFoundError(f"There is no proof bundle {bundle}.", remedy="Give its path; see `stemma verify --help`.")
+    return verify_file(file, bundles.parse(bundle.read_bytes()), keys)

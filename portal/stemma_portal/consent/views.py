@@ -19,8 +19,10 @@ from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.access import access_consent
 from stemma_portal.consent.forms import SCOPES, GrantForm, SignForm, WithdrawForm
+from stemma_portal.consent.receipts import consent_pdf, consent_proof, withdrawal_pdf, withdrawal_proof
 from stemma_portal.consent.selectors import consents_visible
 from stemma_portal.consent.services import consent_grant, consent_withdraw
+from stemma_portal.core.fields import by_id
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.design.paging import page
 from stemma_portal.design.values import identifiers
@@ -132,13 +134,34 @@ def consent_detail(request: HttpRequest, consent_id: str) -> HttpResponse:
 
 
 @login_required
-def consent_receipt(request: HttpRequest, consent_id: str) -> HttpResponse:
-    """The signed document and its receipt, as one file that verifies offline."""
+def consent_receipt(request: HttpRequest, consent_id: str, form: str) -> HttpResponse:
+    """The signed document and its receipt, as a file that verifies offline, or on paper."""
     consent = access_consent(request.user, consent_id)
-    body = {"document": consent.document, "receipt": consent.receipt}
-    response = HttpResponse(json.dumps(body, indent=2, ensure_ascii=False), content_type="application/json")
-    response["Content-Disposition"] = f'attachment; filename="consent-{consent.id}.json"'
-    return response
+    if form == "pdf":
+        body = consent_pdf(consent, recordings=consent.items.count())
+    else:
+        body = _json(consent_proof(consent))
+    return _download(body, f"consent-{consent.id}.{form}")
+
+
+@login_required
+def withdrawal_receipt(request: HttpRequest, consent_id: str, withdrawal_id: str, form: str) -> HttpResponse:
+    """The withdrawal and its receipt, in both forms."""
+    consent = access_consent(request.user, consent_id)
+    withdrawal = by_id(consent.withdrawals.select_related("consent__party", "recording"), withdrawal_id)
+    if withdrawal is None:
+        raise Http404
+    body = withdrawal_pdf(withdrawal) if form == "pdf" else _json(withdrawal_proof(withdrawal))
+    return _download(body, f"withdrawal-{withdrawal.id}.{form}")
+
+
+def _json(proof: dict[str, Any]) -> bytes:
+    return json.dumps(proof, indent=2, ensure_ascii=False).encode()
+
+
+def _download(body: bytes, name: str) -> HttpResponse:
+    kind = "application/pdf" if name.endswith(".pdf") else "application/json"
+    return HttpResponse(body, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 @login_required

@@ -8,6 +8,8 @@ app_name = "operations"
 urlpatterns = [
     path("snapshots/", views.snapshot_list, name="snapshots"),
     path("snapshots/<id:snapshot_id>/", views.snapshot_detail, name="snapshot"),
+    path("catalog/<id:recording_id>/carried/", views.recording_carried, name="absences"),
+    path("catalog/<id:recording_id>/absence/<id:snapshot_id>.json", views.recording_absence, name="absence"),
     path("models/", views.release_list, name="releases"),
     path("models/<slug:name>/<str:version>/", views.release_detail, name="release"),
 ]

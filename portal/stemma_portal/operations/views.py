@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from stemma.errors import NotFoundError, UnavailableError
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
+from stemma_portal.catalog.access import access_recording
+from stemma_portal.core.fields import by_id
 from stemma_portal.design.markdown import rendered
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.lineage import Generation, lineage
 from stemma_portal.design.svg.treemap import Leaf, treemap
 from stemma_portal.operations import figures
 from stemma_portal.operations.access import access_release, access_snapshot
+from stemma_portal.operations.carrying import absence_proof, carried
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshot_offences, snapshots_visible
 
@@ -73,6 +76,29 @@ def _diversity(snapshot: Snapshot, rows: list[figures.Repertoire]) -> str:
         for i, row in enumerate(rows)
     ]
     return treemap(leaves, label=f"Recordings of {snapshot.name} by repertoire", height=260)
+
+
+@login_required
+def recording_carried(request: HttpRequest, recording_id: str) -> HttpResponse:
+    """Which snapshots, models and pieces carry a recording, what the covenant says of each, and where it is not."""
+    recording = access_recording(request.user, recording_id)
+    return render(request, "operations/carried.html", {"recording": recording, "carried": carried(recording)})
+
+
+@login_required
+def recording_absence(request: HttpRequest, recording_id: str, snapshot_id: str) -> HttpResponse:
+    """The proof that a snapshot does not hold a recording, as a file that verifies offline.
+
+    Whoever may see the recording may ask this of any snapshot: the proof shows nothing else of it.
+    """
+    recording = access_recording(request.user, recording_id)
+    snapshot = by_id(Snapshot.objects.all(), snapshot_id)
+    if snapshot is None:
+        raise NotFoundError(f"There is no snapshot {snapshot_id}.")
+    response = JsonResponse(absence_proof(recording, snapshot), json_dumps_params={"indent": 2})
+    name = f"absence-{recording.isrc or recording.id}-{snapshot.id[:8]}.json"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @login_required

@@ -5,29 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import typst
-
-from stemma_portal.design.fonts import folder
+from stemma_portal.design.typeset import typeset
 from stemma_portal.royalties.flows import EARNING, HOLDING
-
-log = logging.getLogger(__name__)
 
 MICRO = 1_000_000
 TEMPLATE = Path(__file__).with_name("statement.typ")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet take a text for a formula (OWASP, CSV injection)."""
-ATTEMPTS: tuple[dict[str, Any], ...] = (
-    {"ignore_system_fonts": True, "pdf_standards": ["ua-1"]},
-    {"ignore_system_fonts": False, "pdf_standards": ["ua-1"]},
-    {"ignore_system_fonts": False},
-)
 COLUMNS = (
     "period", "party_id", "party", "demo", "currency", "kind", "side", "recording_id", "isrc", "recording",
     "iswc", "work", "composer", "uses", "amount_micro", "amount", "note",
@@ -131,21 +119,9 @@ def sheet_csv(sheet: Sheet) -> bytes:
 
 
 def sheet_pdf(sheet: Sheet) -> bytes:
-    """The statement as PDF/UA-1: tagged, so that a screen reader reads its tables.
-
-    A name in a script that our typefaces lack is set in one of the system's; where that lacks it too,
-    the page shows boxes and no longer claims the standard.  A missing letter keeps nobody from being paid.
-    """
-    source = {"sheet": json.dumps(_paper(sheet), ensure_ascii=False)}
-    stamp = int(sheet.closed_at.timestamp())
-    for attempt in ATTEMPTS:
-        try:
-            return typst.compile(TEMPLATE, sys_inputs=source, font_paths=_fonts(), timestamp=stamp, **attempt)  # type: ignore[no-any-return]
-        except typst.TypstError as error:
-            if attempt is ATTEMPTS[-1]:
-                raise
-            log.warning("Statement %s: %s", sheet.id, str(error).splitlines()[0])
-    raise AssertionError("the last attempt returns or raises")
+    """The statement as PDF/UA-1."""
+    data = {"sheet": json.dumps(_paper(sheet), ensure_ascii=False)}
+    return typeset(TEMPLATE, data, at=sheet.closed_at, name=f"Statement {sheet.id}")
 
 
 def _paper(sheet: Sheet) -> dict[str, object]:
@@ -210,8 +186,3 @@ def _span(starts: datetime, ends: datetime) -> str:
     if (first.year, first.month) == (last.year, last.month):
         return f"{first.day} – {_day(last)}"
     return f"{_day(first)} – {_day(last)}"
-
-
-@cache
-def _fonts() -> list[Path]:
-    return [folder("font_source_serif_pro"), folder("font_source_sans_pro")]

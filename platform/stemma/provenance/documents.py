@@ -1,0 +1,131 @@
+"""Receipts and proofs as files that anyone checks offline: consents, withdrawals, absence from a snapshot.
+
+Each file is JSON that carries what is proved, its proofs, and the public keys of who issued it; a PDF
+carries the same file as an attachment.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from stemma.errors import InvalidError, ProofError
+from stemma.proof.canonical import digest, sha256
+from stemma.proof.keys import Jwks, verify
+from stemma.proof.log import Receipt, TreeHead, check_receipt
+from stemma.provenance.verify import Report, Step, Verdict
+from stemma.rights.absence import Absence, check_absence
+from stemma.rights.consent import CONSENT, Grant, Withdrawn
+
+ATTACHMENT = "stemma-proof.json"
+"""Name of the file inside a PDF."""
+MAX_BYTES = 64 * 1024 * 1024
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """The document in a file, JSON or PDF.  Raises `InvalidError` for what is none."""
+    if len(data) > MAX_BYTES:
+        raise InvalidError(f"The file is larger than {MAX_BYTES >> 20} MiB.", remedy="Receipts are much smaller.")
+    text = _attached(data) if data.startswith(b"%PDF-") else data
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidError("The file is no receipt: it is not JSON.", remedy="Give the file as downloaded.") from error
+    if not isinstance(found, dict):
+        raise InvalidError("The file is no receipt.", remedy="Give the file as it was downloaded.")
+    return found
+
+
+def _attached(data: bytes) -> bytes:
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
+    try:
+        found = PdfReader(io.BytesIO(data)).attachments.get(ATTACHMENT)
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidError("The PDF cannot be read.", remedy="Give the file as it was downloaded.") from error
+    if not found:
+        raise InvalidError(
+            "The PDF carries no proof.", remedy="Give a receipt as it was downloaded, not printed or scanned anew."
+        )
+    return found[0]
+
+
+def verify_document(data: bytes, keys: Jwks | None = None) -> Report:
+    """Check a receipt or proof.  `keys` are those of the installation you trust; else the file's own are used."""
+    report = Report()
+    try:
+        found = parse(data)
+    except InvalidError as error:
+        report.steps.append(Step("File", Verdict.UNREADABLE, str(error)))
+        return report
+    trusted = keys or found.get("keys")
+    for field, name, check in _KINDS:
+        if field in found:
+            try:
+                if not isinstance(trusted, dict):
+                    raise InvalidError(
+                        "The file carries no keys.", remedy="Give those of the installation with --keys."
+                    )
+                report.steps += check(found, trusted)
+            except ProofError as error:
+                foreign = error.code == "foreign-key"
+                report.steps.append(Step(name, Verdict.FOREIGN_KEY if foreign else Verdict.BROKEN, str(error)))
+            except InvalidError as error:
+                report.steps.append(Step(name, Verdict.UNREADABLE, str(error)))
+            except (ValidationError, KeyError, TypeError, ValueError):
+                report.steps.append(Step(name, Verdict.UNREADABLE, f"This is no {name.lower()} as we write them."))
+            return report
+    report.steps.append(Step("File", Verdict.UNREADABLE, "This is neither a receipt nor a proof of absence."))
+    return report
+
+
+def _consent(found: dict[str, Any], keys: Jwks) -> list[Step]:
+    document = str(found["document"])
+    grant = Grant.model_validate(verify(document, keys, "rights", CONSENT))
+    steps = [
+        _step(
+            "Consent",
+            f"{grant.party_name} granted {', '.join(grant.scopes)} for {len(grant.recordings):,} recordings"
+            f" on {grant.granted_at[:10]}, signed by {grant.signed_by}.",
+        )
+    ]
+    return [*steps, _logged(found, keys, "consent", grant.id, sha256(document.encode()))]
+
+
+def _withdrawal(found: dict[str, Any], keys: Jwks) -> list[Step]:
+    fact = Withdrawn.model_validate(found["withdrawal"])
+    what = f"recording {fact.recording}" if fact.recording else "the whole of it"
+    steps = [_step("Withdrawal", f"Consent {fact.consent} was withdrawn on {fact.at[:10]} for {what}.")]
+    return [*steps, _logged(found, keys, "withdrawal", fact.consent, digest(fact))]
+
+
+def _absence(found: dict[str, Any], keys: Jwks) -> list[Step]:
+    proof = Absence.model_validate(found["absence"])
+    head = check_absence(proof, keys)
+    return [
+        _step("Snapshot", f"{head.name}, {head.size:,} recordings under root {head.root[:16]}…, in the log."),
+        _step("Absence", f"Recording {proof.recording} is not among them: its neighbours stand side by side."),
+    ]
+
+
+def _logged(found: dict[str, Any], keys: Jwks, kind: str, subject: str, document: str) -> Step:
+    receipt = Receipt.model_validate(found["receipt"])
+    head: TreeHead = check_receipt(receipt, keys, digest=document)
+    if (receipt.entry.kind, receipt.entry.subject) != (kind, subject):
+        raise ProofError(f"The receipt is of another {receipt.entry.kind}.", code="other-document")
+    return _step("Log", f"Entry {receipt.index} of {head.size}, logged {receipt.entry.at}.")
+
+
+def _step(name: str, detail: str) -> Step:
+    return Step(name, Verdict.VERIFIED, detail)
+
+
+_KINDS = (
+    ("document", "Consent", _consent),
+    ("withdrawal", "Withdrawal", _withdrawal),
+    ("absence", "Absence", _absence),
+)

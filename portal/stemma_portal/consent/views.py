@@ -137,10 +137,8 @@ def consent_detail(request: HttpRequest, consent_id: str) -> HttpResponse:
 def consent_receipt(request: HttpRequest, consent_id: str, form: str) -> HttpResponse:
     """The signed document and its receipt, as a file that verifies offline, or on paper."""
     consent = access_consent(request.user, consent_id)
-    if form == "pdf":
-        body = consent_pdf(consent, recordings=consent.items.count())
-    else:
-        body = _json(consent_proof(consent))
+    pdf = form == "pdf"
+    body = consent_pdf(consent, recordings=consent.items.count()) if pdf else _json(consent_proof(consent))
     return _download(body, f"consent-{consent.id}.{form}")
 
 

@@ -1,4 +1,4 @@
-"""What a signer takes away verifies offline, and so does the proof that a withdrawn recording is in no later snapshot."""
+"""What a signer takes away verifies offline, and so does the proof that what was withdrawn is in no later snapshot."""
 
 import json
 

@@ -146,6 +146,7 @@ def resolve(request: HttpRequest, claim: UUID, body: Resolution) -> ClaimOut:
         reason=body.resolution,
         shares=[Share(party=str(s.party), side=s.side, ppm=s.ppm, territory=s.territory) for s in body.shares],
         down=both.get(str(body.down)) if body.down else None,
+        amount=body.amount,
         by=user,
     )
     return _claim(resolved)

@@ -155,6 +155,8 @@ class Resolution(Request):
     """All shares of the recording from now on, for `shares`."""
     down: UUID | None = None
     """The recording that leaves, for `taken-down`."""
+    amount: int = Field(default=0, ge=0, le=10**15)
+    """What the correction brings the party, in micro-units, for `corrected`."""
 
 
 class MessageIn(Request):

@@ -150,6 +150,14 @@ class DecideForm(forms.Form):
 
     outcome = forms.ChoiceField(label="Outcome", widget=forms.RadioSelect)
     down = forms.ChoiceField(label="Which recording is taken down", required=False)
+    amount = forms.DecimalField(
+        label="What the correction brings the party",
+        required=False,
+        min_value=0,
+        max_digits=15,
+        decimal_places=6,
+        help_text="In the currency of the statement, out of the house’s own revenue; leave it empty for none.",
+    )
     reason = forms.CharField(
         label="Reason",
         max_length=4000,
@@ -167,6 +175,8 @@ class DecideForm(forms.Form):
             self.fields["down"].choices = [("", "None"), *((r.pk, _named(r)) for r in both)]  # type: ignore[attr-defined]
         else:
             del self.fields["down"]
+        if Claim.Outcome.CORRECTED not in OUTCOMES[claim.kind]:
+            del self.fields["amount"]
         if Claim.Outcome.SHARES in OUTCOMES[claim.kind]:
             self._share_fields()
 

@@ -312,6 +312,7 @@ def case_decide(request: HttpRequest, claim_id: str) -> HttpResponse:
             reason=given["reason"],
             shares=given["shares"],
             down=both.get(given.get("down", "")),
+            amount=int((given.get("amount") or 0) * 1_000_000),
             by=request.user,
         )
 

@@ -303,9 +303,12 @@ def case_resolve(
     by: Actor,
     shares: Sequence[Share] = (),
     down: Recording | None = None,
+    amount: int = 0,
 ) -> Claim:
     """Decide a case.  Doing it again changes nothing.
 
+    `amount` is what a corrected statement brings the party, in micro-units of its currency: the house makes
+    it good out of its own revenue.
     `shares` are those of the recording from now on (`Outcome.SHARES`); `down` is the recording that leaves
     (`Outcome.TAKEN_DOWN`): its money goes by the shares of the one that stays.  Money on hold is released
     accordingly, and what models that learned from it earn later goes the same way.  Raises `InvalidError`
@@ -326,6 +329,10 @@ def case_resolve(
         detail |= _take_down(claim, down, by)
     elif outcome == Outcome.SAME:
         detail |= _cluster(claim, by)
+    if amount < 0 or (amount and outcome != Outcome.CORRECTED):
+        raise InvalidError("Only a corrected statement brings money.", remedy="Leave the amount out.", code="amount")
+    if amount:
+        detail |= {"amount": str(amount), "currency": claim.detail["line"]["currency"]}
     _end(claim, State.RESOLVED, Event.RESOLVED, outcome, reason.strip(), by=by, seat=STAFF_SEAT, detail=detail)
     return claim
 
@@ -433,6 +440,7 @@ def _end(
     audit(by=by, action=f"claim.{verb}", subject=claim.id, resolution=reason, outcome=str(outcome), detail=detail or {})
     if held:
         after_commit(rights_status_publish)
+    if held or (detail or {}).get("amount"):
         money_told()
     case_told(
         claim,

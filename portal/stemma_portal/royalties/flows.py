@@ -8,6 +8,7 @@
     pool       ◄─ reserve ───── reserve        creators' money that no work can be named for yet
     payable    ◄─ hold ──────── hold           a party's money of a recording under claim
     hold       ◄─ release ───── payable        the same, to whoever the case says is right
+    revenue    ◄─ correction ── payable        the house makes good what a statement had wrong
     any        ◄─ reversal ──── any            the mirror of a posting that was wrong
 
 An arrow points to the account that is debited, from the one that is credited.  `receivable` is what
@@ -32,6 +33,7 @@ FLOWS: dict[str, tuple[str, str]] = {
     "reserve": (Kind.POOL, Kind.RESERVE),
     "hold": (Kind.PAYABLE, Kind.HOLD),
     "release": (Kind.HOLD, Kind.PAYABLE),
+    "correction": (Kind.REVENUE, Kind.PAYABLE),
 }
 """What is debited and what is credited, by kind of posting."""
 EARNING = ("training", "attribution", "commons")

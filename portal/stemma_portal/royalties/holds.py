@@ -10,6 +10,8 @@ Three moves, all ordinary postings, so that what is on hold is counted like ever
 - when no claim on the recording is pending any more, everything is released: to those it was kept from,
   or by the shares that the claims' rulings put in force.
 
+And what a corrected statement brings its party is posted with them.
+
 What there is to do follows from the claims and the accounts alone.  So this may run at any time, twice
 or late; the closing of a period begins with it.
 """
@@ -27,7 +29,7 @@ from django.db.models import F, Q, Sum
 from stemma.ids import named_id, now
 from stemma.rights.shares import WORLD, split
 from stemma_portal.consent.cases import DAYS
-from stemma_portal.consent.models import Claim, Ruling
+from stemma_portal.consent.models import Claim, ClaimEvent, Ruling
 from stemma_portal.core.db import lock
 from stemma_portal.core.services import audit
 from stemma_portal.royalties.bookkeeping import hold_reference
@@ -65,7 +67,7 @@ def holds_move(*, period: Period) -> int:
     """The same for one period; whoever calls holds the lock of its currency."""
     fresh = Claim.objects.holding().exclude(holds_taken__currency=period.currency).order_by("opened_at", "pk")
     made = sum(_set_aside(period, claim) for claim in fresh)
-    return made + _release(period)
+    return made + _release(period) + _correct(period)
 
 
 def _set_aside(period: Period, claim: Claim) -> int:
@@ -150,6 +152,38 @@ def _release(period: Period) -> int:
     for claim, made in groupby(sorted(entries, key=lambda e: e.reference), key=lambda e: e.reference):
         amount = sum(entry.amount for entry in made)
         audit(by=None, action="hold.release", subject=claim.split()[-1], period=period.pk, amount=str(amount))
+    return len(entries)
+
+
+def _correct(period: Period) -> int:
+    """Pay what corrected statements bring their parties, once each."""
+    events = ClaimEvent.objects.filter(
+        kind=ClaimEvent.Kind.RESOLVED,
+        claim__outcome=Claim.Outcome.CORRECTED,
+        claim__claimant_party__isnull=False,
+        detail__currency=period.currency,
+        detail__has_key="amount",
+    ).select_related("claim")
+    wanted = {named_id("posting", "correction", event.claim_id): event for event in events}
+    known = {str(pk) for pk in Posting.objects.filter(pk__in=wanted).values_list("pk", flat=True)}
+    entries = [
+        Entry(
+            id=identifier,
+            kind="correction",
+            debit=account_ensure(kind=Account.Kind.REVENUE, currency=period.currency),
+            credit=account_ensure(
+                kind=Account.Kind.PAYABLE, currency=period.currency, party=event.claim.claimant_party_id
+            ),
+            amount=int(event.detail["amount"]),
+            reference=f"Correction of {event.claim.detail['line']['period']}, claim {event.claim_id}",
+            occurred_at=event.at,
+        )
+        for identifier, event in sorted(wanted.items())
+        if identifier not in known
+    ]
+    postings_make(period=period, entries=entries)
+    for entry, event in zip(entries, (wanted[entry.id] for entry in entries), strict=True):
+        audit(by=None, action="correction.pay", subject=event.claim_id, period=period.pk, amount=str(entry.amount))
     return len(entries)
 
 

@@ -150,7 +150,10 @@ def test_the_least_that_is_paid_out_is_data(cast, db) -> None:
 
 def test_a_balance_says_what_is_missing_and_each_line_can_be_questioned(world: World, client) -> None:
     from stemma_portal.consent.models import Claim
-    from stemma_portal.royalties.models import Statement
+    from stemma_portal.royalties.holds import holds_settle
+    from stemma_portal.royalties.models import Account, Statement
+    from stemma_portal.royalties.services import period_open
+    from stemma_portal.royalties.verification import ledger_verify
 
     world.made(2)
     world.close("p1")
@@ -176,3 +179,15 @@ def test_a_balance_says_what_is_missing_and_each_line_can_be_questioned(world: W
     client.force_login(world.stranger)
     assert client.post(ask, {"reason": "x"}).status_code == 404
     assert Claim.objects.count() == 1
+
+    before = Account.objects.get(kind="payable", party=world.parties[0]).balance
+    period_open(period_id="p2", by=None)
+    client.force_login(world.staff)
+    decided = {"outcome": "corrected", "reason": "Two pieces were missing.", "amount": "1.250001"}
+    assert client.post(f"/claims/{claim.pk}/resolution/", decided).status_code == 302
+    assert (holds_settle(), holds_settle()) == (1, 0)
+    assert Account.objects.get(kind="payable", party=world.parties[0]).balance == before + 1_250_001
+    world.close("p2")
+    second = Statement.objects.get(period="p2", party=world.parties[0])
+    assert (second.corrected, second.held) == (1_250_001, 0)
+    assert ledger_verify().holds

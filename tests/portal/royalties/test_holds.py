@@ -291,11 +291,11 @@ STEPS = st.lists(
         st.tuples(st.just("resolve"), st.integers(0, 5)),
     ),
     min_size=3,
-    max_size=9,
-).filter(lambda steps: 1 <= sum(step == "close" for step, _ in steps) <= 3)
+    max_size=8,
+).filter(lambda steps: 1 <= sum(step == "close" for step, _ in steps) <= 2)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_is_claimed_and_resolved_nothing_is_lost_or_paid_twice(world: World, steps) -> None:
     with transaction.atomic():

@@ -11,10 +11,11 @@ from django.db import transaction
 from django.urls import reverse
 from kombu.exceptions import OperationalError as BrokerError
 
-from stemma_portal.accounts.models import Organisation
+from stemma_portal.accounts.models import Membership, Organisation, User
 from stemma_portal.consent.models import Claim
 
 log = logging.getLogger(__name__)
+MAIL_TASK = "stemma_portal.consent.tasks.case_mail"
 HOLDS_TASK = "stemma_portal.royalties.tasks.holds_settle"
 
 
@@ -34,14 +35,29 @@ def _send() -> None:
 
 
 def case_told(claim: Claim, *, sides: Iterable[str], title: str, text: str) -> None:
-    """A notice, and with it an e-mail, to every organisation of these sides."""
-    if not apps.is_installed("stemma_portal.notices"):
-        return
-    from stemma_portal.notices.services import notice_send
-
+    """A notice, and with it an e-mail, to every organisation of these sides; by mail alone where there are none."""
     href = reverse("consent:case", args=[claim.pk])
-    for organisation in organisations_of_sides(claim, set(sides)):
-        notice_send(to=organisation, kind="claim", title=title[:200], text=text, href=href)
+    told = organisations_of_sides(claim, set(sides))
+    if apps.is_installed("stemma_portal.notices"):
+        from stemma_portal.notices.services import notice_send
+
+        for organisation in told:
+            notice_send(to=organisation, kind="claim", title=title[:200], text=text, href=href)
+        return
+    addresses = sorted(
+        User.objects.filter(memberships__organisation__in=told, memberships__role=Membership.Role.OWNER, is_active=True)
+        .distinct()
+        .values_list("email", flat=True)
+    )
+    if addresses:
+        transaction.on_commit(lambda: _mail(addresses, title, text, href), robust=True)
+
+
+def _mail(addresses: list[str], title: str, text: str, href: str) -> None:
+    try:
+        current_app.send_task(MAIL_TASK, args=[addresses, title[:200], text, href], retry=False)
+    except BrokerError:
+        log.warning("No worker can be reached: nobody hears by mail of %s.", href)
 
 
 def organisations_of_sides(claim: Claim, sides: set[str]) -> list[Organisation]:

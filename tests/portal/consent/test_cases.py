@@ -391,6 +391,22 @@ def test_nobody_lays_siege_with_claims(client, case, cast, recordings, monkeypat
     assert post(client, cast.stranger, "/claims/new/", recording=recordings[1].isrc, **new).status_code == 302
 
 
+def test_the_other_side_hears_of_it_by_mail(redis, case, cast, committed, monkeypatch):
+    from django.core import mail
+
+    from stemma_portal.consent import tasks, telling
+
+    monkeypatch.setattr(telling.current_app, "send_task", lambda _name, args=(), **_: args and tasks.case_mail(*args))
+    with committed():
+        cases.case_say(claim=case, seat=seat_of(cast.owner, case), text="It is not.", answer=True, by=cast.owner)
+    assert {address for message in mail.outbox for address in message.to} == {
+        "stranger@stemma.test",
+        "rights@stemma.test",
+    }
+    assert "It is not." in mail.outbox[0].body
+    assert f"/claims/{case.id}/" in mail.outbox[0].body
+
+
 def test_a_recording_nobody_has_is_no_case(client, cast, catalog):
     answer = post(client, cast.owner, "/claims/new/", kind="same-identifier", recording="QZ-XXX-99-00001", reason="x")
     assert answer.status_code == 422

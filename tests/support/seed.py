@@ -401,6 +401,38 @@ def dispute() -> None:
     holds_settle()
 
 
+def imports() -> None:
+    """The label has brought a table, has another one to confirm, and one whose columns wait to be told."""
+    from stemma.catalog.columns import template
+    from stemma_portal.accounts.models import Organisation, User
+    from stemma_portal.intake.models import Import
+    from stemma_portal.intake.services import import_confirm, import_create, import_map
+    from stemma_portal.intake.tasks import import_run, import_stage
+    from stemma_portal.webhooks.models import Endpoint
+    from stemma_portal.webhooks.services import endpoint_create
+
+    label, user = Organisation.objects.get(slug="label"), User.objects.get(email="label@stemma.test")
+    if Import.objects.exists():
+        return
+    example = template()
+    bad = example.replace("QZSTM2600001", "QZSTM26-1").splitlines()[1]
+    later = example.replace("Morning in March", "Evening in March").replace("QZSTM2600001", "QZSTM2600001")
+    files = {
+        "spring.csv": example,
+        "corrections.csv": f"{later}{bad.replace('EX-0001', 'EX-0002')}\n",
+        "columns.csv": "Wie es heisst,Von wem,ISRC\nLied,Erika,QZSTM2600009\n",
+    }
+    for name, text in files.items():
+        batch = import_create(organisation=label, file=io.BytesIO(text.encode()), name=name, by=user)
+        if name == "columns.csv":
+            continue
+        import_stage(import_map(batch=batch, mapping=batch.mapping, by=user).id)
+        if name == "spring.csv":
+            import_run(import_confirm(batch=batch, by=user).id, user.id)
+    if not Endpoint.objects.filter(organisation=label).exists():
+        endpoint_create(organisation=label, url="https://example.com/stemma", events=["import.finished"], by=user)
+
+
 def seed() -> dict[str, Any]:
     """All of it; what `demo.json` holds."""
     import django
@@ -419,6 +451,7 @@ def seed() -> dict[str, Any]:
     money()
     label()
     dispute()
+    imports()
     return known
 
 

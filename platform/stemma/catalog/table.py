@@ -275,10 +275,9 @@ def _identifier(of: Callable[[str], str]) -> Check:
         try:
             return of(text), ()
         except InvalidError as error:
-            return _error(
-                error.code,
-                f"{error.message.replace(f' {text!r}', '')} {error.remedy}".replace(f"{text!r} is", "This is"),
-            )
+            # The value stands beside what is told of it: it need not be said again.
+            wrong = "The check digit is wrong." if "check digit" in error.message else error.message
+            return _error(error.code, f"{wrong.replace(repr(text), 'This')} {error.remedy}")
 
     return check
 

@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from stemma.errors import StemmaError, UnavailableError
 from stemma.ids import now
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.tasks import search_refresh
 from stemma_portal.core.jobs import job_advance, job_end
 from stemma_portal.core.models import Job
 from stemma_portal.core.services import Actor, audit
@@ -63,6 +64,7 @@ def _run(batch: Import, by: Actor) -> None:
         audit(by=by, action="import.finish", subject=batch.id, counts=batch.counts)
         told = {"import": batch.id, "name": batch.name, "counts": batch.counts}
         event_emit(organisation=batch.organisation, type="import.finished", data=told)
+        _soon(search_refresh.delay)
 
 
 def _guarded(batch: Import, work: object) -> None:

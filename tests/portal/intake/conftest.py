@@ -44,7 +44,7 @@ def at_once(monkeypatch):
     """A worker that takes each task when it is committed."""
     from stemma_portal.intake import tasks
 
-    for task in (tasks.import_stage, tasks.import_run):
+    for task in (tasks.import_stage, tasks.import_run, tasks.search_refresh):
         monkeypatch.setattr(task, "delay", task)
 
 

@@ -13,6 +13,7 @@ does weighs on neither.  The figure is the p95 over all questions, in millisecon
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import sys
@@ -167,32 +168,40 @@ def measure(words: list[str]) -> dict[str, Any]:
 
     people = {who: _sign_in(Client(), who) for who in ("house", "large", "small")}
     questions = list(_questions(words))
-    fastest: dict[int, tuple[float, float]] = {}
-    for turn in range(ROUNDS + 1):
-        for number, (kind, who, query) in enumerate(questions):
-            statements: list[tuple[str, Any]] = []
+    sent: list[list[tuple[str, Any]]] = []
+    fastest = [(math.inf, math.inf)] * len(questions)
 
-            def note(execute: Callable, sql: str, params: Any, many: bool, context: dict) -> Any:
-                statements.append((sql, params))  # noqa: B023 - of this question
-                return execute(sql, params, many, context)
+    def ask(who: str, query: dict[str, str]) -> float:
+        begun = time.perf_counter()
+        answer = people[who].get("/catalog/", query, headers={"host": "127.0.0.1"})
+        took = time.perf_counter() - begun
+        assert answer.status_code == 200, (who, query, answer.status_code, answer.headers)
+        return took
 
-            begun = time.perf_counter()
-            answer = people[who].get("/catalog/", query, headers={"host": "127.0.0.1"})
-            took = time.perf_counter() - begun
-            assert answer.status_code == 200, (kind, query, answer.status_code, answer.headers)
-            with connection.execute_wrapper(note):
-                people[who].get("/catalog/", query, headers={"host": "127.0.0.1"})
-            sql = _replay(statements)
-            if turn:  # the first is for the caches
-                page, bare = fastest.get(number, (took, sql))
-                fastest[number] = min(page, took), min(bare, sql)
+    for _, who, query in questions:
+        statements: list[tuple[str, Any]] = []
+
+        def note(execute: Callable, sql: str, params: Any, many: bool, context: dict) -> Any:
+            statements.append((sql, params))  # noqa: B023 - of this question
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(note):
+            ask(who, query)
+        sent.append(statements)
+    for turn in range(ROUNDS):
+        for number, (_, who, query) in enumerate(questions):
+            # What comes second finds its pages in memory: each is first and second as often.
+            sql = _replay(sent[number]) if turn % 2 else math.inf
+            page = ask(who, query)
+            sql = min(sql, math.inf if turn % 2 else _replay(sent[number]))
+            fastest[number] = min(fastest[number][0], page), min(fastest[number][1], sql)
     kinds = defaultdict(list)
     for number, (kind, _, _) in enumerate(questions):
         kinds[kind].append(fastest[number])
     for kind, times in kinds.items():
         page, sql = (_p95([each[place] for each in times]) for place in (0, 1))
         print(f"  {kind:28} page {page:6.1f} ms   SQL {sql:6.1f} ms   p95 of {len(times)}")
-    page, sql = (_p95([each[place] for each in fastest.values()]) for place in (0, 1))
+    page, sql = (_p95([each[place] for each in fastest]) for place in (0, 1))
     return {"claim": "catalog-search", "ours": page, "peer": sql, "ratio": page / sql, "unit": "ms at p95"}
 
 
@@ -233,6 +242,7 @@ def _replay(statements: list[tuple[str, Any]]) -> float:
     from django.db import connection
 
     connection.ensure_connection()
+    assert connection.connection is not None
     with connection.connection.cursor() as cursor:
         begun = time.perf_counter()
         for sql, params in statements:

@@ -95,7 +95,7 @@ def ppb(value: Any) -> str:
 @register.filter
 def percent(value: Any) -> str:
     """A share of one as a percentage."""
-    return f"{100 * float(value):.1f}{THIN}%" if value is not None else "–"
+    return f"{100 * float(value):.1f}{THIN}%" if value not in (None, "") else "–"
 
 
 @register.filter

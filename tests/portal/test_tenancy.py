@@ -1,0 +1,218 @@
+"""Every page, asked by everybody: generated from the addresses themselves.
+
+A new address fails here until it is classified: put it into `CLASSIFIED`, with who may have it.
+(ASVS 8.2.2, 8.4.1.)
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+
+from portal.making import ident
+from stemma_portal.catalog.models import Likeness, Recording, Release
+from stemma_portal.consent.services import claim_open, consent_withdraw
+from stemma_portal.core.models import AuditEvent
+from stemma_portal.intake.models import Import
+from stemma_portal.licensing.services import api_key_create, license_grant
+from stemma_portal.operations.models import Snapshot
+from stemma_portal.operations.services import snapshot_create
+from stemma_portal.webhooks.services import endpoint_create, ping
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+
+OPEN, MEMBER, OWN, ACT, STAFF, OPERATOR = "open", "member", "own", "act", "staff", "operator"
+CLASSIFIED = {
+    "": OPEN,
+    ".well-known/jwks.json": OPEN,
+    "catalog/": MEMBER,
+    "catalog/<id:recording_id>/": OWN,
+    "catalog/<id:recording_id>/absence/<id:snapshot_id>.json": OWN,
+    "catalog/<id:recording_id>/carried/": OWN,
+    "catalog/<id:recording_id>/earned/": OWN,
+    "catalog/<id:recording_id>/shares/": ACT,
+    "catalog/<id:recording_id>/shares/history/": OWN,
+    "claims/": MEMBER,
+    "claims/<id:claim_id>/": OWN,
+    "claims/<id:claim_id>/deadline/": ACT,
+    "claims/<id:claim_id>/evidence/": ACT,
+    "claims/<id:claim_id>/evidence/<id:evidence_id>/": OWN,
+    "claims/<id:claim_id>/message/": ACT,
+    "claims/<id:claim_id>/resolution/": ACT,
+    "claims/<id:claim_id>/review/": ACT,
+    "claims/<id:claim_id>/withdrawal/": ACT,
+    "claims/new/": MEMBER,
+    "consent/": MEMBER,
+    "consent/<id:consent_id>/": OWN,
+    "consent/<id:consent_id>/receipt.json": OWN,
+    "consent/<id:consent_id>/receipt.pdf": OWN,
+    "consent/<id:consent_id>/withdraw/": ACT,
+    "consent/<id:consent_id>/withdrawal/<id:withdrawal_id>.json": OWN,
+    "consent/<id:consent_id>/withdrawal/<id:withdrawal_id>.pdf": OWN,
+    "consent/new/": MEMBER,
+    "duplicates/": MEMBER,
+    "duplicates/<id:likeness_id>/": OWN,
+    "duplicates/<id:likeness_id>/decide/": ACT,
+    "generations/": MEMBER,
+    "generations/<id:generation_id>/": OWN,
+    "generations/<id:generation_id>/certificate.jws": OWN,
+    "healthz": OPEN,
+    "imports/": MEMBER,
+    "imports/<id:import_id>/": OWN,
+    "imports/<id:import_id>/action/": ACT,
+    "imports/<id:import_id>/columns/": ACT,
+    "imports/<id:import_id>/to-correct.csv": OWN,
+    "imports/template.csv": MEMBER,
+    "license/": MEMBER,
+    "license/<id:license_id>/": OWN,
+    "license/<id:license_id>/keys/": ACT,
+    "license/<id:license_id>/keys/<id:key_id>/revocation/": ACT,
+    "models/": MEMBER,
+    "models/<slug:name>/<str:version>/": MEMBER,
+    "organisation/": ACT,
+    "playground/": MEMBER,
+    "playground/key/": MEMBER,
+    "releases/": MEMBER,
+    "releases/<id:release_id>/": OWN,
+    "royalties/": MEMBER,
+    "royalties/parties/<id:party_id>/": OWN,
+    "royalties/payment/": MEMBER,
+    "royalties/payment/change/": MEMBER,
+    "royalties/periods/<str:period_id>/": STAFF,
+    "royalties/periods/<str:period_id>/closing/": STAFF,
+    "royalties/statements/<id:statement_id>/": OWN,
+    "royalties/statements/<id:statement_id>.csv": OWN,
+    "royalties/statements/<id:statement_id>.pdf": OWN,
+    "royalties/statements/<id:statement_id>/recordings/<id:recording_id>/correction/": ACT,
+    "shares/": MEMBER,
+    "shares/<id:question_id>/answer/": ACT,
+    "snapshots/": MEMBER,
+    "snapshots/<id:snapshot_id>/": OWN,
+    "status/": OPERATOR,
+    "theme/": OPEN,
+    "verify/": OPEN,
+    "webhooks/": MEMBER,
+    "webhooks/<id:endpoint_id>/": OWN,
+    "webhooks/<id:endpoint_id>/<id:delivery_id>/again/": ACT,
+    "webhooks/<id:endpoint_id>/action/": ACT,
+    "webhooks/<id:endpoint_id>/keys/": ACT,
+    "webhooks/new/": MEMBER,
+}
+ELSEWHERE = ("accounts/", "api/")
+"""Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""
+
+
+def addresses() -> list[str]:
+    def walk(resolver, before: str = ""):
+        for pattern in resolver.url_patterns:
+            if isinstance(pattern, URLPattern):
+                yield before + str(pattern.pattern)
+            else:
+                yield from walk(pattern, before + str(pattern.pattern))
+
+    return sorted(each for each in walk(get_resolver()) if not each.startswith(ELSEWHERE))
+
+
+def test_every_address_is_classified():
+    found = set(addresses())
+    missing = "\n".join(f'    "{address}": OWN,' for address in sorted(found - CLASSIFIED.keys()))
+    assert not missing, f"Say in CLASSIFIED who may have these, in their place of the alphabet:\n{missing}"
+    assert not CLASSIFIED.keys() - found, "these are gone"
+
+
+@pytest.fixture
+def world(granted, cast, recordings, storage, redis, settings_changed):
+    """One of everything of the label, none of it the stranger's."""
+    settings_changed(webhook_private_hosts="localhost")
+    own = recordings[0]
+    Recording.objects.filter(id=own.id).update(organisation=cast.label)
+    license_ = license_grant(organisation=cast.label, tier="community", months=1, by=None)
+    hook = endpoint_create(organisation=cast.label, url="http://localhost:1/", by=cast.owner).endpoint
+    one, other = sorted(recordings[:2], key=lambda each: each.id)
+    snapshot = snapshot_create(name="s", include=Snapshot.Include.ELIGIBLE, scopes=["ai_generative_training"], by=None)
+    batch = Import.objects.create(
+        organisation=cast.label, name="x.csv", key="x", size=1, sha256="0" * 64, format="csv",
+        state="staged", created_by="x", created_at=own.created_at,
+    )  # fmt: skip
+    likeness = Likeness.objects.create(
+        one=one, other=other, kind="score", score=0.8, detail={"shared": 0.8, "limit": 0.7}, found_at=own.created_at
+    )
+    consent = granted["Label"]
+    return {
+        "recording_id": own.id,
+        "consent_id": consent.id,
+        "withdrawal_id": consent_withdraw(consent=consent, recording_id=recordings[1].id, by=cast.owner).id,
+        "claim_id": claim_open(recording=own, claimant="Somebody", reason="Mine.", by=cast.rights).id,
+        "license_id": license_.id,
+        "key_id": api_key_create(license_=license_, name="k", by=None)[0].id,
+        "endpoint_id": hook.id,
+        "delivery_id": ping(endpoint=hook, by=cast.owner).id,
+        "import_id": batch.id,
+        "release_id": Release.objects.create(title="Album", organisation=cast.label).id,
+        "likeness_id": likeness.id,
+        "snapshot_id": snapshot.id,
+        "party_id": consent.party_id,
+        "name": "none",
+        "version": "1",
+        "period_id": "2026-01",
+    }
+
+
+def filled(address: str, world: dict[str, str]) -> str:
+    return "/" + re.sub(r"<\w+:(\w+)>", lambda found: world.get(found[1], ident("none")), address)
+
+
+def turned_away(answer) -> bool:
+    """Sent to sign in, asked for the password once more, or refused."""
+    asked = answer.status_code == 302 and "/accounts/" in answer["Location"]
+    return asked or answer.status_code in {403, 404, 405}
+
+
+@pytest.mark.parametrize("who", [None, "stranger", "licensee", "teammate", "owner", "rights", "operator"])
+def test_who_may_have_what(world, cast, who):
+    browser = Client(raise_request_exception=False)
+    if who:
+        browser.force_login(getattr(cast, who))
+    before = AuditEvent.objects.count()
+    house = who in {"rights", "operator"}
+    for address, kind in CLASSIFIED.items():
+        answer = browser.get(filled(address, world))
+        told = (who, address, answer.status_code)
+        assert answer.status_code < 500, told
+        if kind == OPEN:
+            assert answer.status_code in {200, 405}, told
+        elif who is None:
+            assert answer.status_code == 302, told
+            assert "/accounts/login/" in answer["Location"], told
+        elif kind == OWN and who == "stranger":
+            assert turned_away(answer), told
+        elif kind == STAFF:
+            assert house or turned_away(answer), told
+        elif kind == OPERATOR:
+            assert (answer.status_code == 200) == (who == "operator"), told
+        if kind == ACT and who in {None, "stranger", "licensee", "teammate"}:
+            answer = browser.post(filled(address, world))
+            if address != "organisation/" or who is None:
+                said = (who, address, answer.status_code, answer.content[:200])
+                assert turned_away(answer) or (who == "teammate" and answer.status_code == 200), said
+    assert AuditEvent.objects.count() == before, "looking changes nothing, and who may not act does not"
+
+
+def test_owners_and_their_teammates_see_what_is_theirs(world, cast):
+    mine = [
+        address
+        for address, kind in CLASSIFIED.items()
+        if kind == OWN and set(re.findall(r":(\w+)>", address)) <= world.keys()
+    ]
+    assert len(mine) > 15
+    for who in ("owner", "teammate"):
+        browser = Client()
+        browser.force_login(getattr(cast, who))
+        for address in mine:
+            answer = browser.get(filled(address, world))
+            present = "absence" in address  # the snapshot holds the recording: there is no such proof
+            hidden = address == "snapshots/<id:snapshot_id>/"  # others meet snapshots through their models
+            assert answer.status_code == 200 or present or hidden, (who, address, answer.status_code)

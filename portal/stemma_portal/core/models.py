@@ -46,6 +46,15 @@ class AuditEvent(models.Model):
     subject = models.CharField(max_length=200, db_index=True)
     """Identifier of what it was done to."""
     detail = models.JSONField(default=dict)
+    """What else is known; `before` and `after` where something became another."""
+    channel = models.CharField(max_length=16, default="command")
+    """`page`, `api`, `task` or `command`."""
+    address = models.GenericIPAddressField(null=True, blank=True)
+    """Where the request came from."""
+    agent = models.CharField(max_length=200, blank=True)
+    """The program that sent it, or the name of the task."""
+    request = models.CharField(max_length=64, blank=True)
+    """The one request or task in which it was done: the answer carried it as `X-Request-Id`."""
 
     class Meta:
         ordering = ["-at", "-id"]

@@ -12,6 +12,7 @@ from stemma_portal.core.db import lock
 from stemma_portal.core.models import AuditEvent, LogEntry
 from stemma_portal.core.selectors import head_sign
 from stemma_portal.core.tree import tree_extended, tree_size
+from stemma_portal.core.whence import whence
 
 
 class Actor(Protocol):
@@ -81,8 +82,16 @@ def log_append_all(*, facts: Sequence[Fact], at: datetime | None = None) -> list
 
 
 def audit(*, by: Actor | None, action: str, subject: str, **detail: Any) -> None:
-    """Write down who did what.  Called by every service that changes something."""
+    """Write down who did what, and from where.  Called by every service that changes something.
+
+    `before` and `after` in the detail say what became what.
+    """
+    place = whence()
     AuditEvent.objects.create(
+        channel=place.channel,
+        address=place.address,
+        agent=place.agent[:200],
+        request=place.request[:64],
         actor=by.email if by else "system",
         actor_id=str(by.pk) if by else "",
         action=action,

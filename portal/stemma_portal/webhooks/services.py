@@ -84,7 +84,7 @@ def endpoint_change(
     endpoint.save()
     after = {"url": endpoint.url, "events": endpoint.events, "active": endpoint.active}
     if after != before:
-        audit(by=by, action="webhook.change", subject=endpoint.id, was=before, became=after)
+        audit(by=by, action="webhook.change", subject=endpoint.id, before=before, after=after)
     return endpoint
 
 

@@ -96,6 +96,10 @@ test-unit: install-dev ## Run the tests that need no service, within a minute
 test-api: install-dev ## Ask the real API for half an hour what its description allows (API_EXAMPLES=n: so many each)
 	@API_EXAMPLES=$${API_EXAMPLES:-200} $(PYTEST) -q --timeout 3600 tests/journeys/api
 
+.PHONY: fuzz
+fuzz: $(DEV) ## Let a fuzzer make files of catalogs and read them (FUZZ_SECONDS=n for each reader)
+	@$(BIN)/python tests/fuzz/readers.py $${FUZZ_SECONDS:-60}
+
 .PHONY: lint
 lint: $(DEV) ## Check style, types and who may know whom
 	@$(BIN)/ruff check

@@ -213,6 +213,7 @@ HOSTILE = {
     "a million columns": (b"Title" + b"," * 1_000_000 + b"\nSong\n", "longer|columns"),
     "many columns": (b"Title" + b"," * 5_000 + b"\nSong\n", "columns"),
     "a cell without end": (b'Title\n"' + b"x\n" * 200_000, "cannot be read further"),
+    "half a character": (b"\xff\xfeT\x00i", "UTF-16"),
     "a broken archive": (b"PK\x03\x04" + b"x" * 100, "broken"),
 }
 

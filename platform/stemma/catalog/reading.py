@@ -173,6 +173,7 @@ def _encoding(path: Path) -> tuple[str, str]:
         if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             if path.stat().st_size > MOST_UTF16:
                 raise InvalidError("A table in UTF-16 is read up to 64 MiB.", remedy="Save it as UTF-8.", code="size")
+            _decodes(path, "utf-16", "The file says that it is in UTF-16, and is not.")
             return "utf-16", ""
         file.seek(0)
         while chunk := file.read(CHUNK):
@@ -189,17 +190,18 @@ def _encoding(path: Path) -> tuple[str, str]:
                     utf8 = False
     if utf8:
         return "utf-8-sig", ""
+    _decodes(path, "cp1252", "The file is neither in UTF-8 nor in Windows-1252.")
+    return "cp1252", "The file is not in UTF-8; it was read as Windows-1252. Look whether accents are right."
+
+
+def _decodes(path: Path, encoding: str, otherwise: str) -> None:
+    """Raise `InvalidError` with these words unless the whole file can be read so."""
     try:
-        with path.open(encoding="cp1252", newline="") as text:
+        with path.open(encoding=encoding, newline="") as text:
             while text.read(CHUNK):
                 pass
-    except UnicodeDecodeError as error:
-        raise InvalidError(
-            "The file is neither in UTF-8 nor in Windows-1252.",
-            remedy="Save it anew, as “CSV UTF-8”.",
-            code="encoding",
-        ) from error
-    return "cp1252", "The file is not in UTF-8; it was read as Windows-1252. Look whether accents are right."
+    except UnicodeError as error:
+        raise InvalidError(otherwise, remedy="Save it anew, as “CSV UTF-8”.", code="encoding") from error
 
 
 def _delimiter(path: Path, encoding: str) -> str:
@@ -210,8 +212,15 @@ def _delimiter(path: Path, encoding: str) -> str:
             line = file.readline(LONGEST_LINE)
             if not line:
                 return ","
-    counts = {mark: len(next(csv.reader([line], delimiter=mark), [])) for mark in ",;\t|"}
+    counts = {mark: _cells_of(line, mark) for mark in ",;\t|"}
     return max(counts, key=lambda mark: counts[mark])
+
+
+def _cells_of(line: str, mark: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=mark), []))
+    except csv.Error:  # a cell that is too long, or a quotation mark where none may be
+        return 0
 
 
 # --- XLSX -----------------------------------------------------------------------------------------
@@ -224,14 +233,15 @@ def _xlsx(path: Path) -> tuple[Cells, str, str]:
 
 def _xlsx_cells(path: Path) -> Cells:
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             for row in book.worksheets[0].iter_rows(values_only=True):
                 yield [_cell(value) for value in row]
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError, SyntaxError, EOFError) as error:
+    except InvalidError:
+        raise
+    except Exception as error:  # whatever the library meets in a broken file
         raise InvalidError(
             f"The spreadsheet cannot be read: {shown(str(error), 100)}.",
             remedy="Save it anew as .xlsx, or as CSV.",

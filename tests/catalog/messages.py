@@ -14,6 +14,8 @@ HEADER = """<MessageHeader>{thread}<MessageId>M1</MessageId><MessageSender><Part
 def ern43(tracks: int = 3, *, version: str = "432", deal: str = "", per: int = 12, extra: str = "") -> str:
     """A NewReleaseMessage of ERN 4.3: releases of `per` tracks each."""
     releases, deals = [], []
+    genre = "Genre" if version == "43" else "DisplayGenre"
+    role = "Composer" if version == "43" else "<Value>Composer</Value>"
     recordings = [
         f"""<SoundRecording><ResourceReference>A{n}</ResourceReference>
 <Type>MusicalWorkSoundRecording</Type><SoundRecordingEdition><ResourceId><ISRC>QZSTM26{n:05d}</ISRC></ResourceId>
@@ -25,7 +27,7 @@ def ern43(tracks: int = 3, *, version: str = "432", deal: str = "", per: int = 1
 <DisplayArtistName ApplicableTerritoryCode="Worldwide" IsDefault="true">The Examples</DisplayArtistName>
 <DisplayArtist SequenceNumber="1"><ArtistPartyReference>PEx</ArtistPartyReference>
 <DisplayArtistRole>MainArtist</DisplayArtistRole></DisplayArtist>
-<Contributor SequenceNumber="1"><ContributorPartyReference>PErika</ContributorPartyReference><Role>Composer</Role></Contributor>
+<Contributor SequenceNumber="1"><ContributorPartyReference>PErika</ContributorPartyReference><Role>{role}</Role></Contributor>
 <ResourceRightsController SequenceNumber="1"><RightsControllerPartyReference>PLabel</RightsControllerPartyReference>
 <RightsControlType>RightsController</RightsControlType><RightSharePercentage>66.67</RightSharePercentage></ResourceRightsController>
 <ResourceRightsController SequenceNumber="2"><RightsControllerPartyReference>PErika</RightsControllerPartyReference>
@@ -47,7 +49,7 @@ def ern43(tracks: int = 3, *, version: str = "432", deal: str = "", per: int = 1
 <DisplayArtist SequenceNumber="1"><ArtistPartyReference>PEx</ArtistPartyReference>
 <DisplayArtistRole>MainArtist</DisplayArtistRole></DisplayArtist>
 <ReleaseLabelReference ApplicableTerritoryCode="Worldwide">PLabel</ReleaseLabelReference>
-<Genre ApplicableTerritoryCode="Worldwide"><GenreText>Folk</GenreText></Genre>
+<{genre} ApplicableTerritoryCode="Worldwide"><GenreText>Folk</GenreText></{genre}>
 <ReleaseDate ApplicableTerritoryCode="Worldwide">2026-03-21</ReleaseDate>
 <ParentalWarningType ApplicableTerritoryCode="Worldwide">NotExplicit</ParentalWarningType>
 <ResourceGroup>{items}</ResourceGroup></Release>""")
@@ -55,7 +57,7 @@ def ern43(tracks: int = 3, *, version: str = "432", deal: str = "", per: int = 1
 <TerritoryCode>Worldwide</TerritoryCode><ValidityPeriod><StartDate>2026-03-21</StartDate>{deal}</ValidityPeriod>
 <CommercialModelType>SubscriptionModel</CommercialModelType><UseType>Stream</UseType></DealTerms></Deal></ReleaseDeal>""")
     parties = "".join(
-        f"<Party><PartyReference>{ref}</PartyReference>{ident}<PartyName><FullName>{name}</FullName></PartyName></Party>"
+        f"<Party><PartyReference>{ref}</PartyReference><PartyName><FullName>{name}</FullName></PartyName>{ident}</Party>"
         for ref, name, ident in (
             ("PEx", "The Examples", ""),
             ("PLabel", "Example Records", ""),
@@ -85,7 +87,8 @@ def ern38(tracks: int = 2, *, takedown: bool = False) -> str:
         for n in range(tracks)
     )
     references = "".join(f"<ReleaseResourceReference>A{n}</ReleaseResourceReference>" for n in range(tracks))
-    down = "<TakeDown>true</TakeDown>" if takedown else ""
+    use = "<CommercialModelType>SubscriptionModel</CommercialModelType><Usage><UseType>Stream</UseType></Usage>"
+    down = "<TakeDown>true</TakeDown>" if takedown else use
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <ernm:NewReleaseMessage xmlns:ernm="http://ddex.net/xml/ern/383" MessageSchemaVersionId="ern/383">
 {HEADER.format(thread="<MessageThreadId>T</MessageThreadId>")}<UpdateIndicator>OriginalMessage</UpdateIndicator>
@@ -95,5 +98,5 @@ def ern38(tracks: int = 2, *, takedown: bool = False) -> str:
 <ReleaseDetailsByTerritory><TerritoryCode>Worldwide</TerritoryCode><DisplayArtistName>The Examples</DisplayArtistName>
 <LabelName>Example Records</LabelName><ReleaseDate>2026-03-21</ReleaseDate></ReleaseDetailsByTerritory></Release>
 </ReleaseList><DealList><ReleaseDeal><DealReleaseReference>R0</DealReleaseReference><Deal><DealTerms>{down}
-<ValidityPeriod><StartDate>2026-03-21</StartDate></ValidityPeriod></DealTerms></Deal></ReleaseDeal></DealList>
+<TerritoryCode>Worldwide</TerritoryCode><ValidityPeriod><StartDate>2026-03-21</StartDate></ValidityPeriod></DealTerms></Deal></ReleaseDeal></DealList>
 </ernm:NewReleaseMessage>"""

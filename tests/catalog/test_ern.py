@@ -29,8 +29,9 @@ def path(tmp_path):
     return tmp_path / "message"
 
 
-def test_a_message_of_version_four(path):
-    rows = read(path, ern43(14))
+@pytest.mark.parametrize("version", ["43", "432"])
+def test_a_message_of_version_four(path, version):
+    rows = read(path, ern43(14, version=version))
     assert len(rows) == 14
     record = rows[13].record()
     assert (record.isrc, record.title, record.artist) == ("QZSTM2600013", "Song 13 & more", "The Examples")
@@ -138,10 +139,12 @@ def test_no_change_of_a_message_breaks_the_reader(tmp_path_factory, data):
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the schemas and samples of DDEX are not beside the project")
 class TestAgainstTheStandard:
-    @pytest.mark.parametrize("version", ["43", "432"])
+    @pytest.mark.parametrize("version", ["43", "432", "383"])
     def test_our_own_messages_are_valid(self, version):
         schema = etree.XMLSchema(etree.parse(REFERENCE / "xsd" / version / "release-notification.xsd"))
-        schema.assertValid(etree.fromstring(ern43(3, version=version).encode()))
+        texts = [ern38(), ern38(takedown=True)] if version == "383" else [ern43(3, version=version)]
+        for text in texts:
+            schema.assertValid(etree.fromstring(text.encode()))
 
     def test_the_samples_of_the_standard(self):
         counts = {}

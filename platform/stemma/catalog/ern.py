@@ -312,7 +312,10 @@ def _texts_of(element: Any) -> dict[str, str]:
 
 
 def _contributor(found: dict[str, Any], element: Any) -> None:
-    roles = {(child.text or "").strip().lower() for child in element if child.tag.endswith("Role")}
+    # Since 4.3.2 a role is an element of its own, with its value inside.
+    roles = {
+        (_text(child, "Value") or (child.text or "").strip()).lower() for child in element if child.tag.endswith("Role")
+    }
     if roles & _WORKERS:
         known = _texts_of(element)
         name = _text(element, "PartyName/FullName") if "PartyName" in known else ""
@@ -373,6 +376,7 @@ _TERRITORY = _Handles(
         "IndirectResourceContributor": _contributor,
         "LabelName": _put("label"),
         "Genre": _put("genre", "GenreText"),
+        "DisplayGenre": _put("genre", "GenreText"),
         "ReleaseDate": _put("date"),
         "OriginalReleaseDate": _put("date"),
         "ResourceGroup": _group,
@@ -407,6 +411,7 @@ _RELEASE = _Handles(
         "DisplayArtistName": _artist_name,
         "ReleaseLabelReference": _put("label_reference"),
         "Genre": _put("genre", "GenreText"),
+        "DisplayGenre": _put("genre", "GenreText"),
         "ReleaseDate": _put("date"),
         "OriginalReleaseDate": _put("date"),
         "GlobalReleaseDate": _put("date"),

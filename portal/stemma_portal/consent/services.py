@@ -21,6 +21,7 @@ from stemma_portal.core.keys import keyring
 from stemma_portal.core.publish import after_commit
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.core.services import Actor, audit, log_append
+from stemma_portal.webhooks.services import party_told
 
 
 @transaction.atomic
@@ -77,6 +78,11 @@ def consent_grant(
     )
     ConsentRecording.objects.bulk_create(ConsentRecording(consent=consent, recording_id=r) for r in grant.recordings)
     audit(by=by, action="consent.grant", subject=consent.id, party=party.id, recordings=len(granted))
+    party_told(
+        party_id=party.id,
+        type="consent.granted",
+        data={"consent": consent.id, "recordings": len(granted), "scopes": consent.scopes},
+    )
     return consent
 
 
@@ -156,6 +162,11 @@ def consent_withdraw(*, consent: Consent, recording_id: str | None, by: Actor) -
         receipt=receipt.model_dump(mode="json"),
     )
     audit(by=by, action="consent.withdraw", subject=consent.id, recording=recording_id)
+    party_told(
+        party_id=consent.party_id,
+        type="consent.withdrawn",
+        data={"consent": consent.id, "recording": recording_id, "withdrawal": withdrawal.id},
+    )
     after_commit(rights_status_publish)
     return withdrawal
 

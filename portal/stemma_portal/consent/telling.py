@@ -1,4 +1,4 @@
-"""Who hears of what happens in a case: notices to the sides, and the ledger, after the commit."""
+"""Who hears of what happens in a case: the sides, their systems, and the ledger, after the commit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 from collections.abc import Iterable
 
 from celery import current_app
-from django.apps import apps
 from django.db import transaction
 from django.urls import reverse
 from kombu.exceptions import OperationalError as BrokerError
 
 from stemma_portal.accounts.models import Membership, Organisation, User
 from stemma_portal.consent.models import Claim
+from stemma_portal.webhooks.services import event_emit
 
 log = logging.getLogger(__name__)
 MAIL_TASK = "stemma_portal.consent.tasks.case_mail"
@@ -35,15 +35,12 @@ def _send() -> None:
 
 
 def case_told(claim: Claim, *, sides: Iterable[str], title: str, text: str) -> None:
-    """A notice, and with it an e-mail, to every organisation of these sides; by mail alone where there are none."""
+    """An e-mail to the owners of every organisation of these sides, and a call to their own systems."""
     href = reverse("consent:case", args=[claim.pk])
     told = organisations_of_sides(claim, set(sides))
-    if apps.is_installed("stemma_portal.notices"):
-        from stemma_portal.notices.services import notice_send
-
-        for organisation in told:
-            notice_send(to=organisation, kind="claim", title=title[:200], text=text, href=href)
-        return
+    for organisation in told:
+        data = {"claim": claim.pk, "state": claim.state, "title": title[:200], "page": href}
+        event_emit(organisation=organisation, type="claim.news", data=data)
     addresses = sorted(
         User.objects.filter(memberships__organisation__in=told, memberships__role=Membership.Role.OWNER, is_active=True)
         .distinct()

@@ -19,15 +19,10 @@ from stemma_portal.webhooks.tasks import deliver_soon
 EVENTS: dict[str, str] = {
     "ping": "A test, sent when you ask for one.",
     "import.finished": "An import of a catalog has ended.",
-    "recording.processed": "Sound or score of a recording was checked and measured.",
     "consent.granted": "A grant was signed and logged.",
     "consent.withdrawn": "A grant was withdrawn, for one recording or as a whole.",
-    "claim.opened": "A claim was opened on a recording that concerns you.",
-    "claim.answered": "Somebody has written or brought evidence in a claim.",
-    "claim.resolved": "A claim has ended.",
-    "share.proposed": "Shares of a recording were stated that you have a part in.",
-    "statement.published": "A statement of a closed period is there.",
-    "release.published": "A model was released that learned from your recordings.",
+    "claim.news": "Something has happened in a claim that concerns you.",
+    "share.proposed": "Shares of a recording were stated that ask for your yes.",
 }
 """What an organisation can be told of, in words."""
 MOST_ENDPOINTS = 10
@@ -116,6 +111,12 @@ def event_emit(*, organisation: Organisation, type: str, data: dict[str, Any]) -
     wanting = [e for e in organisation.webhooks.filter(active=True) if not e.events or type in e.events]
     _send(event, wanting)
     return event
+
+
+def party_told(*, party_id: str, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - the specification's word
+    """Note that something happened to every organisation that is this rights-holder."""
+    for organisation in Organisation.objects.filter(party=party_id):
+        event_emit(organisation=organisation, type=type, data=data)
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from portal.making import problem
 from stemma.errors import InvalidError
 from stemma.ids import now
+from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.webhooks import tasks
 from stemma_portal.webhooks.calling import address_of, check_url
@@ -104,14 +105,14 @@ def test_an_event_reaches_its_receiver_signed_in_both_ways(cast, receiver, made,
 def test_while_keys_are_rotated_the_old_and_the_new_ones_verify(cast, receiver, made, committed):
     fresh = keys_rotate(endpoint=made.endpoint, by=cast.owner)
     with committed():
-        event_emit(organisation=cast.label, type="claim.opened", data={})
+        event_emit(organisation=cast.label, type="claim.news", data={})
     ((headers, body),) = receiver.got
     for keys in (made.keys, fresh.keys):
         Webhook(keys.secret).verify(body, headers)
         assert ed25519(headers, body, keys.public)
     made.endpoint.secrets.filter(public=made.keys.public).update(expires_at=now())
     with committed():
-        event_emit(organisation=cast.label, type="claim.opened", data={})
+        event_emit(organisation=cast.label, type="claim.news", data={})
     headers, body = receiver.got[1]
     assert ed25519(headers, body, fresh.keys.public)
     assert not ed25519(headers, body, made.keys.public)
@@ -240,3 +241,15 @@ def test_webhooks_over_the_api(cast, api, receiver):
     assert owner.send("DELETE", f"webhooks/{hook['id']}").status_code == 204
     assert owner.get("webhooks").json()["items"] == []
     assert Event.objects.count() == 1, "what was told stays told"
+
+
+def test_what_happens_to_a_rights_holder_is_told_to_its_organisation(granted, cast, recordings, receiver, committed):
+    endpoint_create(organisation=cast.label, url=receiver.url, by=cast.owner)
+    with committed():
+        consent_withdraw(consent=granted["Label"], recording_id=recordings[0].id, by=cast.owner)
+        consent_withdraw(consent=granted["Other"], recording_id=recordings[3].id, by=cast.stranger)
+        claim_open(recording=recordings[1], claimant="Somebody", reason="Mine.", by=cast.rights)
+    told = [json.loads(body) for _, body in receiver.got]
+    assert sorted(each["type"] for each in told) == ["claim.news", "consent.withdrawn"]
+    withdrawn = next(each for each in told if each["type"] == "consent.withdrawn")
+    assert withdrawn["data"]["recording"] == recordings[0].id

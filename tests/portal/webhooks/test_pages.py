@@ -34,7 +34,7 @@ def teammate(cast):
 
 def test_an_owner_adds_an_address_and_sees_its_secret_once(owner, cast):
     assert "Nobody is told yet" in owner.get("/webhooks/").content.decode()
-    page = owner.post("/webhooks/new/", {"url": "https://localhost/hook", "events": ["claim.opened"]}).content.decode()
+    page = owner.post("/webhooks/new/", {"url": "https://localhost/hook", "events": ["claim.news"]}).content.decode()
     secret = re.search(r"whsec_[A-Za-z0-9+/=]+", page)[0]
     endpoint = Endpoint.objects.get(organisation=cast.label)
     later = owner.get(f"/webhooks/{endpoint.id}/").content.decode()

@@ -112,7 +112,13 @@ def _ern(path: Path) -> Iterator[Row]:
     return ern.rows(path)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"ern": _ern}
+def _cwr(path: Path) -> Iterator[Row]:
+    from stemma.catalog import cwr
+
+    return cwr.rows(path)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"ern": _ern, "cwr": _cwr}
 """Readers of the formats that need no mapping, by format."""
 
 

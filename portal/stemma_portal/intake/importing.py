@@ -22,7 +22,7 @@ from stemma_portal.catalog.sharing import as_stated, shares_set
 from stemma_portal.consent.cases import case_open
 from stemma_portal.consent.models import Claim
 from stemma_portal.core.db import lock
-from stemma_portal.core.services import Actor
+from stemma_portal.core.services import Actor, audit
 from stemma_portal.intake.models import Import, ImportRow
 from stemma_portal.intake.staging import Progress
 
@@ -79,10 +79,15 @@ class _Carrier:
         self._know([row.record for row in rows if row.record])
         made = _Made([], [], [], [], [], [])
         conflicts: list[str] = []
+        registered: list[tuple[str, ImportRow]] = []
         # What was compared when the file was read may have come in since, by another file.
         fresh = [row for row in rows if row.recording is None]
         present = self._present(fresh)
         for row in rows:
+            if row.record.get("kind") == "work":
+                if row.verdict != ImportRow.Verdict.SAME:
+                    registered.append((self._work(row.record, made), row))
+                continue
             target = row.recording or present.get(("isrc", row.isrc)) or present.get(("reference", row.reference))
             if row.verdict == ImportRow.Verdict.SAME:
                 continue
@@ -96,6 +101,8 @@ class _Carrier:
                 if row.verdict == ImportRow.Verdict.CONFLICTING:
                     conflicts.append(identifier)
         _copy(made)
+        for identifier, row in registered:
+            self._register(identifier, row.record)
         for identifier in conflicts:
             self._contest(identifier)
 
@@ -267,7 +274,26 @@ class _Carrier:
             record=row.record if row.record.get("takedown") else record,
         )
         if row.record.get("shares") and row.record["shares"] != last.get("shares"):
-            shares_set(recording=recording, shares=self._shares(row.record), by=self.by, cause=self.cause)
+            shares = self._shares(row.record)
+            if not any(share["side"] == "master" for share in row.record["shares"]):
+                shares = _beside_master(recording, shares)
+            shares_set(recording=recording, shares=shares, by=self.by, cause=self.cause)
+
+    def _register(self, identifier: str, record: dict[str, Any]) -> None:
+        """What a registration says of a work, also for the organisation's recordings of it."""
+        work = Work.objects.select_for_update().get(id=identifier, organisation=self.organisation)
+        shares = [share for share in self._shares(record) if share.side == "publishing"]
+        work.title = record["title"]
+        work.iswc = record.get("iswc") or work.iswc
+        work.composer = record.get("composer") or work.composer
+        reference = record.get("work_reference", "")
+        if not Work.objects.filter(organisation=self.organisation, reference=reference).exists():
+            work.reference = work.reference or reference
+        work.publishing = [{"party": s.party, "ppm": s.ppm, "territory": s.territory} for s in shares]
+        work.save()
+        audit(by=self.by, action="work.register", subject=work.id, publishing=work.publishing, cause=self.cause)
+        for recording in work.recordings.filter(organisation=self.organisation).order_by("id"):
+            shares_set(recording=recording, shares=_beside_master(recording, shares), by=self.by, cause=self.cause)
 
     def _work_of(self, recording: Recording, record: dict[str, Any], made: _Made) -> str:
         """The work of a changed record: another one where it names one, else the same, corrected."""
@@ -300,6 +326,22 @@ class _Carrier:
                 reason=f"{self.organisation.name} has brought a recording with the same ISRC {own.isrc}.",
                 by=self.by,
             )
+
+
+def _beside_master(recording: Recording, shares: Sequence[ShareDocument]) -> list[ShareDocument]:
+    """Publishing shares beside the shares of the master as they are, in every territory that those name."""
+    master = [
+        ShareDocument(party=str(share.party_id), side="master", ppm=share.ppm, territory=share.territory)
+        for share in recording.shares.filter(side="master").order_by("id")
+    ]
+    if not master:
+        return list(shares)
+    publishing = [share for share in shares if share.side == "publishing"]
+    named = {share.territory for share in publishing}
+    if named == {WORLD}:
+        places = sorted({share.territory for share in master})
+        publishing = [share.model_copy(update={"territory": place}) for place in places for share in publishing]
+    return [*master, *publishing]
 
 
 def _party_key(party: dict[str, Any]) -> Key:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from stemma.catalog.reading import open_rows
 from stemma.catalog.record import RecordingRecord, Row
 from stemma.proof.canonical import sha256
 from stemma.storage import storage
+from stemma_portal.catalog.models import Party, Work
 from stemma_portal.intake.models import Import, ImportRow
 
 CHUNK = 5_000
@@ -54,6 +55,7 @@ LEFT JOIN LATERAL (
     WHERE given.isrc <> '' AND r.isrc = given.isrc AND r.organisation_id IS DISTINCT FROM %(organisation)s LIMIT 1
 ) AS foreign_ ON true
 WHERE row.id = given.id AND given.batch_id = %(batch)s AND given.verdict = ''
+  AND given.record->>'kind' IS DISTINCT FROM 'work'
 """
 """What each row would do, by the organisation's own recordings alone; another's ISRC is only noticed."""
 
@@ -87,8 +89,42 @@ def judge(batch: Import) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ANALYZE intake_importrow")
         cursor.execute(JUDGE, {"organisation": batch.organisation_id, "batch": batch.id})
+        _judge_works(batch)
         batch.counts = counts(batch)
         batch.save(update_fields=["counts"])
+
+
+def _judge_works(batch: Import) -> None:
+    """Compare registrations of works with the organisation's works."""
+    rows = batch.rows.filter(record__kind="work", verdict="").order_by("number")
+    while chunk := list(rows[:CHUNK]):
+        codes = [row.record["iswc"] for row in chunk if row.record.get("iswc")]
+        references = [row.record["work_reference"] for row in chunk if row.record.get("work_reference")]
+        own = list(
+            Work.objects.filter(organisation=batch.organisation_id).filter(
+                Q(iswc__in=codes) | Q(reference__in=references)
+            )
+        )
+        by_code = {work.iswc: work for work in own if work.iswc}
+        by_reference = {work.reference: work for work in own if work.reference}
+        parties = Party.objects.in_bulk({share["party"] for work in own for share in work.publishing})
+        names = {str(identifier): party for identifier, party in parties.items()}
+        for row in chunk:
+            work = by_code.get(row.record.get("iswc")) or by_reference.get(row.record.get("work_reference"))
+            row.verdict = _work_verdict(row.record, work, names)
+        ImportRow.objects.bulk_update(chunk, ["verdict"])
+
+
+def _work_verdict(record: dict[str, Any], work: Work | None, parties: dict[str, Party]) -> str:
+    if work is None:
+        return ImportRow.Verdict.NEW
+    told = (record["title"], record.get("iswc") or work.iswc, record.get("composer") or work.composer)
+    same = told == (work.title, work.iswc, work.composer) and len(work.publishing) == len(record["shares"])
+    for share, stated in zip(record["shares"], work.publishing, strict=False):
+        party, named = parties[stated["party"]], share["party"]
+        alike = named["ipi"] == party.ipi if named.get("ipi") else named["name"] == party.name
+        same = same and alike and share["ppm"] == stated["ppm"]
+    return ImportRow.Verdict.SAME if same else ImportRow.Verdict.CHANGED
 
 
 def counts(batch: Import) -> dict[str, int]:

@@ -49,7 +49,7 @@ PAGES = (
     Page("duplicate", "rights", "/duplicates/", follow=FIRST),
     Page("shares", "label", f"/catalog/{named_id('seed', 'recording', 'Wachet auf')}/shares/"),
     Page("share-questions", "artist", "/shares/"),
-    Page("share-history", "artist", "/shares/", follow="main a:has-text('How the shares came to be')"),
+    Page("share-history", "label", f"/catalog/{named_id('seed', 'recording', 'Wachet auf')}/shares/history/"),
     Page("imports", "label", "/imports/"),
     Page("import-columns", "label", "/imports/", follow="tr:has-text('Columns to confirm') a.row-title"),
     Page("import-review", "label", "/imports/", follow="tr:has-text('To confirm') a.row-title"),

@@ -138,3 +138,11 @@ class TestReceipts:
         forged = receipt(tree, 3, entries[3].model_copy(update={"subject": "mine"}), head)
         with pytest.raises(ProofError, match="path leads elsewhere"):
             check_receipt(forged, keys.jwks())
+
+
+def test_a_document_as_large_as_a_catalog_is_signed_and_verified(tmp_path):
+    ring = KeyRing(tmp_path)
+    ring.create()
+    payload = {"recordings": [f"{n:036d}" for n in range(100_000)]}
+    token = ring.sign("rights", "stemma-consent+jws", payload)
+    assert verify(token, ring.jwks(), "rights", "stemma-consent+jws") == payload

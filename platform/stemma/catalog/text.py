@@ -14,7 +14,7 @@ JOINERS = frozenset("\u200c\u200d")
 """Joiners: Persian, Indic scripts and emoji need them; between Latin letters they only hide."""
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of writing (Unicode TR 9): a name can be made to read as another."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet takes for a formula (OWASP, CSV injection)."""
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from stemma.catalog.text import FORMULA
 from stemma_portal.design.typeset import typeset
 from stemma_portal.royalties.flows import EARNING, HOLDING
 
 MICRO = 1_000_000
 TEMPLATE = Path(__file__).with_name("statement.typ")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What makes a spreadsheet take a text for a formula (OWASP, CSV injection)."""
 COLUMNS = (
     "period", "party_id", "party", "demo", "currency", "kind", "side", "recording_id", "isrc", "recording",
     "iswc", "work", "composer", "uses", "amount_micro", "amount", "note",

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from stemma.ids import new_id, now
-from stemma.rights.shares import WHOLE, WORLD
+from stemma.rights.shares import WHOLE, WORLD, Side
 from stemma.rights.shares import Share as ShareDocument
 from stemma_portal.catalog.models import Party, Recording, RecordingVersion, Release, Work
 from stemma_portal.catalog.sharing import as_stated, shares_set
@@ -93,6 +93,8 @@ class _Carrier:
                 continue
             if target is not None:
                 self._change(str(target), row, moment)
+                if row.verdict == ImportRow.Verdict.CONFLICTING:
+                    conflicts.append(str(target))
             elif not row.record.get("takedown"):
                 identifier = self._add(row, made, moment)
                 present["isrc", row.isrc] = present["reference", row.reference] = identifier
@@ -132,23 +134,32 @@ class _Carrier:
         by_ipi = _by_code("ipi", [ipi for _, ipi, _ in missing if ipi])
         by_isni = _by_code("isni", [isni for _, _, isni in missing if isni])
         names = [name for name, _, _ in missing]
-        introduced = Party.objects.filter(introduced_by=self.organisation, name__in=names)
-        by_name = {name: str(identifier) for name, identifier in introduced.values_list("name", "id")}
+        known = list(Party.objects.filter(introduced_by=self.organisation, name__in=names).order_by("id"))
         own = self.organisation.party
         if own is not None:
-            by_name[own.name] = str(own.pk)
+            known.insert(0, Party(id=own.pk, name=own.name, ipi=own.ipi, isni=own.isni))
         made: dict[str, Party] = {}
+        adopted: dict[str, Party] = {}
         for key in sorted(missing):
             name, ipi, isni = key
-            found = by_ipi.get(ipi) or by_isni.get(isni) or by_name.get(name)
+            found = by_ipi.get(ipi) or by_isni.get(isni)
             if found is None:
-                party = Party(name=name, ipi=ipi, isni=isni, introduced_by=self.organisation)
-                made[party.id] = party
-                found = by_name[name] = party.id
-                for code, known in ((ipi, by_ipi), (isni, by_isni)):
+                party = _namesake(known, key)
+                if party is None:
+                    party = Party(name=name, ipi=ipi, isni=isni, introduced_by=self.organisation)
+                    made[party.id] = party
+                    known.append(party)
+                elif (ipi and not party.ipi) or (isni and not party.isni):
+                    # The name has its number from now on; the organisation's own party only in this import.
+                    party.ipi, party.isni = party.ipi or ipi, party.isni or isni
+                    if party.id not in made and (own is None or party.id != str(own.pk)):
+                        adopted[party.id] = party
+                found = party.id
+                for code, codes in ((ipi, by_ipi), (isni, by_isni)):
                     if code:
-                        known[code] = found
+                        codes[code] = found
             self.parties[key] = found
+        Party.objects.bulk_update(adopted.values(), ["ipi", "isni"])
         Party.objects.bulk_create(made.values())
 
     def _know_works(self, records: Sequence[dict[str, Any]]) -> None:
@@ -249,18 +260,20 @@ class _Carrier:
             return
         last = recording.versions.order_by("-number").values_list("record", flat=True).first() or {}
         record = {**last, **row.record}
-        record.pop("takedown", None)
+        if not row.record.get("takedown"):
+            record.pop("takedown", None)
         made = _Made([], [], [], [], [], [])
         if row.record.get("takedown"):
             recording.taken_down_at = recording.taken_down_at or moment
         else:
-            recording.taken_down_at = None
+            if last.get("takedown"):  # what staff has ruled, a file does not undo
+                recording.taken_down_at = None
             for name, value in zip(COLUMNS, _columns(record), strict=True):
                 if name in MEASURED and getattr(recording, name) not in (None, "", 0):
                     continue  # what was measured is not what somebody says
                 setattr(recording, name, json.loads(value) if name in DOCUMENTS and value else value)
             recording.work_id = self._work_of(recording, record, made)
-            recording.release_id = self._release(record, made) or recording.release_id
+            recording.release_id = self._release(row.record, made) or recording.release_id
         _copy(made)
         recording.record_sha256 = row.record_sha256
         recording.version += 1
@@ -271,12 +284,15 @@ class _Carrier:
             at=moment,
             by=self.by.email,
             cause=self.cause,
-            record=row.record if row.record.get("takedown") else record,
+            record=record,
         )
         if row.record.get("shares") and row.record["shares"] != last.get("shares"):
             shares = self._shares(row.record)
-            if not any(share["side"] == "master" for share in row.record["shares"]):
+            named = {share["side"] for share in row.record["shares"]}
+            if "master" not in named:
                 shares = _beside_master(recording, shares)
+            elif "publishing" not in named:
+                shares += _present_shares(recording, "publishing")
             shares_set(recording=recording, shares=shares, by=self.by, cause=self.cause)
 
     def _register(self, identifier: str, record: dict[str, Any]) -> None:
@@ -328,12 +344,17 @@ class _Carrier:
             )
 
 
+def _present_shares(recording: Recording, side: Side) -> list[ShareDocument]:
+    """The shares of one right as they are: what a row does not name, it does not take away."""
+    return [
+        ShareDocument(party=str(share.party_id), side=side, ppm=share.ppm, territory=share.territory)
+        for share in recording.shares.filter(side=side).order_by("id")
+    ]
+
+
 def _beside_master(recording: Recording, shares: Sequence[ShareDocument]) -> list[ShareDocument]:
     """Publishing shares beside the shares of the master as they are, in every territory that those name."""
-    master = [
-        ShareDocument(party=str(share.party_id), side="master", ppm=share.ppm, territory=share.territory)
-        for share in recording.shares.filter(side="master").order_by("id")
-    ]
+    master = _present_shares(recording, "master")
     if not master:
         return list(shares)
     publishing = [share for share in shares if share.side == "publishing"]
@@ -346,6 +367,18 @@ def _beside_master(recording: Recording, shares: Sequence[ShareDocument]) -> lis
 
 def _party_key(party: dict[str, Any]) -> Key:
     return party["name"], party.get("ipi") or "", party.get("isni") or ""
+
+
+def _namesake(known: Sequence[Party], key: Key) -> Party | None:
+    """The party of this name that no number contradicts; where several could be meant, none."""
+    name, ipi, isni = key
+    could = [
+        party
+        for party in known
+        if party.name == name and (not ipi or party.ipi in ("", ipi)) and (not isni or party.isni in ("", isni))
+    ]
+    plain = [party for party in could if not party.ipi and not party.isni]
+    return plain[0] if plain else could[0] if len(could) == 1 else None
 
 
 def _release_key(release: dict[str, Any]) -> tuple[str, str, str]:

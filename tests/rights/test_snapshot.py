@@ -120,3 +120,18 @@ def test_a_changed_manifest_does_not_have_its_root(keys):
     given.check_root()
     with pytest.raises(ProofError, match="was changed"):
         given.model_copy(update={"recordings": (recording("r", "eve"),)}).check_root()
+
+
+def test_many_withdrawals_and_claims_are_found_at_once_and_the_whole_grant_before_a_part():
+    from stemma.rights.consent import Held, RightsStatus, Withdrawn
+
+    parts = tuple(Withdrawn(consent=f"c{n}", recording=f"r{n}", at="") for n in range(1000))
+    held = tuple(Held(recording=f"r{n}", claim=f"k{n}", reason="", since="") for n in range(1000))
+    status = RightsStatus(at="", withdrawn=(*parts, Withdrawn(consent="c7", at="later")), held=held)
+    assert status.withdrawal("c7", "r7").at == "later"
+    assert status.withdrawal("c7", "another").at == "later"
+    assert status.withdrawal("c8", "r8") == parts[8]
+    assert status.withdrawal("c8", "r9") is None
+    assert status.hold("r9").claim == "k9"
+    assert status.hold("r1000") is None
+    assert RightsStatus.model_validate_json(status.model_dump_json()) == status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -93,14 +94,20 @@ class RightsStatus(BaseModel):
 
     def withdrawal(self, consent: str, recording: str) -> Withdrawn | None:
         """The withdrawal that ends this consent for this recording, if there is one."""
-        for fact in self.withdrawn:
-            if fact.consent == consent and fact.recording in (None, recording):
-                return fact
-        return None
+        return self._withdrawals.get((consent, None)) or self._withdrawals.get((consent, recording))
 
     def hold(self, recording: str) -> Held | None:
         """The claim under which this recording is held, if there is one."""
-        return next((fact for fact in self.held if fact.recording == recording), None)
+        return self._holds.get(recording)
+
+    @cached_property
+    def _withdrawals(self) -> dict[tuple[str, str | None], Withdrawn]:
+        # The first fact of each counts; a gate asks this once for every grant of every recording.
+        return {(fact.consent, fact.recording): fact for fact in reversed(self.withdrawn)}
+
+    @cached_property
+    def _holds(self) -> dict[str, Held]:
+        return {fact.recording: fact for fact in reversed(self.held)}
 
 
 STATUS_KEY = "rights/status.jws"

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from django import forms
 
 from stemma.ids import now
-from stemma.rights.consent import RELEASE_SCOPES, Scope
+from stemma.rights.consent import Scope
 from stemma.rights.shares import WORLD
 
 SCOPES: dict[str, tuple[str, str]] = {
@@ -50,7 +50,6 @@ class GrantForm(forms.Form):
         label="What may be done with them",
         choices=[(name, f"{title}. {told}") for name, (title, told) in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
-        initial=list(RELEASE_SCOPES),
         error_messages={"required": "Choose at least one: a grant without one allows nothing."},
     )
     territory = forms.ChoiceField(label="Where", choices=TERRITORIES, initial=WORLD)

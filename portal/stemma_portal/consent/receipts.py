@@ -60,7 +60,10 @@ def withdrawal_pdf(withdrawal: Withdrawal) -> bytes:
         "title": f"{withdrawal.consent.party.name} has withdrawn",
         "subtitle": f"{what}, on {withdrawal.at:%-d %B %Y}, signed by {withdrawal.signed_by}",
         "paragraphs": [
-            ("From then on", "it is in no later snapshot and no longer used for style prompting."),
+            (
+                "From then on",
+                "it is in no later snapshot, and nothing may be trained or released from one that holds it.",
+            ),
             ("What was licensed before", "keeps its license, and the owner keeps what it earns."),
         ],
         "proof": [("Consent", withdrawal.consent_id), ("Withdrawal", withdrawal.id), *_entry(withdrawal.receipt)],

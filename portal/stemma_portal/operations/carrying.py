@@ -23,13 +23,14 @@ class Carried:
     """Where a recording is, where it is not, and what is said to happen to each."""
 
     snapshots: list[Snapshot]
-    """Those that hold it, newest first."""
+    """Those that hold it, newest first; of many only the newest."""
+    snapshots_in_all: int
     releases: list[ModelRelease]
     """Models that learned from it."""
     generations: int
     """Pieces, each with its certificate, whose attribution names it."""
     without: list[Snapshot]
-    """Snapshots that do not hold it, newest first."""
+    """Snapshots that do not hold it, newest first; of many only the newest."""
     terms: str
     """What the covenant says happens when an owner withdraws."""
 
@@ -37,11 +38,13 @@ class Carried:
 def carried(recording: Recording, *, most: int = 50) -> Carried:
     """What carries the recording now."""
     member = SnapshotMember.objects.filter(snapshot=OuterRef("pk"), recording=recording)
-    holding = list(Snapshot.objects.filter(Exists(member))[:most])
+    holding = Snapshot.objects.filter(Exists(member))
+    # Of models none is left out, however many snapshots there are.
     releases = ModelRelease.objects.filter(snapshot__in=holding).select_related("snapshot").defer("statement")
     covenant = covenant_current()
     return Carried(
-        snapshots=holding,
+        snapshots=list(holding[:most]),
+        snapshots_in_all=holding.count(),
         releases=list(releases),
         generations=GenerationShare.objects.filter(recording=recording, ppb__gt=0).count(),
         without=list(Snapshot.objects.exclude(Exists(member))[:most]),

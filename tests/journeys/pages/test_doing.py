@@ -93,6 +93,7 @@ def test_granting_one_recording(house, visit) -> None:
     tab.get_by_role("link", name="Grant consent for it").click()
     confirm(tab, house.logins["label"])
     expect(tab.get_by_label("Only the 1 chosen")).to_be_checked()
+    tab.get_by_label("Training of generative models").check()
     tab.get_by_role("button", name="Read the terms").click()
     expect(tab.locator(".terms")).to_contain_text("1 recording")
     expect(tab.get_by_text("Ade zur guten Nacht")).to_be_visible()

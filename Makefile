@@ -83,9 +83,13 @@ browser: $(DEV) ## Install a browser for the journeys, where there is none
 
 .PHONY: test
 test: install-dev browser ## Run all tests: without services, with the real engines, then whole journeys
-	@rm -f .coverage .coverage.*
-	@$(PYTEST) -m unit -n $(WORKERS) --cov --cov-report=
-	@$(PYTEST) -m services -n $(WORKERS) --cov --cov-append --cov-report=
+	@$(PYTEST) -m unit -n $(WORKERS)
+	@$(PYTEST) -m services -n $(WORKERS)
+	@$(PYTEST) -m journey
+
+.PHONY: coverage
+coverage: install-dev browser ## Tell which lines no test reaches (slower than `make test`)
+	@$(PYTEST) -m "unit or services" -n $(WORKERS) --cov --cov-report=
 	@$(PYTEST) -m journey --cov --cov-append --cov-report=term:skip-covered
 
 .PHONY: test-unit

@@ -71,6 +71,8 @@ class _Carrier:
         self.cause = f"import {batch.id}"
         self.parties: dict[Key, str] = {}
         self.works: dict[tuple[str, str], str] = {}
+        self.publishing: dict[str, list[dict[str, Any]]] = {}
+        """What registrations say of works, for recordings that bring no publishing of their own."""
         self.releases: dict[tuple[str, str, str], str] = {}
 
     def take(self, rows: Sequence[ImportRow]) -> None:
@@ -165,11 +167,15 @@ class _Carrier:
     def _know_works(self, records: Sequence[dict[str, Any]]) -> None:
         if len(self.works) > REMEMBERED:
             self.works.clear()
+            self.publishing.clear()
         for name, field in (("iswc", "iswc"), ("reference", "work_reference")):
             wanted = {r[field] for r in records if r.get(field)} - {value for kind, value in self.works if kind == name}
             own = Work.objects.filter(organisation=self.organisation, **{f"{name}__in": wanted})
             if wanted:
-                self.works.update({(name, value): str(i) for value, i in own.values_list(name, "id")})
+                for value, identifier, publishing in own.values_list(name, "id", "publishing"):
+                    self.works[name, value] = str(identifier)
+                    if publishing:
+                        self.publishing[str(identifier)] = publishing
 
     def _know_releases(self, records: Sequence[dict[str, Any]]) -> None:
         if len(self.releases) > REMEMBERED:
@@ -245,6 +251,8 @@ class _Carrier:
         )
         made.versions.append((new_id(), identifier, 1, moment, self.by.email, self.cause, _json(record)))
         shares = self._shares(record)
+        if not any(share.side == "publishing" for share in shares):
+            shares += [ShareDocument(side="publishing", **share) for share in self.publishing.get(work, ())]
         if shares:
             stated = as_stated(shares)
             made.shares.extend((identifier, s["party"], s["side"], s["ppm"], s["territory"]) for s in stated)

@@ -2,8 +2,10 @@
 
 import pytest
 
+from catalog.registrations import message, song
 from portal.intake.conftest import line, table
 from stemma.ids import now
+from stemma.rights.shares import WHOLE
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.consent.models import Claim
 from stemma_portal.consent.selectors import rights_status
@@ -18,6 +20,19 @@ def test_two_people_of_one_name_and_two_ipis_are_two_parties(bring, together):
         batch = bring(body)
         assert batch.counts["errors"] == 0, [row.problems for row in batch.rows.all()]
     assert {p.ipi for p in Party.objects.filter(name="Pablo")} == {"00014107338", "00000000199"}
+
+
+def test_a_number_that_another_recording_has_takes_no_other_row_along(bring):
+    bring(table(line(1), line(2)))
+    batch = bring(table(line(1, reference="EX-2"), line(4)))
+    assert batch.state == "done", batch.message
+    assert Recording.objects.filter(isrc="QZSTM2600004").exists()
+
+
+def test_another_isrc_under_a_known_number_rewrites_no_recording(bring):
+    bring(table(line(1)))
+    bring(table(line(3, reference="EX-1"), line(4)))
+    assert Recording.objects.filter(isrc="QZSTM2600001", title="Song 1").exists()
 
 
 def test_an_isrc_that_comes_later_and_is_anothers_is_contested_too(bring, labels):
@@ -41,6 +56,23 @@ def test_what_comes_back_after_a_takedown_keeps_what_it_does_not_name(bring):
     assert recording.share_revisions.count() == 1
 
 
+def test_a_recording_without_publishing_of_its_own_takes_what_its_work_registered(bring):
+    bring(message(song(0, recorded=False)).encode())
+    bring(b"Title,ISRC,ISWC\nTake,QZSTM2600001,T0345246801\n")
+    shares = {(s.party.name, s.side): s.ppm for s in Recording.objects.get().shares.all()}
+    assert shares == {
+        ("Label", "master"): WHOLE,
+        ("EXAMPLE MUSIC", "publishing"): WHOLE // 2,
+        ("ERIKA EXAMPLE", "publishing"): WHOLE // 2,
+    }
+
+
+def test_a_takedown_of_what_is_not_here_is_told(bring):
+    batch = bring(table(line(7, takedown="yes")))
+    assert batch.counts.get("new", 0) == 0
+    assert not Recording.objects.exists()
+
+
 def test_a_correction_that_does_not_name_the_release_is_taken(bring):
     bring(table(line(1)))
     batch = bring(b"Title,ISRC\nSong one,QZSTM2600001\n")
@@ -60,3 +92,22 @@ def test_a_takedown_that_staff_ruled_is_not_undone_by_bringing_the_file_again(br
     Recording.objects.update(taken_down_at=now())  # as `consent.cases` does when it rules so
     bring(table(line(1, title="Song one")))
     assert Recording.objects.get().taken_down_at is not None
+
+
+def test_publishing_of_one_country_does_not_stand_beside_a_master_of_the_world(bring):
+    batch = bring(b"Title,ISRC,Publisher 1,Publisher 1 territory\nTune,QZSTM2600001,Pablo,US\nAir,QZSTM2600002,,\n")
+    assert batch.counts["errors"] == 1, "`shares_check` refuses what was stored"
+
+
+def test_a_row_rejected_for_its_number_comes_out_whole_and_in_again(bring):
+    bring(table(line(1), line(2)))
+    batch = bring(table(line(5, reference="EX-2", one_share="62.5", two_share="37.5"), line(6)))
+    assert batch.counts["errors"] == 1
+    row = batch.rows.get(verdict="rejected")
+    assert row.problems[-1][2] == "taken"
+    lines = [",".join(batch.headings), ",".join(row.raw.get(name, "") for name in batch.headings)]
+    bring("\n".join([lines[0], lines[1].replace("EX-2", "EX-5"), ""]).encode())
+    recording = Recording.objects.get(reference="EX-5")
+    assert (recording.title, recording.artist, recording.duration_ms) == ("Song 5", "The Examples", 225_000)
+    assert recording.release.upc == "036000291452"
+    assert recording.shares.get(party__name="Erika Example").ppm == 625_000

@@ -101,8 +101,6 @@ def open_rows(path: Path, *, mapping: Mapping[str, str] | None = None) -> tuple[
         first = _first(cells)
         table = Table(first, columns.guess(first) if mapping is None else mapping)
         return found, table.rows(cells)
-    if found not in READERS:
-        raise InvalidError(f"Files of format {found} cannot be read here yet.", code="unknown-format")
     return found, READERS[found](path)
 
 
@@ -118,7 +116,13 @@ def _cwr(path: Path) -> Iterator[Row]:
     return cwr.rows(path)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"ern": _ern, "cwr": _cwr}
+def _audio(path: Path) -> Iterator[Row]:
+    from stemma.catalog import tags
+
+    return tags.rows(path)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"ern": _ern, "cwr": _cwr, "audio": _audio}
 """Readers of the formats that need no mapping, by format."""
 
 

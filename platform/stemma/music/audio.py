@@ -53,27 +53,54 @@ def sha256(data: bytes) -> str:
 def loudness(samples: NDArray[np.int16] | NDArray[np.float32], rate: int = RATE) -> float:
     """Integrated loudness in LUFS (ITU-R BS.1770-4); `SILENCE` for silence.
 
-    pyloudnorm's filters and gates; its measurement takes three times as long because it sums
-    overlapping blocks one by one.  Sound shorter than a block of 0.4 s is measured as if it went on
-    in silence.
+    Sound shorter than a block of 0.4 s is measured as if it went on in silence.
     """
-    hop = rate // 10
-    signal = samples.T.astype(np.float64)
+    signal = samples.astype(np.float64)
     if samples.dtype == np.int16:
         signal /= 32768
-    if signal.shape[1] < 4 * hop:
-        signal = np.pad(signal, ((0, 0), (0, 4 * hop - signal.shape[1])))
-    weighted = sosfilt(_weighting(rate), signal)
-    hops = signal.shape[1] // hop
-    energy = np.square(weighted[:, : hops * hop], out=weighted[:, : hops * hop]).reshape(len(signal), hops, hop)
-    by_hop = energy.sum(axis=(0, 2))
-    blocks = np.convolve(by_hop, np.ones(4), "valid") / (4 * hop)
-    for gate in (-70.0, None):
-        if not len(blocks) or not blocks.any():
-            return SILENCE
-        limit = gate if gate is not None else _lufs(float(blocks.mean())) - 10
-        blocks = blocks[blocks > 10 ** ((limit + 0.691) / 10)]
-    return max(_lufs(float(blocks.mean())), SILENCE) if len(blocks) else SILENCE
+    meter = Meter(rate, signal.shape[1])
+    meter.feed(signal)
+    return meter.lufs()
+
+
+class Meter:
+    """Loudness of a sound that comes in pieces.
+
+    pyloudnorm's filters and gates; its measurement takes three times as long because it sums
+    overlapping blocks one by one, and it needs the whole sound.
+    """
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self._filter = _weighting(rate)
+        self._state = np.zeros((len(self._filter), channels, 2))
+        self._hop = rate // 10
+        self._rest = np.zeros((channels, 0))
+        self._energy: list[NDArray[np.float64]] = []
+
+    def feed(self, signal: NDArray[np.float64]) -> None:
+        """Take the next samples [n, channels], ±1."""
+        if not len(signal):
+            return
+        weighted, self._state = sosfilt(self._filter, signal.T, zi=self._state)
+        if self._rest.shape[1]:
+            weighted = np.concatenate([self._rest, weighted], axis=1)
+        hops = weighted.shape[1] // self._hop
+        whole, self._rest = weighted[:, : hops * self._hop], weighted[:, hops * self._hop :].copy()
+        energy = np.square(whole, out=whole).reshape(len(whole), hops, self._hop)
+        self._energy.append(energy.sum(axis=(0, 2)))
+
+    def lufs(self) -> float:
+        """Integrated loudness of everything so far."""
+        by_hop = np.concatenate(self._energy) if self._energy else np.zeros(0)
+        if len(by_hop) < 4:
+            by_hop = np.pad(np.append(by_hop, np.square(self._rest).sum()), (0, 3))[:4]
+        blocks = np.convolve(by_hop, np.ones(4), "valid") / (4 * self._hop)
+        for gate in (-70.0, None):
+            if not len(blocks) or not blocks.any():
+                return SILENCE
+            limit = gate if gate is not None else _lufs(float(blocks.mean())) - 10
+            blocks = blocks[blocks > 10 ** ((limit + 0.691) / 10)]
+        return max(_lufs(float(blocks.mean())), SILENCE) if len(blocks) else SILENCE
 
 
 def _lufs(energy: float) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,41 @@ class Storage:
             params["ResponseContentDisposition"] = f'attachment; filename="{filename}"'
         return self.client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
 
+    def parts_begin(self, key: str) -> str:
+        """Begin an object that comes in parts, from a browser perhaps; the name of this upload."""
+        with self._errors(key):
+            return self.client.create_multipart_upload(
+                Bucket=self.bucket, Key=key, ContentType="application/octet-stream"
+            )["UploadId"]
+
+    def part_url(self, key: str, upload: str, number: int, *, seconds: int = 3600) -> str:
+        """A signed address to which anyone may send one part (1…10,000) for a while."""
+        params = {"Bucket": self.bucket, "Key": key, "UploadId": upload, "PartNumber": number}
+        return self.client.generate_presigned_url("upload_part", Params=params, ExpiresIn=seconds)
+
+    def parts(self, key: str, upload: str) -> dict[int, tuple[str, int]]:
+        """The parts that have arrived: entity tag and size by number.  Raises `NotFoundError` for no such upload."""
+        found = {}
+        with self._errors(key):
+            pages = self.client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload)
+            for page in pages:
+                for part in page.get("Parts", []):
+                    found[part["PartNumber"]] = (part["ETag"], part["Size"])
+        return found
+
+    def parts_join(self, key: str, upload: str, tags: Mapping[int, str]) -> None:
+        """Make the object of its parts."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())]
+        with self._errors(key):
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+            )
+
+    def parts_abandon(self, key: str, upload: str) -> None:
+        """Forget an upload and its parts; one that is not there is no error."""
+        with suppress(NotFoundError), self._errors(key):
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+
     def ensure_bucket(self) -> None:
         """Make the bucket where it is missing."""
         with self._errors(self.bucket):
@@ -129,6 +165,9 @@ class Storage:
 
     def _errors(self, key: str) -> _Translate:
         return _Translate(self.endpoint, key)
+
+
+_ABSENT = {"404", "NoSuchKey", "NotFound", "NoSuchBucket", "NoSuchUpload"}
 
 
 class _Translate:
@@ -142,7 +181,7 @@ class _Translate:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ClientError):
-            if error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}:
+            if error.response.get("Error", {}).get("Code") in _ABSENT:
                 raise NotFoundError(f"Object storage holds no {self.key}.") from error
             raise UnavailableError(
                 f"Object storage refused {self.key}: {error}.",

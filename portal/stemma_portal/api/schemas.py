@@ -444,3 +444,74 @@ class Deliveries(Page):
     """A page of deliveries."""
 
     items: list[DeliveryOut]
+
+
+UploadState = Literal["uploading", "checking", "waiting", "taken", "refused", "unpacked", "cancelled"]
+
+
+class UploadIn(Request):
+    """A file that is to be brought."""
+
+    organisation: UUID
+    name: Annotated[Text, Field(min_length=1, max_length=1000)]
+    size: int = Field(gt=0, lt=2**53)
+    """Bytes."""
+    mark: Annotated[Text, Field(max_length=100)] = ""
+    """By which the sender knows the file again, such as when it was changed last: with the same name, size and
+    mark an upload that was begun is gone on with."""
+
+
+class AddressesIn(Request):
+    """Parts that are to be sent."""
+
+    parts: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=1, max_length=100)
+
+
+class AddressesOut(Schema):
+    """Where each part is sent, by number."""
+
+    addresses: dict[int, str]
+
+
+class UploadAssignment(Request):
+    """Which recording a file is."""
+
+    recording: UUID
+
+
+class FindingOut(Schema):
+    """Something that a person should know of a file."""
+
+    rule: str
+    severity: Literal["error", "doubt", "note"]
+    told: str
+    remedy: str
+
+
+class UploadOut(Schema):
+    """A file on its way to a recording."""
+
+    id: Id
+    organisation: Id
+    name: str
+    size: int
+    mark: str
+    state: UploadState
+    format: str
+    """By its content: wav, flac, mp3, aiff, ogg, midi, musicxml or zip; empty until it was looked at."""
+    recording: Id | None
+    matched_by: str
+    findings: list[FindingOut]
+    message: str
+    part_size: int
+    """Bytes of every part but the last."""
+    parts: int | None
+    arrived: list[int] | None
+    """Numbers of the parts that object storage has, while the file is uploading; in lists null."""
+    created_at: datetime
+
+
+class Uploads(Page):
+    """A page of files."""
+
+    items: list[UploadOut]

@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
+from django.db.models.functions import Lower
 
 from stemma_portal.core.fields import IdField
 
@@ -165,6 +166,12 @@ class Recording(models.Model):
                 condition=~models.Q(reference=""),
                 name="recording_reference_once",
             ),
+        ]
+        indexes = [
+            # By the name of its file a sound finds its recording.
+            models.Index(
+                "organisation", Lower("audio_file"), condition=~models.Q(audio_file=""), name="recording_by_file"
+            )
         ]
 
     def __str__(self) -> str:

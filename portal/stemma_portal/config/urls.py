@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("stemma_portal.catalog.urls")),
     path("", include("stemma_portal.consent.urls")),
     path("", include("stemma_portal.intake.urls")),
+    path("", include("stemma_portal.audio.urls")),
     path("", include("stemma_portal.licensing.urls")),
     path("", include("stemma_portal.metering.urls")),
     path("", include("stemma_portal.operations.urls")),

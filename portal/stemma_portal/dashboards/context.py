@@ -18,6 +18,7 @@ PAGES = {
     "home": ("Home", "dashboards:home"),
     "catalog": ("Catalog", "dashboards:recordings"),
     "imports": ("Imports", "intake:imports"),
+    "audio": ("Audio", "audio:uploads"),
     "consent": ("Consent", "consent:consents"),
     "claims": ("Claims", "consent:claims"),
     "snapshots": ("Snapshots", "operations:snapshots"),
@@ -29,10 +30,10 @@ PAGES = {
     "status": ("Status", "dashboards:status"),
 }
 NAVIGATION: dict[str, tuple[str, ...]] = {
-    Kind.LABEL: ("catalog", "imports", "consent", "claims", "models", "royalties"),
-    Kind.ARTIST: ("catalog", "imports", "consent", "claims", "models", "royalties"),
+    Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
+    Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ENTERPRISE: ("playground", "generations", "license", "models", "catalog"),
-    Kind.RIGHTS: ("catalog", "imports", "consent", "claims", "snapshots", "models", "generations", "royalties"),
+    Kind.RIGHTS: ("catalog", "imports", "audio", "consent", "claims", "snapshots", "models", "generations", "royalties"),
     Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "status"),
 }
 KINDS = {

@@ -49,7 +49,7 @@ def import_create(*, organisation: Organisation, file: BinaryIO, name: str, by: 
         form = sniff(path)
         if form == "audio":
             raise InvalidError(
-                "This is an archive, or a folder, of audio.", remedy="Bring sounds on the page Audio.", code="audio"
+                "This is an archive of audio.", remedy="Bring it on the page Audio.", code="audio"
             )
         table = headings(path) if form in TABLES else None
         storage().put(key, path)

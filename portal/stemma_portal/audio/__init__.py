@@ -1,0 +1,1 @@
+"""Bringing sounds and scores: uploads in parts, what they are, whose recording they belong to."""

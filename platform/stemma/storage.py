@@ -17,7 +17,10 @@ from stemma.config import Settings, settings
 from stemma.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 
 class Storage:
@@ -134,17 +137,21 @@ class Storage:
 
     def parts(self, key: str, upload: str) -> dict[int, tuple[str, int]]:
         """The parts that have arrived: entity tag and size by number.  Raises `NotFoundError` for no such upload."""
-        found = {}
+        found: dict[int, tuple[str, int]] = {}
+        latest: dict[int, datetime] = {}
         with self._errors(key):
             pages = self.client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload)
             for page in pages:
                 for part in page.get("Parts", []):
-                    found[part["PartNumber"]] = (part["ETag"], part["Size"])
+                    number = part["PartNumber"]
+                    # Of a part that was sent twice the later one counts; some storages list both.
+                    if number not in latest or part["LastModified"] >= latest[number]:
+                        latest[number], found[number] = part["LastModified"], (part["ETag"], part["Size"])
         return found
 
     def parts_join(self, key: str, upload: str, tags: Mapping[int, str]) -> None:
         """Make the object of its parts."""
-        parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())]
+        parts: list[CompletedPartTypeDef] = [{"PartNumber": n, "ETag": tag} for n, tag in sorted(tags.items())]
         with self._errors(key):
             self.client.complete_multipart_upload(
                 Bucket=self.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}

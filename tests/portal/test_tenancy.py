@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from portal.making import ident
+from stemma_portal.audio.services import upload_begin
 from stemma_portal.catalog.models import Likeness, Recording, Release
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
@@ -28,6 +29,10 @@ OPEN, MEMBER, OWN, ACT, STAFF, OPERATOR = "open", "member", "own", "act", "staff
 CLASSIFIED = {
     "": OPEN,
     ".well-known/jwks.json": OPEN,
+    "audio/": MEMBER,
+    "audio/<id:upload_id>/": OWN,
+    "audio/<id:upload_id>/action/": ACT,
+    "audio/tags/": MEMBER,
     "catalog/": MEMBER,
     "catalog/<id:recording_id>/": OWN,
     "catalog/<id:recording_id>/absence/<id:snapshot_id>.json": OWN,
@@ -151,6 +156,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "endpoint_id": hook.id,
         "delivery_id": ping(endpoint=hook, by=cast.owner).id,
         "import_id": batch.id,
+        "upload_id": upload_begin(organisation=cast.label, name="a.wav", size=9, by=cast.owner).id,
         "release_id": Release.objects.create(title="Album", organisation=cast.label).id,
         "likeness_id": likeness.id,
         "snapshot_id": snapshot.id,

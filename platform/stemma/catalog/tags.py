@@ -11,7 +11,9 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -121,9 +123,9 @@ def _files(path: Path) -> Iterator[tuple[str, Path | None]]:
             if file.is_file() and not file.is_symlink() and wanted(str(file.relative_to(path))):
                 yield str(file.relative_to(path)), file
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, packed(path) as members:
         into = Path(folder) / "file"
-        for name, unpack in packed(path):
+        for name, unpack in members:
             try:
                 unpack(into)
             except InvalidError:
@@ -139,10 +141,15 @@ def wanted(name: str) -> bool:
     return not hidden and PurePosixPath(parts[-1] if parts else "").suffix.lower() in MUSIC
 
 
-def packed(path: Path, *, names: Any = wanted) -> Iterator[tuple[str, Any]]:
-    """The files of a ZIP by name, each with a function that unpacks it to a path of ours.
+Member = tuple[str, Callable[[Path], None]]
+"""A file of an archive: its name, and a function that unpacks it to a path of ours."""
 
-    Names never become paths.  Raises `InvalidError` for a broken archive or one with too many files.
+
+@contextmanager
+def packed(path: Path, *, names: Callable[[str], bool] = wanted) -> Iterator[list[Member]]:
+    """The files of a ZIP whose names are wanted.  Names never become paths.
+
+    Raises `InvalidError` for a broken archive or one with too many files.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -154,9 +161,8 @@ def packed(path: Path, *, names: Any = wanted) -> Iterator[tuple[str, Any]]:
             raise InvalidError(
                 f"The archive holds more than {MOST_FILES:,} files.", remedy="Bring it in parts.", code="too-many-files"
             )
-        for info in infos:
-            if not info.is_dir() and names(info.filename):
-                yield info.filename, lambda into, info=info: _unpack(archive, info, into)
+        kept = [info for info in infos if not info.is_dir() and names(info.filename)]
+        yield [(info.filename, partial(_unpack, archive, info)) for info in kept]
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, into: Path) -> None:

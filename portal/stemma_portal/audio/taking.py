@@ -242,16 +242,16 @@ def _score(path: Path, form: Any) -> dict[str, Any]:
 def _unpack(upload: Upload, path: Path) -> list[Upload]:
     """The files of an archive as uploads of their own; what is there from an earlier try is not brought twice."""
     made: list[Upload] = []
-    members = list(packed(path, names=_is_music))
-    if not members:
-        raise InvalidError("The archive holds no sound and no score.", remedy="Pack WAV, FLAC, AIFF, MP3 or Ogg.")
-    if len(members) > MOST_IN_ARCHIVE:
-        raise InvalidError(f"The archive holds more than {MOST_IN_ARCHIVE:,} files.", remedy="Bring it in parts.")
-    there = set(upload.files.values_list("place", flat=True))
-    for place, (name, write) in enumerate(members, start=1):
-        if place not in there:
-            with suppress(IntegrityError):  # another worker was quicker
-                made.append(_member(upload, place, name, write, path.parent))
+    with packed(path, names=_is_music) as members:
+        if not members:
+            raise InvalidError("The archive holds no sound and no score.", remedy="Pack WAV, FLAC, AIFF, MP3 or Ogg.")
+        if len(members) > MOST_IN_ARCHIVE:
+            raise InvalidError(f"The archive holds more than {MOST_IN_ARCHIVE:,} files.", remedy="Bring it in parts.")
+        there = set(upload.files.values_list("place", flat=True))
+        for place, (name, write) in enumerate(members, start=1):
+            if place not in there:
+                with suppress(IntegrityError):  # another worker was quicker
+                    made.append(_member(upload, place, name, write, path.parent))
     upload.state, upload.format, upload.message = State.UNPACKED, "zip", f"{len(members):,} files"
     with transaction.atomic():
         _keep(upload)

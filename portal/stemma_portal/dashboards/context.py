@@ -33,7 +33,17 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ENTERPRISE: ("playground", "generations", "license", "models", "catalog"),
-    Kind.RIGHTS: ("catalog", "imports", "audio", "consent", "claims", "snapshots", "models", "generations", "royalties"),
+    Kind.RIGHTS: (
+        "catalog",
+        "imports",
+        "audio",
+        "consent",
+        "claims",
+        "snapshots",
+        "models",
+        "generations",
+        "royalties",
+    ),
     Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "status"),
 }
 KINDS = {

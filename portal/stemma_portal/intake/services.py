@@ -48,9 +48,7 @@ def import_create(*, organisation: Organisation, file: BinaryIO, name: str, by: 
         size, digest = _keep(file, path)
         form = sniff(path)
         if form == "audio":
-            raise InvalidError(
-                "This is an archive of audio.", remedy="Bring it on the page Audio.", code="audio"
-            )
+            raise InvalidError("This is an archive of audio.", remedy="Bring it on the page Audio.", code="audio")
         table = headings(path) if form in TABLES else None
         storage().put(key, path)
     mapping: Mapping[str, str] = {}

@@ -7,6 +7,7 @@ import pytest
 
 from portal.making import SCOPES, Api, ident, problem
 from stemma_portal.api.api import api as the_api
+from stemma_portal.audio.services import upload_begin
 from stemma_portal.consent.services import claim_open
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.licensing.services import api_key_create, license_grant
@@ -64,6 +65,7 @@ def world(granted, cast, recordings, storage, settings_changed):
         "party": granted["Label"].party_id,
         "organisation": cast.label.id,
         "webhook": hook.id,
+        "upload": upload_begin(organisation=cast.label, name="a.wav", size=9, by=cast.owner).id,
         "delivery": ping(endpoint=hook, by=cast.owner).id,
     }
 
@@ -83,10 +85,14 @@ BODIES = {
     "/licenses": {"organisation": "label", "tier": "enterprise", "months": 12},
     "/licenses/{license_id}/keys": {"name": "mine"},
     "/webhooks": {"organisation": "{organisation}", "url": "https://example.com/"},
+    "/uploads": {"organisation": "{organisation}", "name": "a.wav", "size": 9},
+    "/uploads/{upload}/addresses": {"parts": [1]},
+    "/uploads/{upload}/recording": {"recording": "{recording}"},
 }
 ROOMS = {"catalog", "consents", "claims", "snapshots", "releases", "licenses", "organisations"}
-ROOMS |= {"webhooks"}
+ROOMS |= {"webhooks", "uploads"}
 LISTS = {"/catalog/recordings", "/consents", "/claims", "/snapshots", "/licenses", "/organisations", "/webhooks"}
+LISTS |= {"/uploads"}
 """What a stranger may ask, and gets only their own of."""
 
 
@@ -120,7 +126,7 @@ def test_lists_show_a_stranger_only_their_own(world, api):
     stranger = api("stranger")
     for path in LISTS:
         text = stranger.get(path.lstrip("/")).content.decode()
-        for name in ("recording", "consent", "claim", "license_id", "key_id", "party", "webhook"):
+        for name in ("recording", "consent", "claim", "license_id", "key_id", "party", "webhook", "upload"):
             assert world[name] not in text
 
 

@@ -143,7 +143,8 @@
       const job = waiting.shift();
       if (job.state !== "queued") continue;
       running++;
-      run(job).finally(() => { running--; show(job); next(); });
+      job.busy = true;
+      run(job).finally(() => { running--; job.busy = false; show(job); next(); });
     }
   }
 
@@ -154,7 +155,8 @@
     show(job);
   }
 
-  function go(job) {
+  async function go(job) {
+    while (job.busy) await pause(50);  // what was told to stop has not noticed yet
     Object.assign(job, { halted: false, told: "", state: "queued" });
     waiting.push(job);
     show(job);

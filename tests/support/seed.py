@@ -433,6 +433,29 @@ def imports() -> None:
         endpoint_create(organisation=label, url="https://example.com/stemma", events=["import.finished"], by=user)
 
 
+def audio() -> None:
+    """The label has brought a sound that nobody knows, one that is longer than it should be, and a text."""
+    import httpx
+
+    from stemma_portal.accounts.models import Organisation, User
+    from stemma_portal.audio.models import Upload
+    from stemma_portal.audio.services import upload_addresses, upload_begin, upload_finish
+    from stemma_portal.audio.tasks import upload_take
+
+    label, user = Organisation.objects.get(slug="label"), User.objects.get(email="label@stemma.test")
+    if Upload.objects.exists():
+        return
+    files = {
+        "untitled mix 3.flac": flac(sound(compose("untitled")[1])),
+        "QZ-STM-26-00001.flac": flac(sound(compose("Morning in March")[1])),
+        "liner notes.wav": b"Thanks to everyone.",
+    }
+    for name, body in files.items():
+        upload = upload_begin(organisation=label, name=name, size=len(body), by=user)
+        httpx.put(upload_addresses(upload=upload, numbers=[1])[1], content=body).raise_for_status()
+        upload_take(upload_finish(upload=upload, by=user).id)
+
+
 def seed() -> dict[str, Any]:
     """All of it; what `demo.json` holds."""
     import django
@@ -452,6 +475,7 @@ def seed() -> dict[str, Any]:
     label()
     dispute()
     imports()
+    audio()
     return known
 
 

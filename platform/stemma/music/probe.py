@@ -366,4 +366,5 @@ def _findings(m: Probe, expected_ms: int | None) -> Iterator[Finding]:
 
 
 def _clock(ms: int) -> str:
-    return f"{ms // 60000}:{ms // 1000 % 60:02d}"
+    seconds = round(ms / 1000)
+    return f"{seconds // 60}:{seconds % 60:02d}"

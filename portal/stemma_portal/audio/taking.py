@@ -83,7 +83,7 @@ def give(upload: Upload, asset: Asset) -> None:
     if recording is None:
         upload.state, upload.message = State.WAITING, "No recording was found for it."
     elif any(each[1] == "doubt" for each in upload.findings):
-        upload.state, upload.message = State.WAITING, "Somebody has to look."
+        upload.state, upload.message = State.WAITING, ""  # the findings say why
     else:
         return adopt(upload)
     return _keep(upload)
@@ -176,6 +176,7 @@ class _Look(NamedTuple):
 def _look(upload: Upload, path: Path, form: Any, folder: Path) -> _Look:
     digest = _sha256(path)
     tags = tags_of(path) if form in SOUNDS else {}
+    tags.pop("duration_ms", None)  # it was measured
     known = Asset.objects.filter(organisation=upload.organisation, sha256=digest).order_by("at").first()
     if known is not None:
         return _Look(digest, tags, known, {})

@@ -93,7 +93,8 @@ def _candidates(request: HttpRequest, upload: Upload, text: str) -> list[Recordi
     if not text:
         return []
     wanted = {"q": text, "organisation": upload.organisation_id}
-    return list(find(user=request.user, wanted=wanted, query={}, size=FOUND).page.items)
+    found = find(user=request.user, wanted=wanted, query={}, size=FOUND).page.items
+    return [recording for recording in found if recording.id != upload.recording_id]
 
 
 @login_required

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -51,6 +52,10 @@ class Settings(BaseSettings):
     """SoundFont for rendering; found among the installed packages unless set."""
     webhook_private_hosts: str = ""
     """Hosts, with commas between, that webhooks may call although they are not on the public internet."""
+    sign_on_private_hosts: str = ""
+    """Hosts, with commas between, at which organisations' sign-on providers may be although they are not public."""
+    sign_up: Literal["open", "invited"] = "open"
+    """Whether anyone may make an account, or only whoever was invited."""
     debug: bool = False
     allowed_hosts: str = "127.0.0.1,localhost"
     spool_dir: Path | None = None

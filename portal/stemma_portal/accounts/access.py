@@ -1,7 +1,7 @@
 """Who may do what.  A stranger is told that a thing is not there."""
 
 from stemma.errors import NotFoundError
-from stemma_portal.accounts.models import Membership, Organisation, User
+from stemma_portal.accounts.models import Invitation, Membership, Organisation, User
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 
@@ -52,11 +52,17 @@ def is_owner(user: User, organisation: Organisation) -> bool:
     return organisation.memberships.filter(user=user, role=Membership.Role.OWNER).exists()
 
 
-def access_organisation(user: User, identifier: str, *, owner: bool = False) -> Organisation:
-    """An organisation that the user may see; with `owner`, one that they may act for.
+def may_bring(user: User, organisation: Organisation) -> bool:
+    """Whether the user may bring catalogs and sounds for the organisation."""
+    roles = (Membership.Role.OWNER, Membership.Role.EDITOR)
+    return organisation.memberships.filter(user=user, role__in=roles).exists()
 
-    Staff see every one.  Raises `NotFoundError` for strangers and `ForbiddenError` for a member who
-    is no owner where one is needed.
+
+def access_organisation(user: User, identifier: str, *, owner: bool = False, editor: bool = False) -> Organisation:
+    """An organisation that the user may see; with `owner`, one that they may act for; with `editor`, bring for.
+
+    Staff see every one.  Raises `NotFoundError` for strangers and `ForbiddenError` for a member whose
+    role is not enough.
     """
     found = by_id(Organisation.objects.select_related("party"), identifier)
     if found is not None and is_staff(user):
@@ -65,4 +71,25 @@ def access_organisation(user: User, identifier: str, *, owner: bool = False) -> 
         raise NotFoundError(f"There is no organisation {identifier}.")
     if owner and not is_owner(user, found):
         raise ForbiddenError(f"Only owners of {found.name} may do this.", remedy="Ask one of its owners.")
+    if editor and not may_bring(user, found):
+        raise ForbiddenError(f"Only owners and editors of {found.name} may do this.", remedy="Ask one of its owners.")
+    return found
+
+
+def access_team(user: User, identifier: str) -> Organisation:
+    """An organisation whose people the user may invite and remove: its owners alone, not even staff."""
+    found = access_organisation(user, identifier)
+    if not is_owner(user, found):
+        raise ForbiddenError(f"Only owners of {found.name} may do this.", remedy="Ask one of its owners.")
+    return found
+
+
+def access_invitation(user: User, identifier: str) -> Invitation:
+    """An invitation that the user may send again or take back: one of an organisation that they own, or staff's own."""
+    found = by_id(Invitation.objects.select_related("organisation", "inviting", "party"), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no invitation {identifier}.")
+    speaks = found.inviting
+    if not (is_owner(user, speaks) if speaks else is_staff(user)):
+        raise NotFoundError(f"There is no invitation {identifier}.")
     return found

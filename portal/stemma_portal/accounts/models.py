@@ -85,8 +85,12 @@ class Membership(models.Model):
     """A person's part in an organisation."""
 
     class Role(models.TextChoices):
-        OWNER = "owner"
-        MEMBER = "member"
+        OWNER = "owner", "Owner"
+        """Acts for the organisation: signs, states shares, invites, sees to money and keys."""
+        EDITOR = "editor", "Editor"
+        """Brings catalogs and sounds, and signs nothing."""
+        MEMBER = "member", "Member"
+        """Looks."""
 
     id = IdField()
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
@@ -114,3 +118,104 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
+
+
+class Invitation(models.Model):
+    """Somebody is asked to join an organisation, or to act for a rights-holder who has no organisation here yet."""
+
+    id = IdField()
+    email = models.EmailField()
+    """Whom it is for; whoever accepts has shown that this address is theirs."""
+    organisation = models.ForeignKey(
+        Organisation, on_delete=models.CASCADE, null=True, blank=True, related_name="invitations"
+    )
+    """Which one they join; None: one of their own is made, for `party`."""
+    role = models.CharField(max_length=16, choices=Membership.Role, default=Membership.Role.MEMBER)
+    party = models.ForeignKey(
+        "catalog.Party", on_delete=models.PROTECT, null=True, blank=True, related_name="invitations"
+    )
+    reason = models.CharField(max_length=500, blank=True)
+    """What for, in the words of whoever invites."""
+    invited_by = models.CharField(max_length=254)
+    inviting = models.ForeignKey(
+        Organisation, on_delete=models.CASCADE, null=True, blank=True, related_name="invitations_sent"
+    )
+    """The organisation that speaks; None: rights staff."""
+    nonce = models.CharField(max_length=32)
+    """Part of the link: sending it again makes the link before worthless."""
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    made = models.ForeignKey(Organisation, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    """The organisation that was made for the rights-holder."""
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    """When it became the rights-holder's: at once where rights staff invited, else when they had looked."""
+    confirmed_by = models.CharField(max_length=254, blank=True)
+    refused_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(organisation__isnull=False) ^ models.Q(party__isnull=False),
+                name="invitation_to_one_thing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class SignOn(models.Model):
+    """Where the people of an organisation sign in: its own OpenID Connect or SAML provider."""
+
+    class Kind(models.TextChoices):
+        OIDC = "oidc", "OpenID Connect"
+        SAML = "saml", "SAML 2.0"
+
+    id = IdField()
+    organisation = models.OneToOneField(Organisation, on_delete=models.CASCADE, related_name="sign_on")
+    kind = models.CharField(max_length=8, choices=Kind)
+    issuer = models.CharField(max_length=500)
+    """OpenID Connect: address of the issuer; SAML: entity ID of the provider."""
+    client_id = models.CharField(max_length=300, blank=True)
+    secret = models.BinaryField(null=True, blank=True)
+    """Sealed; OpenID Connect only."""
+    sso_url = models.URLField(max_length=500, blank=True)
+    """SAML: where sign-in requests go."""
+    certificate = models.TextField(blank=True)
+    """SAML: with which the provider signs, as base64 of DER."""
+    required = models.BooleanField(default=False)
+    """Whether passwords are refused to its people; owners keep theirs, so that a broken provider locks nobody out."""
+    enabled = models.BooleanField(default=True)
+    updated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"sign-on of {self.organisation_id}"
+
+
+class Domain(models.Model):
+    """A domain of e-mail addresses that an organisation says is its own, and perhaps has proved."""
+
+    id = IdField()
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="domains")
+    name = models.CharField(max_length=253)
+    token = models.CharField(max_length=64)
+    """What `https://DOMAIN/.well-known/stemma-domain.txt` has to say."""
+    proved_at = models.DateTimeField(null=True, blank=True)
+    proved_by = models.CharField(max_length=254, blank=True)
+    """`file`, or the operator who vouched for it."""
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "name"], name="domain_said_once"),
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(proved_at__isnull=False), name="domain_proved_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

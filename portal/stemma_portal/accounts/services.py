@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
+from django.utils.text import slugify
 
 from stemma.ids import now
 from stemma_portal.accounts.models import Membership, Organisation, Token, User
+from stemma_portal.accounts.signals import organisation_signed_up
 from stemma_portal.core.services import Actor, audit
 
 TOKEN_PREFIX = "stp_"  # noqa: S105 - what tokens begin with, no token
@@ -47,6 +49,27 @@ def membership_set(*, user: User, organisation: Organisation, role: Membership.R
     )
     audit(by=by, action="membership.set", subject=organisation.id, user=user.email, role=str(role), made=made)
     return membership
+
+
+@transaction.atomic
+def sign_up(*, user: User, name: str, kind: str, organisation: str) -> None:
+    """A person who has signed up, with the organisation that they named; who was invited has named none."""
+    user.name = name
+    user.save(update_fields=["name"])
+    audit(by=user, action="user.sign-up", subject=user.id, email=user.email)
+    if not organisation:
+        return
+    made = organisation_create(name=organisation, slug=free_slug(organisation), kind=Organisation.Kind(kind), by=user)
+    membership_set(user=user, organisation=made, role=Membership.Role.OWNER, by=user)
+    organisation_signed_up.send(sender=Organisation, organisation=made, by=user)
+
+
+def free_slug(name: str) -> str:
+    """A short name for an organisation that none has yet."""
+    base = slugify(name)[:40] or "organisation"
+    if not Organisation.objects.filter(slug=base).exists():
+        return base
+    return f"{base}-{secrets.token_hex(3)}"
 
 
 class PartyLike(Protocol):

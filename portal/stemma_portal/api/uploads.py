@@ -52,7 +52,7 @@ def list_uploads(
 def begin_upload(request: HttpRequest, body: UploadIn) -> Status[UploadOut]:
     """Begin to bring a file, or go on with one of the same name, size and mark: the answer says which parts arrived."""
     user = caller(request)
-    organisation = access_organisation(user, str(body.organisation), owner=True)
+    organisation = access_organisation(user, str(body.organisation), editor=True)
     upload = upload_begin(organisation=organisation, name=body.name, size=body.size, mark=body.mark, by=user)
     return Status(201, _upload(upload, parts=True))
 

@@ -21,5 +21,5 @@ def access_upload(user: User, identifier: str, *, act: bool = False) -> Upload:
     if found is None:
         raise NotFoundError(f"There is no upload {identifier}.")
     if act:
-        access_organisation(user, found.organisation_id, owner=True)
+        access_organisation(user, found.organisation_id, editor=True)
     return found

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from stemma.catalog.tags import title_of
 from stemma.errors import InvalidError, StemmaError
-from stemma_portal.accounts.access import access_organisation, is_owner
+from stemma_portal.accounts.access import access_organisation, may_bring
 from stemma_portal.accounts.acting import acting
 from stemma_portal.audio.access import access_upload, uploads_visible
 from stemma_portal.audio.models import Upload
@@ -58,7 +58,7 @@ def upload_list(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "page": shown,
         "organisation": organisation,
-        "may": organisation is not None and is_owner(request.user, organisation) and organisation.party_id is not None,
+        "may": organisation is not None and may_bring(request.user, organisation) and organisation.party_id is not None,
         "most": MOST_BYTES // 1024**3,
         "unknown": unknown,
     }
@@ -69,7 +69,7 @@ def upload_list(request: HttpRequest) -> HttpResponse:
 def upload_detail(request: HttpRequest, upload_id: str) -> HttpResponse:
     """One file: its sound, what was found, and whose it is."""
     upload = access_upload(request.user, upload_id)
-    may = is_owner(request.user, upload.organisation)
+    may = may_bring(request.user, upload.organisation)
     context: dict[str, Any] = {"upload": upload, "may": may, "measures": {}}
     asset = upload.asset
     if asset is not None:
@@ -130,7 +130,7 @@ def from_tags(request: HttpRequest) -> HttpResponse:
     organisation = acting(request)
     if organisation is None:
         raise Http404
-    organisation = access_organisation(request.user, organisation.id, owner=True)
+    organisation = access_organisation(request.user, organisation.id, editor=True)
     try:
         batch = recordings_from_tags(organisation=organisation, by=request.user)
     except StemmaError as error:

@@ -8,3 +8,7 @@ class CatalogConfig(AppConfig):
 
     name = "stemma_portal.catalog"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listen for organisations that sign up."""
+        from stemma_portal.catalog import joining  # noqa: F401 - its receivers

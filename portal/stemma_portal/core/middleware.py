@@ -49,7 +49,9 @@ class UnavailableMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The page for a failure that will pass."""
-        if not isinstance(error, (UnavailableError, OperationalError, redis.ConnectionError, BrokerError)):
+        if not isinstance(
+            error, (UnavailableError, OperationalError, redis.ConnectionError, redis.TimeoutError, BrokerError)
+        ):
             return None
         log.error("A part of the stack is away: %s", error)
         context = {

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from stemma.config import settings
 from stemma_portal.accounts.acting import acting, organisations
 from stemma_portal.accounts.models import Organisation
 
@@ -77,13 +78,17 @@ def navigation(organisation: Organisation, path: str) -> list[Item]:
 def shell(request: HttpRequest) -> dict[str, Any]:
     """The context of `base.html`."""
     theme = request.COOKIES.get("theme")
-    context: dict[str, Any] = {"theme": theme if theme in THEMES else None}
+    context: dict[str, Any] = {
+        "theme": theme if theme in THEMES else None,
+        "signup_open": settings().sign_up == "open",
+    }
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return context
     organisation = acting(request)
     if organisation is not None:
         context |= {
             "organisation": organisation,
+            "house": organisation.kind in {Kind.RIGHTS, Kind.OPS},
             "organisation_kind": KINDS[Kind(organisation.kind)],
             "organisations": organisations(request),
             "navigation": navigation(organisation, request.path),

@@ -21,5 +21,5 @@ def access_import(user: User, identifier: str, *, act: bool = False) -> Import:
     if found is None:
         raise NotFoundError(f"There is no import {identifier}.")
     if act:
-        access_organisation(user, found.organisation_id, owner=True)
+        access_organisation(user, found.organisation_id, editor=True)
     return found

@@ -18,7 +18,7 @@ from stemma.catalog.corrections import COLUMN, told
 from stemma.catalog.record import Problem
 from stemma.catalog.text import defuse
 from stemma.errors import InvalidError, StemmaError
-from stemma_portal.accounts.access import access_organisation, is_owner
+from stemma_portal.accounts.access import access_organisation, may_bring
 from stemma_portal.accounts.acting import acting
 from stemma_portal.design.paging import page
 from stemma_portal.intake.access import access_import, imports_visible
@@ -47,11 +47,11 @@ VERDICTS = {
 def import_list(request: HttpRequest) -> HttpResponse:
     """What was brought so far, and a form to bring a file."""
     organisation = acting(request)
-    may = organisation is not None and is_owner(request.user, organisation)
+    may = organisation is not None and may_bring(request.user, organisation)
     if request.method == "POST":
         if organisation is None:
             raise Http404
-        organisation = access_organisation(request.user, organisation.id, owner=True)
+        organisation = access_organisation(request.user, organisation.id, editor=True)
         file = request.FILES.get("file")
         if file is None:
             messages.error(request, "Choose a file first.")
@@ -83,7 +83,7 @@ def import_template(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Dja
 def import_detail(request: HttpRequest, import_id: str) -> HttpResponse:
     """Where a file stands, and what can be done next."""
     batch = access_import(request.user, import_id)
-    context: dict[str, Any] = {"batch": batch, "may": is_owner(request.user, batch.organisation)}
+    context: dict[str, Any] = {"batch": batch, "may": may_bring(request.user, batch.organisation)}
     if batch.state == Import.State.MAPPING:
         return render(request, "intake/mapping.html", context | _columns(batch))
     if batch.state in {Import.State.STAGING, Import.State.IMPORTING}:

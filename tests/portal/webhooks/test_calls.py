@@ -16,8 +16,9 @@ from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
+from stemma_portal.core.outside import address_of
 from stemma_portal.webhooks import tasks
-from stemma_portal.webhooks.calling import address_of, check_url
+from stemma_portal.webhooks.calling import check_url
 from stemma_portal.webhooks.models import Delivery, Endpoint, Event
 from stemma_portal.webhooks.services import endpoint_create, event_emit, keys_rotate
 from stemma_portal.webhooks.tasks import WAITS, deliver

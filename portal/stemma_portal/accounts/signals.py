@@ -1,0 +1,6 @@
+"""What other apps may want to know of accounts, which know nothing of them."""
+
+from django.dispatch import Signal
+
+organisation_signed_up = Signal()
+"""An organisation was made by somebody who signed up: `organisation`, `by`."""

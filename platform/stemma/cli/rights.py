@@ -94,6 +94,7 @@ def create_snapshot(
     everything: Annotated[bool, typer.Option("--all", help="Also what the gate will refuse.")] = False,
     scope: Scopes = None,
     territory: Territory = "WORLD",
+    family: Annotated[str, typer.Option(help="The kind of model: symbolic or latent.")] = "symbolic",
 ) -> None:
     """Freeze what every owner has granted."""
     answer = Portal().post(
@@ -103,6 +104,7 @@ def create_snapshot(
             "include": "all" if everything else "eligible",
             "scopes": scope or list(RELEASE_SCOPES),
             "territory": territory,
+            "family": family,
         },
     )
     _show_snapshot(answer)
@@ -184,7 +186,7 @@ def revoke_key(
 
 def _show_snapshot(row: dict[str, Any]) -> None:
     _tell(f"Snapshot {row['id']}: {row['name']}, {row['recordings']} recordings ({row['include']}).")
-    _tell(f"For {', '.join(row['scopes'])} in {row['territory']}.")
+    _tell(f"For {', '.join(row['scopes'])} in {row['territory']}, {row['family'] or 'any'} models.")
     _tell(f"Root {row['root']}, logged at position {row['receipt']['index']}.")
 
 

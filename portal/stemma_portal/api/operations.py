@@ -28,6 +28,7 @@ def create_snapshot(request: HttpRequest, body: SnapshotIn) -> Status[SnapshotOu
         include=Snapshot.Include(body.include),
         scopes=body.scopes,
         territory=body.territory,
+        family=body.family,
         identifier=str(body.id) if body.id else None,
         by=user,
     )
@@ -84,6 +85,7 @@ def _snapshot(row: Snapshot) -> SnapshotOut:
         recordings=row.recordings,
         scopes=row.scopes,
         territory=row.territory,
+        family=row.family,
         covenant=row.covenant,
         manifest=row.manifest_key,
         created_at=row.created_at,

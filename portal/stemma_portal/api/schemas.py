@@ -10,7 +10,7 @@ from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from stemma.proof.log import Receipt
-from stemma.rights.consent import Scope
+from stemma.rights.consent import Condition, Family, Scope
 
 
 def _text(value: str) -> str:
@@ -72,6 +72,8 @@ class GrantIn(Request):
     party: UUID
     recordings: Annotated[list[UUID], Field(min_length=1, max_length=100_000)] | Literal["all"]
     scopes: list[Scope] = Field(min_length=1)
+    conditions: dict[Scope, Condition] = Field(default_factory=dict)
+    """Scopes that are granted only under a condition."""
     territory: Territory = "WORLD"
     valid_until: AwareDatetime | None = None
 
@@ -83,6 +85,7 @@ class ConsentOut(Schema):
     party: Id
     recordings: int
     scopes: list[str]
+    conditions: dict[str, Condition]
     territory: str
     granted_at: datetime
     valid_until: datetime | None
@@ -98,6 +101,7 @@ class ConsentRow(Schema):
     party_name: str
     recordings: int
     scopes: list[str]
+    conditions: dict[str, Condition]
     territory: str
     granted_at: datetime
     valid_until: datetime | None
@@ -250,6 +254,8 @@ class SnapshotIn(Request):
     include: Literal["eligible", "all"] = "eligible"
     scopes: list[Scope] = Field(min_length=1)
     territory: Territory = "WORLD"
+    family: Family = "symbolic"
+    """The kind of model it is meant for; grants may be for some kinds only."""
 
 
 class SnapshotOut(Schema):
@@ -262,6 +268,7 @@ class SnapshotOut(Schema):
     recordings: int
     scopes: list[str]
     territory: str
+    family: str
     covenant: str
     manifest: str
     created_at: datetime

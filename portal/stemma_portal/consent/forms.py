@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, time
+from decimal import Decimal
 from typing import Any, get_args
 
 from django import forms
 
 from stemma.ids import now
-from stemma.rights.consent import Scope
+from stemma.rights.consent import Condition, Scope
 from stemma.rights.shares import WORLD
 
 SCOPES: dict[str, tuple[str, str]] = {
@@ -41,16 +43,44 @@ TERRITORIES = [
 assert set(SCOPES) == set(get_args(Scope)), "every scope is told in plain words"  # noqa: S101 - a page must not hide one
 
 
+USES = (
+    ("refused", "Refused"),
+    ("allowed", "Allowed"),
+    ("constrained", "Only under the conditions below"),
+)
+FAMILIES = (("symbolic", "Models that write notes"), ("latent", "Models that make sound"))
+CONDITIONS = ("families", "same_covenant", "creators", "minute_fee")
+
+
 class GrantForm(forms.Form):
-    """The terms of a grant."""
+    """The terms of a grant: each scope is refused, allowed, or allowed under conditions."""
 
     recordings = forms.ChoiceField(label="Which recordings", widget=forms.RadioSelect, initial="all")
     chosen = forms.CharField(required=False, widget=forms.HiddenInput)
-    scopes = forms.MultipleChoiceField(
-        label="What may be done with them",
-        choices=[(name, f"{title}. {told}") for name, (title, told) in SCOPES.items()],
+    families = forms.MultipleChoiceField(
+        label="Kinds of model",
+        required=False,
+        choices=FAMILIES,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one: a grant without one allows nothing."},
+        help_text="None ticked: every kind.",
+    )
+    same_covenant = forms.BooleanField(
+        label="Only under today’s covenant, and under no later version of it", required=False
+    )
+    creators = forms.DecimalField(
+        label="At least this part of every revenue to creators, in %",
+        required=False,
+        min_value=0,
+        max_value=100,
+        decimal_places=4,
+    )
+    minute_fee = forms.DecimalField(
+        label="At least this price a generated minute, for those who pay",
+        required=False,
+        min_value=0,
+        max_value=1_000_000,
+        decimal_places=6,
+        help_text="In the covenant’s currency.",
     )
     territory = forms.ChoiceField(label="Where", choices=TERRITORIES, initial=WORLD)
     valid_until = forms.DateField(
@@ -67,6 +97,18 @@ class GrantForm(forms.Form):
         if chosen:
             choices.append(("chosen", f"Only the {chosen} chosen"))
         self.fields["recordings"].choices = choices  # type: ignore[attr-defined]
+        for scope, (title, told) in SCOPES.items():
+            self.fields[f"use_{scope}"] = forms.ChoiceField(
+                label=title, help_text=told, choices=USES, widget=forms.RadioSelect, initial="refused"
+            )
+
+    def uses(self) -> Iterator[forms.BoundField]:
+        """What is asked of each scope."""
+        return (self[f"use_{scope}"] for scope in SCOPES)
+
+    def conditions(self) -> Iterator[forms.BoundField]:
+        """What is asked of those that hold under conditions."""
+        return (self[name] for name in CONDITIONS)
 
     def clean_valid_until(self) -> datetime | None:
         """The end of the day named, in UTC."""
@@ -77,6 +119,38 @@ class GrantForm(forms.Form):
         if end <= now():
             raise forms.ValidationError("This day has passed. Choose a later one, or leave it empty.")
         return end
+
+    def clean(self) -> dict[str, Any]:
+        """`scopes` that are allowed in some way, and `conditions` of some of them."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        use = {scope: data.get(f"use_{scope}", "refused") for scope in SCOPES}
+        data["scopes"] = [scope for scope, said in use.items() if said != "refused"]
+        bound = [scope for scope, said in use.items() if said == "constrained"]
+        data["conditions"] = {}
+        if not data["scopes"]:
+            self.add_error(f"use_{next(iter(SCOPES))}", "Choose at least one: a grant without one allows nothing.")
+        elif bound and not self.errors:
+            named = self._condition(data)
+            if named is None:
+                self.add_error("families", "Name at least one condition, or choose Allowed above.")
+            else:
+                data["conditions"] = dict.fromkeys(bound, named)
+        return data
+
+    def _condition(self, data: dict[str, Any]) -> Condition | None:
+        """What the fields name, exactly: parts of a million, and millionths of the currency."""
+
+        def millionths(value: Decimal | None, unit: int) -> int | None:
+            return None if value is None else int(value * unit)
+
+        named = {
+            "families": tuple(sorted(data["families"])),
+            "same_covenant": data["same_covenant"],
+            "creators_ppm": millionths(data["creators"], 10_000),
+            "minute_fee": millionths(data["minute_fee"], 1_000_000),
+        }
+        said = {name: value for name, value in named.items() if value not in ((), False, None)}
+        return Condition(**said) if said else None
 
 
 class SignForm(GrantForm):

@@ -3,6 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from stemma.rights.consent import Condition
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.core.fields import IdField
 
@@ -15,6 +16,8 @@ class Consent(models.Model):
     document = models.TextField()
     """The grant as JWS (`stemma.rights.consent.Grant`)."""
     scopes = ArrayField(models.CharField(max_length=40))
+    conditions = models.JSONField(default=dict)
+    """Conditions of scopes that are granted only under one (`stemma.rights.consent.Condition`)."""
     territory = models.CharField(max_length=5)
     covenant = models.CharField(max_length=64)
     """SHA-256 of the covenant under which it was granted."""
@@ -30,6 +33,13 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.party} on {self.granted_at:%Y-%m-%d}"
+
+    def told(self) -> list[tuple[str, list[str]]]:
+        """Each scope with its conditions in words."""
+        return [
+            (scope, Condition.model_validate(self.conditions[scope]).told() if scope in self.conditions else [])
+            for scope in self.scopes
+        ]
 
 
 class ConsentRecording(models.Model):

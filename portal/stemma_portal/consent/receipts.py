@@ -29,7 +29,12 @@ def withdrawal_proof(withdrawal: Withdrawal) -> dict[str, Any]:
 
 def consent_pdf(consent: Consent, *, recordings: int) -> bytes:
     """The receipt of a grant on one page."""
-    paragraphs = [(f"{title}.", told) for name, (title, told) in SCOPES.items() if name in consent.scopes]
+    conditions = dict(consent.told())
+    paragraphs = [
+        (f"{title}.", f"{told} This holds {'; '.join(conditions[name])}." if conditions[name] else told)
+        for name, (title, told) in SCOPES.items()
+        if name in conditions
+    ]
     refused = ", ".join(title.lower() for name, (title, _) in SCOPES.items() if name not in consent.scopes)
     if refused:
         paragraphs.append(("Not allowed:", f"{refused}."))

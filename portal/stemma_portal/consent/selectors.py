@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 
 from stemma.ids import now, timestamp
-from stemma.rights.consent import Held, RightsStatus, Withdrawn
+from stemma.rights.consent import TRAINING_SCOPES, Held, RightsStatus, Withdrawn
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.models import Party, Recording, Share
@@ -149,7 +149,7 @@ class State(NamedTuple):
 
 
 def recording_states(recordings: Iterable[str]) -> dict[str, State]:
-    """How each of the recordings stands, in four queries."""
+    """How each of the recordings stands to training, in four queries."""
     wanted, moment = list(recordings), now()
     sources = Recording.objects.filter(id__in=wanted).order_by().values_list("id", "source_free", "source_note")
     held = Claim.objects.holding().filter(Q(recording__in=wanted) | Q(other__in=wanted))
@@ -160,7 +160,9 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
         owners[recording].add(party)
     granted: dict[str, dict[str, datetime]] = defaultdict(dict)
     left: dict[str, set[str]] = defaultdict(set)
-    items = ConsentRecording.objects.filter(recording__in=wanted).annotate(ended=_ended())
+    # What counts is whether a model may learn from it; each snapshot is judged by all that it is meant for.
+    training = ConsentRecording.objects.filter(consent__scopes__contains=list(TRAINING_SCOPES))
+    items = training.filter(recording__in=wanted).annotate(ended=_ended())
     for recording, party, since, until, over in items.values_list(
         "recording_id", "consent__party_id", "consent__granted_at", "consent__valid_until", "ended"
     ):

@@ -1,6 +1,6 @@
 """The only writers of grants, withdrawals and claims."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -9,7 +9,7 @@ from django.db import transaction
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import digest, sha256
-from stemma.rights.consent import CONSENT, Grant, Scope, Withdrawn
+from stemma.rights.consent import CONSENT, Condition, Grant, Scope, Withdrawn
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.cases import case_open, case_resolve
@@ -33,22 +33,30 @@ def consent_grant(
     by: Actor,
     territory: str = "WORLD",
     valid_until: datetime | None = None,
+    conditions: Mapping[Scope, Condition] | None = None,
     identifier: str | None = None,
 ) -> Consent:
-    """Sign and log what a party allows with its shares of the recordings.
+    """Sign and log what a party allows with its shares of the recordings, some of it under conditions.
 
     "all" means every recording in which the party has a share and whose source allows it.  A grant
     with an identifier that is known already is not made twice.  Raises `InvalidError` for recordings
     that the party cannot grant, and `ConflictError` when the identifier names another grant.
     """
     moment = now()
+    conditions = dict(conditions or {})
     if not scopes:
         raise InvalidError("A grant without scopes allows nothing.", remedy="Name at least one scope.")
+    if stray := sorted(conditions.keys() - set(scopes)):
+        raise InvalidError(
+            f"There are conditions for {', '.join(stray)}, which are not granted.",
+            remedy="Name these scopes, or leave their conditions out.",
+            code="condition",
+        )
     if valid_until is not None and valid_until <= moment:
         raise InvalidError("The grant would have ended before it began.", remedy="Let valid_until be in the future.")
     lock(f"consent:{party.id}")
     if identifier and (known := Consent.objects.filter(id=identifier).first()):
-        return _same(known, party, recordings, scopes, territory, valid_until)
+        return _same(known, party, recordings, scopes, territory, valid_until, conditions)
     granted = _grantable(party, recordings)
     grant = Grant(
         id=identifier or new_id(),
@@ -56,6 +64,7 @@ def consent_grant(
         party_name=party.name,
         recordings=tuple(sorted(granted)),
         scopes=tuple(sorted(set(scopes))),
+        conditions=conditions,
         territory=territory,
         covenant=covenant_in_force(),
         granted_at=timestamp(moment),
@@ -69,6 +78,7 @@ def consent_grant(
         party=party,
         document=document,
         scopes=list(grant.scopes),
+        conditions=_told(conditions),
         territory=territory,
         covenant=grant.covenant,
         granted_at=moment,
@@ -84,6 +94,10 @@ def consent_grant(
         data={"consent": consent.id, "recordings": len(granted), "scopes": consent.scopes},
     )
     return consent
+
+
+def _told(conditions: Mapping[Scope, Condition]) -> dict[str, object]:
+    return {scope: condition.model_dump(mode="json") for scope, condition in conditions.items()}
 
 
 def _grantable(party: Party, recordings: Collection[str] | Literal["all"]) -> set[str]:
@@ -118,12 +132,14 @@ def _same(
     scopes: Collection[Scope],
     territory: str,
     valid_until: datetime | None,
+    conditions: Mapping[Scope, Condition],
 ) -> Consent:
     same = (
         known.party_id == party.id
         and set(known.scopes) == set(scopes)
         and known.territory == territory
         and known.valid_until == valid_until
+        and known.conditions == _told(conditions)
         and (recordings == "all" or set(recordings) == set(known.items.values_list("recording_id", flat=True)))
     )
     if not same:

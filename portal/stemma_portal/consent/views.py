@@ -85,6 +85,7 @@ def consent_sign(request: HttpRequest) -> HttpResponse:
             party=party,
             recordings=[each.id for each in chosen] if form.cleaned_data["recordings"] == "chosen" else "all",
             scopes=form.cleaned_data["scopes"],
+            conditions=form.cleaned_data["conditions"],
             territory=form.cleaned_data["territory"],
             valid_until=form.cleaned_data["valid_until"],
             by=request.user,
@@ -106,9 +107,13 @@ def _review(form: GrantForm, party: Party, chosen: list[Recording]) -> dict[str,
         "terms": terms,
         "count": len(chosen) if some else form.available,
         "titles": [each.title for each in chosen] if some else [],
-        "granted": [SCOPES[name] for name in SCOPES if name in terms["scopes"]],
+        "granted": [
+            (*SCOPES[name], condition.told() if (condition := terms["conditions"].get(name)) else [])
+            for name in SCOPES
+            if name in terms["scopes"]
+        ],
         "refused": [SCOPES[name][0] for name in SCOPES if name not in terms["scopes"]],
-        "sent": [(name, value) for name in GrantForm.base_fields for value in form.data.getlist(name)],
+        "sent": [(name, value) for name in form.fields if name != "agree" for value in form.data.getlist(name)],
         "covenant": covenant_in_force(),
     }
 
@@ -127,7 +132,7 @@ def consent_detail(request: HttpRequest, consent_id: str) -> HttpResponse:
         "withdrawals": withdrawals,
         "over": next((each for each in withdrawals if each.recording_id is None), None),
         "gone": {each.recording_id for each in withdrawals},
-        "granted": [SCOPES[name] for name in SCOPES if name in consent.scopes],
+        "granted": [(*SCOPES[name], told) for name, told in consent.told()],
         "own": (party := _party(request)) is not None and party.id == consent.party_id,
     }
     return render(request, "consent/consent.html", context)

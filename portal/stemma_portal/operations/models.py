@@ -22,6 +22,8 @@ class Snapshot(models.Model):
     """How many it holds."""
     scopes = ArrayField(models.CharField(max_length=40))
     territory = models.CharField(max_length=5)
+    family = models.CharField(max_length=16, blank=True)
+    """The kind of model it is meant for; empty: those from before kinds were told apart."""
     covenant = models.CharField(max_length=64)
     manifest_key = models.CharField(max_length=200)
     receipt = models.JSONField()

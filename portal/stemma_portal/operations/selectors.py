@@ -3,7 +3,9 @@
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 from stemma.ids import now, timestamp
-from stemma.rights.consent import Scope
+from stemma.proof.canonical import digest
+from stemma.rights.consent import Family, Scope
+from stemma.rights.covenant import Covenant
 from stemma.rights.shares import Share as ShareDocument
 from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences
 from stemma.storage import storage
@@ -13,6 +15,8 @@ from stemma_portal.catalog.models import Recording, Share
 from stemma_portal.consent.models import Consent
 from stemma_portal.consent.selectors import grants_of, rights_status
 from stemma_portal.core.keys import keyring
+from stemma_portal.core.selectors import covenant_in_force
+from stemma_portal.licensing.models import CovenantVersion
 from stemma_portal.operations.models import ModelRelease, Snapshot
 
 
@@ -93,9 +97,15 @@ def manifest_of(snapshot: Snapshot) -> Manifest:
     return Manifest.model_validate_json(storage().get(snapshot.manifest_key))
 
 
-def eligibility(*, scopes: tuple[Scope, ...], territory: str) -> dict[str, list[Offence]]:
+def terms_in_force() -> Covenant:
+    """The covenant under which recordings are used now."""
+    return CovenantVersion.objects.get(digest=covenant_in_force()).covenant()
+
+
+def eligibility(*, scopes: tuple[Scope, ...], territory: str, family: Family = "symbolic") -> dict[str, list[Offence]]:
     """What stands against each recording of the catalog now; an empty list for those that may be used."""
-    manifest = draft(recordings_as_offered(), name="draft", scopes=scopes, territory=territory, covenant="0" * 64)
+    offered = recordings_as_offered()
+    manifest = draft(offered, name="draft", scopes=scopes, territory=territory, family=family, terms=terms_in_force())
     found: dict[str, list[Offence]] = {recording.recording: [] for recording in manifest.recordings}
     for offence in judge(manifest):
         found[offence.recording].append(offence)
@@ -108,7 +118,8 @@ def draft(
     name: str,
     scopes: tuple[Scope, ...],
     territory: str,
-    covenant: str,
+    family: Family,
+    terms: Covenant,
     identifier: str = "",
     root: str = "0" * 64,
     created_at: str = "",
@@ -121,7 +132,9 @@ def draft(
         created_at=created_at,
         territory=territory,
         scopes=scopes,
-        covenant=covenant,
+        covenant=digest(terms),
+        family=family,
+        terms=terms,
         recordings=tuple(recordings),
         consents=documents,
         root=root,

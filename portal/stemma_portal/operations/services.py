@@ -12,7 +12,7 @@ from stemma.proof.canonical import canonical, sha256
 from stemma.proof.keys import verify
 from stemma.proof.log import Receipt
 from stemma.provenance.statement import RELEASE, ReleaseStatement
-from stemma.rights.consent import Scope
+from stemma.rights.consent import Family, Scope
 from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
 from stemma.storage import storage
 from stemma_portal.core.db import lock, one_moment
@@ -20,10 +20,15 @@ from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.keys import keyring
 from stemma_portal.core.publish import after_commit
-from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.core.services import Actor, audit, log_append
 from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMember
-from stemma_portal.operations.selectors import consent_documents, draft, judge, recordings_as_offered
+from stemma_portal.operations.selectors import (
+    consent_documents,
+    draft,
+    judge,
+    recordings_as_offered,
+    terms_in_force,
+)
 from stemma_portal.operations.tasks import snapshot_receipt_publish
 
 
@@ -34,6 +39,7 @@ def snapshot_create(
     scopes: Collection[Scope],
     by: Actor | None,
     territory: str = "WORLD",
+    family: Family = "symbolic",
     identifier: str | None = None,
 ) -> Snapshot:
     """Freeze the catalog: what every owner has granted (`eligible`), or everything (`all`).
@@ -45,10 +51,11 @@ def snapshot_create(
     if not scopes:
         raise InvalidError("A snapshot without scopes is for nothing.", remedy="Name at least one scope.")
     if identifier and (known := Snapshot.objects.filter(id=identifier).first()):
-        if (known.name, known.include, set(known.scopes)) != (name, include, set(scopes)):
+        if (known.name, known.include, set(known.scopes), known.family) != (name, include, set(scopes), family):
             raise ConflictError(f"Snapshot {identifier} is another one.", remedy="Take a new identifier.")
         return known
-    manifest, receipts = _freeze(name, include, tuple(sorted(set(scopes))), territory, identifier or new_id())
+    wanted = {"name": name, "scopes": tuple(sorted(set(scopes))), "territory": territory, "family": family}
+    manifest, receipts = _freeze(include, identifier or new_id(), **wanted)
     document = canonical(manifest)
     folder = f"snapshots/{manifest.id}/"
     storage().put(folder + "manifest.json", document, "application/json")
@@ -64,6 +71,7 @@ def snapshot_create(
             recordings=len(manifest.recordings),
             scopes=list(manifest.scopes),
             territory=territory,
+            family=family,
             covenant=manifest.covenant,
             manifest_key=folder + "manifest.json",
             receipt=receipt.model_dump(mode="json"),
@@ -80,16 +88,13 @@ def snapshot_create(
     return snapshot
 
 
-def _freeze(
-    name: str, include: Snapshot.Include, scopes: tuple[Scope, ...], territory: str, identifier: str
-) -> tuple[Manifest, dict[str, Any]]:
+def _freeze(include: Snapshot.Include, identifier: str, **wanted: Any) -> tuple[Manifest, dict[str, Any]]:
     """The manifest as of one moment, and the receipts of its grants."""
     with one_moment():
-        covenant = covenant_in_force()
+        wanted["terms"] = terms_in_force()
         offered = recordings_as_offered()
-        manifest = draft(offered, name=name, scopes=scopes, territory=territory, covenant=covenant)
         if include == Snapshot.Include.ELIGIBLE:
-            offenders = {offence.recording for offence in judge(manifest)}
+            offenders = {offence.recording for offence in judge(draft(offered, **wanted))}
             offered = [recording for recording in offered if recording.recording not in offenders]
         if not offered:
             raise InvalidError(
@@ -101,14 +106,7 @@ def _freeze(
             )
         ordered: list[SnapshotRecording] = sorted(offered, key=lambda r: r.recording)
         manifest = draft(
-            ordered,
-            name=name,
-            scopes=scopes,
-            territory=territory,
-            covenant=covenant,
-            identifier=identifier,
-            root=snapshot_root(ordered),
-            created_at=timestamp(now()),
+            ordered, identifier=identifier, root=snapshot_root(ordered), created_at=timestamp(now()), **wanted
         )
         return manifest, consent_documents(ordered)[1]
 

@@ -15,6 +15,10 @@ from support.pages import PAGES
 from support.visit import confirm
 
 
+def use(tab, scope: str, said: str) -> None:
+    tab.get_by_role("group", name=scope).get_by_label(said).check()
+
+
 def page(name: str):
     return next(each for each in PAGES if each.name == name)
 
@@ -61,10 +65,14 @@ def test_granting_and_withdrawing(house, visit) -> None:
     tab.goto(f"{house.url}/consent/new/")
     assert "reauthenticate" in tab.url
     confirm(tab, house.logins["label-two"])
-    tab.get_by_label("Fine-tuning").check()
+    use(tab, "Fine-tuning", "Only under the conditions below")
+    tab.get_by_label("Models that write notes").check()
+    tab.get_by_label(re.compile("to creators, in %")).fill("40")
     tab.get_by_role("button", name="Read the terms").click()
     expect(tab.locator("h1")).to_have_text("This is what you grant")
-    expect(tab.locator(".terms")).to_contain_text("Fine-tuning")
+    expect(tab.locator(".terms")).to_contain_text(
+        "only for symbolic models; only where creators get at least 40.0000 %"
+    )
     expect(tab.get_by_text("Text and data mining")).to_be_visible()
     tab.get_by_label(re.compile("I may sign for")).check()
     tab.get_by_role("button", name=re.compile("Sign as")).click()
@@ -75,7 +83,8 @@ def test_granting_and_withdrawing(house, visit) -> None:
     receipt = json.loads(download.value.path().read_text())
     keys = KeyRing(house.home.path / "keys").jwks()
     grant = Grant.model_validate(verify(receipt["document"], keys, "rights", CONSENT))
-    assert "fine_tuning" in grant.scopes
+    assert grant.use("fine_tuning") == "constrained"
+    assert grant.conditions["fine_tuning"].creators_ppm == 400_000
     assert grant.signed_by == "label-two@stemma.test"
     check_receipt(Receipt.model_validate(receipt["receipt"]), keys, digest=sha256(receipt["document"].encode()))
 
@@ -93,7 +102,7 @@ def test_granting_one_recording(house, visit) -> None:
     tab.get_by_role("link", name="Grant consent for it").click()
     confirm(tab, house.logins["label"])
     expect(tab.get_by_label("Only the 1 chosen")).to_be_checked()
-    tab.get_by_label("Training of generative models").check()
+    use(tab, "Training of generative models", "Allowed")
     tab.get_by_role("button", name="Read the terms").click()
     expect(tab.locator(".terms")).to_contain_text("1 recording")
     expect(tab.get_by_text("Ade zur guten Nacht")).to_be_visible()
@@ -103,11 +112,9 @@ def test_signing_needs_a_yes_and_a_scope(house, visit) -> None:
     tab = visit("label-two").tab
     tab.goto(f"{house.url}/consent/new/")
     confirm(tab, house.logins["label-two"])
-    for box in tab.locator("input[name=scopes]").all():
-        box.uncheck()
     tab.get_by_role("button", name="Read the terms").click()
     expect(tab.locator(".error")).to_contain_text("Choose at least one")
-    tab.get_by_label("Style prompting").check()
+    use(tab, "Style prompting", "Allowed")
     tab.get_by_role("button", name="Read the terms").click()
     tab.locator("#id_agree").evaluate("box => box.removeAttribute('required')")
     tab.get_by_role("button", name=re.compile("Sign as")).click()

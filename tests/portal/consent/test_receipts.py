@@ -1,7 +1,6 @@
 """What a signer takes away verifies offline, and so does the proof that what was withdrawn is in no later snapshot."""
 
 import json
-import re
 
 import pytest
 from django.test import Client
@@ -107,16 +106,3 @@ def test_receipts_come_over_the_pages_to_their_owners_alone(granted, cast, recor
         assert verdict(answer.content) == "verified"
         assert stranger.get(address).status_code == 404
     assert ATTACHMENT.encode() in owner.get(f"/consent/{consent.id}/receipt.pdf").content
-
-
-def test_nothing_is_granted_unless_it_is_chosen(covenant, cast, catalog, redis):
-    """Refusal is the default: the form comes with no scope ticked, and none granted without a tick."""
-    owner = Client()
-    owner.post("/accounts/login/", {"login": cast.owner.email, "password": "correct horse"})
-    owner.post("/accounts/reauthenticate/", {"password": "correct horse"})
-    page = owner.get("/consent/new/").content.decode()
-    boxes = re.findall(r"<input[^>]*name=\"scopes\"[^>]*>", page)
-    assert len(boxes) == 7
-    assert not [box for box in boxes if "checked" in box]
-    told = owner.post("/consent/new/", {"step": "review", "recordings": "all", "territory": "WORLD"})
-    assert "Choose at least one" in told.content.decode()

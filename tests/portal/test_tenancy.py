@@ -58,6 +58,7 @@ CLASSIFIED = {
     "consent/<id:consent_id>/withdraw/": ACT,
     "consent/<id:consent_id>/withdrawal/<id:withdrawal_id>.json": OWN,
     "consent/<id:consent_id>/withdrawal/<id:withdrawal_id>.pdf": OWN,
+    "consent/missing/": MEMBER,
     "consent/new/": MEMBER,
     "duplicates/": MEMBER,
     "duplicates/<id:likeness_id>/": OWN,

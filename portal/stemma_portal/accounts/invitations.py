@@ -54,11 +54,12 @@ def invite(*, organisation: Organisation, email: str, role: str, reason: str = "
 
 @transaction.atomic
 def invite_for_party(
-    *, party: PartyLike, email: str, reason: str, inviting: Organisation | None, by: User
+    *, party: PartyLike, email: str, reason: str, inviting: Organisation | None, by: User, tell: bool = True
 ) -> Invitation:
     """Ask somebody to act for a rights-holder who has no organisation here yet.
 
     `inviting` speaks: the organisation whose catalog brought the rights-holder's name, or None for rights staff.
+    It is mailed unless it travels with another mail (`tell`).
     """
     if Organisation.objects.filter(party=str(party.pk)).exists():
         raise ConflictError(f"{party.name} has an organisation here already.", remedy="Its owners invite to it.")
@@ -72,11 +73,12 @@ def invite_for_party(
         )
     waiting = Invitation.objects.filter(party=str(party.pk), accepted_at=None, revoked_at=None, expires_at__gt=now())
     if (known := waiting.filter(email__iexact=email, inviting=inviting).first()) is not None:
-        return invitation_resend(invitation=known, by=by)
-    return _ask(email=email, party_id=str(party.pk), role=Role.OWNER, reason=reason, inviting=inviting, by=by)
+        return invitation_resend(invitation=known, by=by, tell=tell)
+    given = {"party_id": str(party.pk), "role": Role.OWNER, "reason": reason}
+    return _ask(email=email, inviting=inviting, by=by, tell=tell, **given)
 
 
-def _ask(*, email: str, inviting: Organisation | None, by: User, **given: Any) -> Invitation:
+def _ask(*, email: str, inviting: Organisation | None, by: User, tell: bool = True, **given: Any) -> Invitation:
     if inviting is not None and open_invitations(inviting).count() >= MOST_OPEN:
         raise ConflictError(f"{MOST_OPEN} invitations wait for an answer.", remedy="Take some back.")
     invitation = Invitation.objects.create(
@@ -91,19 +93,21 @@ def _ask(*, email: str, inviting: Organisation | None, by: User, **given: Any) -
     )
     told = {"email": invitation.email, "role": str(invitation.role), "party": invitation.party_id}
     audit(by=by, action="invitation.send", subject=invitation.organisation_id or invitation.party_id, **told)
-    invitation_tell_soon(invitation.id)
+    if tell:
+        invitation_tell_soon(invitation.id)
     return invitation
 
 
 @transaction.atomic
-def invitation_resend(*, invitation: Invitation, by: User) -> Invitation:
+def invitation_resend(*, invitation: Invitation, by: User, tell: bool = True) -> Invitation:
     """Send it again, for another fourteen days; the link before is worth nothing any more."""
     if invitation.accepted_at or invitation.revoked_at:
         raise ConflictError("This invitation was answered or taken back.", remedy="Invite anew.")
     invitation.nonce, invitation.expires_at = secrets.token_hex(16), now() + timedelta(days=DAYS)
     invitation.save(update_fields=["nonce", "expires_at"])
     audit(by=by, action="invitation.resend", subject=invitation.id, email=invitation.email)
-    invitation_tell_soon(invitation.id)
+    if tell:
+        invitation_tell_soon(invitation.id)
     return invitation
 
 

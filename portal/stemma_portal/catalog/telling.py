@@ -11,8 +11,10 @@ from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
+from stemma_portal.accounts.invitations import invite_for_party, link_of
 from stemma_portal.accounts.models import Membership, User
 from stemma_portal.catalog.models import Party, ShareQuestion
+from stemma_portal.core.errors import ConflictError, ForbiddenError
 
 log = logging.getLogger(__name__)
 WAIT = 60
@@ -33,6 +35,20 @@ def addresses_of(party: Party, questions: Sequence[ShareQuestion]) -> list[str]:
     )
     found = set(owners.values_list("email", flat=True))
     return sorted(found or {question.email for question in questions if question.email})
+
+
+def invitation_link(party: Party, question: ShareQuestion) -> str:
+    """The link by which whoever reads the mail comes to act for the party, if whoever stated the share may invite."""
+    by = User.objects.filter(email=question.revision.by, is_active=True).first()
+    inviting = question.revision.recording.organisation
+    if by is None or not question.email:
+        return ""
+    reason = "Shares were stated for you; say whether they are right."
+    given = {"email": question.email, "reason": reason, "inviting": inviting, "by": by, "tell": False}
+    try:
+        return link_of(invite_for_party(party=party, **given))
+    except (ForbiddenError, ConflictError):
+        return ""
 
 
 def _later(party: str) -> None:

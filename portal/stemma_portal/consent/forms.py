@@ -170,3 +170,9 @@ class WithdrawForm(forms.Form):
         label="I withdraw it. This cannot be undone; a new grant can be made.",
         error_messages={"required": "Without your yes nothing is withdrawn."},
     )
+
+
+class InviteForm(forms.Form):
+    """Whom to ask in for an owner."""
+
+    email = forms.EmailField(max_length=254)

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 from stemma.ids import now, timestamp
 from stemma.rights.consent import TRAINING_SCOPES, Held, RightsStatus, Withdrawn
 from stemma_portal.accounts.access import is_staff, parties_of
-from stemma_portal.accounts.models import User
+from stemma_portal.accounts.models import Invitation, Organisation, User
 from stemma_portal.catalog.models import Party, Recording, Share
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.models import Claim, ClaimParty, Consent, ConsentRecording, Withdrawal
@@ -189,12 +189,41 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
     return found
 
 
+def _running(items: QuerySet[ConsentRecording]) -> QuerySet[ConsentRecording]:
+    """Those of grants that hold now."""
+    in_time = Q(consent__valid_until=None) | Q(consent__valid_until__gt=now())
+    return items.filter(in_time).exclude(_ended())
+
+
 def recordings_to_consent(party_id: str) -> QuerySet[Recording]:
     """Recordings of a party that it could grant and has no running grant for."""
-    moment = now()
-    running = (
-        ConsentRecording.objects.filter(recording=OuterRef("pk"), consent__party=party_id)
-        .filter(Q(consent__valid_until=None) | Q(consent__valid_until__gt=moment))
-        .exclude(_ended())
-    )
+    running = _running(ConsentRecording.objects.filter(recording=OuterRef("pk"), consent__party=party_id))
     return recordings_of_party(party_id=party_id).filter(~Exists(running), source_free=True).select_related("work")
+
+
+class Missing(NamedTuple):
+    """An owner without whose yes recordings that others have granted are not used."""
+
+    party: Party
+    recordings: int
+    organisation: bool
+    """Whether it is here itself; else it can be invited."""
+    invited: str
+    """The address that was invited already, if any."""
+
+
+def owners_missing(party_id: str, *, most: int = 200) -> list[Missing]:
+    """Who has not agreed to training on recordings that the party has granted for it, most recordings first."""
+    training = ConsentRecording.objects.filter(consent__scopes__contains=list(TRAINING_SCOPES))
+    own = _running(training.filter(consent__party=party_id)).values("recording")
+    agreed = _running(training.filter(recording=OuterRef("recording"), consent__party=OuterRef("party")))
+    others = Share.objects.filter(recording__in=own).exclude(party=party_id).filter(~Exists(agreed))
+    counts = (
+        others.order_by().values_list("party").annotate(n=Count("recording", distinct=True)).order_by("-n", "party")
+    )
+    found = dict(counts[:most])
+    waiting = Invitation.objects.filter(party__in=found, accepted_at=None, revoked_at=None, expires_at__gt=now())
+    invited = dict(waiting.values_list("party_id", "email"))
+    here = set(Organisation.objects.filter(party__in=found).values_list("party_id", flat=True))
+    parties = Party.objects.in_bulk(found)
+    return [Missing(parties[pk], n, pk in here, invited.get(pk, "")) for pk, n in found.items()]

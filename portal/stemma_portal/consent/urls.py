@@ -8,6 +8,7 @@ app_name = "consent"
 urlpatterns = [
     path("consent/", views.consent_list, name="consents"),
     path("consent/new/", views.consent_sign, name="grant"),
+    path("consent/missing/", views.owners_asked, name="missing"),
     path("consent/<id:consent_id>/", views.consent_detail, name="consent"),
     path("consent/<id:consent_id>/receipt.json", views.consent_receipt, {"form": "json"}, name="receipt"),
     path("consent/<id:consent_id>/receipt.pdf", views.consent_receipt, {"form": "pdf"}, name="receipt_pdf"),

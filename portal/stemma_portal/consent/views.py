@@ -11,16 +11,19 @@ from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from stemma.errors import InvalidError
+from stemma.errors import InvalidError, NotFoundError, StemmaError
+from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
+from stemma_portal.accounts.invitations import invite_for_party
 from stemma_portal.catalog.access import access_party
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.access import access_consent
-from stemma_portal.consent.forms import SCOPES, GrantForm, SignForm, WithdrawForm
+from stemma_portal.consent.forms import SCOPES, GrantForm, InviteForm, SignForm, WithdrawForm
+from stemma_portal.consent.outlook import outlook
 from stemma_portal.consent.receipts import consent_pdf, consent_proof, withdrawal_pdf, withdrawal_proof
-from stemma_portal.consent.selectors import consents_visible
+from stemma_portal.consent.selectors import consents_visible, owners_missing
 from stemma_portal.consent.services import consent_grant, consent_withdraw
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.selectors import covenant_in_force
@@ -51,7 +54,9 @@ def consent_list(request: HttpRequest) -> HttpResponse:
     if party is not None:
         own = recordings_of_party(party_id=party.id)
         waiting = own.filter(source_free=True).exclude(consent_items__consent__party=party).count()
-    return render(request, "consent/consents.html", {"page": shown, "party": party, "waiting": waiting})
+    missing = len(owners_missing(party.id)) if party is not None else 0
+    context = {"page": shown, "party": party, "waiting": waiting, "missing": missing}
+    return render(request, "consent/consents.html", context)
 
 
 @login_required
@@ -115,7 +120,38 @@ def _review(form: GrantForm, party: Party, chosen: list[Recording]) -> dict[str,
         "refused": [SCOPES[name][0] for name in SCOPES if name not in terms["scopes"]],
         "sent": [(name, value) for name in form.fields if name != "agree" for value in form.data.getlist(name)],
         "covenant": covenant_in_force(),
+        "outlook": outlook(),
     }
+
+
+@login_required
+def owners_asked(request: HttpRequest) -> HttpResponse:
+    """Whose yes is missing to what we have granted, and a way to ask them in.  Staff name the party."""
+    party = _party(request)
+    if is_staff(request.user) and (asked := request.GET.get("party")):
+        party = access_party(request.user, asked)
+    if party is None:
+        raise Http404
+    error = {}
+    if request.method == "POST":
+        other = by_id(Party.objects.all(), request.POST.get("party", ""))
+        if other is None or all(each.party != other for each in owners_missing(party.id)):
+            raise NotFoundError("This owner is not missing, or not any more.", remedy="Look at the list again.")
+        form = InviteForm(request.POST)
+        inviting = None if is_staff(request.user) else acting(request)
+        try:
+            if not form.is_valid():
+                raise InvalidError("This is no e-mail address.", remedy="Write it as in name@example.com.")
+            reason = f"{party.name} has granted recordings in which you have a share. They are used once you agree."
+            email = form.cleaned_data["email"]
+            invite_for_party(party=other, email=email, reason=reason, inviting=inviting, by=request.user)
+        except StemmaError as refused:
+            error = {"party": other.id, "text": str(refused), "email": request.POST.get("email", "")[:254]}
+        else:
+            messages.success(request, f"{email} is invited to act for {other.name}.")
+            return redirect(request.get_full_path())
+    missing = owners_missing(party.id)
+    return render(request, "consent/missing.html", {"party": party, "missing": missing, "error": error})
 
 
 @login_required

@@ -82,9 +82,7 @@ class Preference(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["user", "topic"], name="notice_preference_once"),
-            models.CheckConstraint(
-                condition=~Q(topic__in=["account", "claims"]), name="notice_preference_of_free_topic"
-            ),
+            models.CheckConstraint(condition=~Q(topic__in=sorted(ALWAYS)), name="notice_preference_of_free_topic"),
         ]
 
     def __str__(self) -> str:

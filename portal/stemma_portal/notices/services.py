@@ -114,10 +114,8 @@ def preferences_set(*, user: User, wishes: Mapping[str, str]) -> None:
 
 def mail_off(*, user: User, topic: str) -> None:
     """Mail nothing of a topic any more; with `daily` for a topic, nothing of those that came in one mail a day."""
-    topics = (
-        [each for each, mail in preferences_of(user).items() if mail == Mail.DAILY] if topic == Mail.DAILY else [topic]
-    )
-    preferences_set(user=user, wishes=dict.fromkeys(topics, Mail.NEVER))
+    daily = [each for each, mail in preferences_of(user).items() if mail == Mail.DAILY]
+    preferences_set(user=user, wishes=dict.fromkeys(daily if topic == Mail.DAILY else [topic], Mail.NEVER))
 
 
 def preferences_of(user: User) -> dict[Topic, Mail]:

@@ -17,7 +17,7 @@ from stemma_portal.design.paging import page
 from stemma_portal.notices import unsubscribing
 from stemma_portal.notices.access import access_notice
 from stemma_portal.notices.forms import TOLD, PreferencesForm
-from stemma_portal.notices.models import ALWAYS, Topic
+from stemma_portal.notices.models import ALWAYS, Mail, Topic
 from stemma_portal.notices.selectors import unread_first
 from stemma_portal.notices.services import mail_off, notice_read, notices_read, preferences_of, preferences_set
 
@@ -80,11 +80,8 @@ def off(request: HttpRequest, signed: str) -> HttpResponse:
     found = unsubscribing.read(signed)
     if request.method == "POST":
         mail_off(user=found.user, topic=found.topic)
-    context = {
-        "done": request.method == "POST",
-        "kind": unsubscribing.KINDS[found.topic],
-        "daily": found.topic == "daily",
-    }
+    kind, daily = unsubscribing.KINDS[found.topic], found.topic == Mail.DAILY
+    context = {"done": request.method == "POST", "kind": kind, "daily": daily}
     return render(request, "notices/off.html", context)
 
 

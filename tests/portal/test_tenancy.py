@@ -19,13 +19,15 @@ from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
 from stemma_portal.licensing.services import api_key_create, license_grant
+from stemma_portal.notices.models import Notice, Topic
+from stemma_portal.notices.unsubscribing import sign
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.services import snapshot_create
 from stemma_portal.webhooks.services import endpoint_create, ping
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
-OPEN, MEMBER, OWN, ACT, STAFF, OPERATOR = "open", "member", "own", "act", "staff", "operator"
+OPEN, MEMBER, OWN, PERSON, ACT, STAFF, OPERATOR = "open", "member", "own", "person", "act", "staff", "operator"
 CLASSIFIED = {
     "": OPEN,
     ".well-known/jwks.json": OPEN,
@@ -77,6 +79,11 @@ CLASSIFIED = {
     "license/<id:license_id>/keys/<id:key_id>/revocation/": ACT,
     "models/": MEMBER,
     "models/<slug:name>/<str:version>/": MEMBER,
+    "notices/": MEMBER,
+    "notices/<id:notice_id>/": PERSON,
+    "notices/off/<str:signed>/": OPEN,
+    "notices/preferences/": MEMBER,
+    "notices/read/": MEMBER,
     "organisation/": ACT,
     "playground/": MEMBER,
     "playground/key/": MEMBER,
@@ -160,6 +167,8 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "release_id": Release.objects.create(title="Album", organisation=cast.label).id,
         "likeness_id": likeness.id,
         "snapshot_id": snapshot.id,
+        "notice_id": Notice.objects.filter(user=cast.owner).first().pk,
+        "signed": sign(cast.owner.pk, Topic.SHARES),
         "party_id": consent.party_id,
         "name": "none",
         "version": "1",
@@ -195,6 +204,8 @@ def test_who_may_have_what(world, cast, who):
             assert "/accounts/login/" in answer["Location"], told
         elif kind == OWN and who == "stranger":
             assert turned_away(answer), told
+        elif kind == PERSON:
+            assert turned_away(answer) == (who != "owner"), told
         elif kind == STAFF:
             assert house or turned_away(answer), told
         elif kind == OPERATOR:

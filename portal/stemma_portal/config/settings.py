@@ -208,7 +208,14 @@ STORAGES = {
 CELERY_BROKER_URL = INSTALLATION.redis_url.get_secret_value()
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Redis hands a message out again after the visibility timeout: tasks must end before it.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 2}
+# A broker that is away must not keep a request waiting: without `max_retries` each message tries for six seconds.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_connect_timeout": 2,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+}
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TASK_SOFT_TIME_LIMIT = 1740

@@ -31,7 +31,8 @@ def _added(user: User, authenticator: Authenticator, **_: Any) -> None:
 
 @receiver(authenticator_removed)
 def _removed(user: User, authenticator: Authenticator, **_: Any) -> None:
-    _told(user, f"A {_name(authenticator)} of yours was removed", "mfa_index")
+    name = _name(authenticator)
+    _told(user, f"{'An' if name.startswith('a') else 'A'} {name} of yours was removed", "mfa_index")
 
 
 @receiver(authenticator_reset)

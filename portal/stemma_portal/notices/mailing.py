@@ -131,10 +131,8 @@ def _mail(notices: Sequence[Notice], connection: Any) -> int:
 
 def _answer(error: SMTPRecipientsRefused | SMTPDataError) -> tuple[int, str]:
     """What the mail server answered: its code, and its words."""
-    if isinstance(error, SMTPRecipientsRefused):
-        code, told = next(iter(error.recipients.values()))
-    else:
-        code, told = error.smtp_code, error.smtp_error
+    refused = isinstance(error, SMTPRecipientsRefused)
+    code, told = next(iter(error.recipients.values())) if refused else (error.smtp_code, error.smtp_error)
     words = told.decode(errors="replace") if isinstance(told, bytes) else str(told)
     return code, f"{code} {one_line(words)}"
 

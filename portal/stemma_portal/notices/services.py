@@ -91,7 +91,7 @@ def preferences_set(*, user: User, wishes: Mapping[str, str]) -> None:
     """
     if fixed := ALWAYS & wishes.keys():
         raise InvalidError(
-            f"{', '.join(sorted(Topic(each).label for each in fixed))} cannot be switched off.",
+            f"{', '.join(sorted(str(Topic(each).label) for each in fixed))} cannot be switched off.",
             remedy="Leave them as they are.",
             code="notice-topic",
         )

@@ -8,16 +8,56 @@ otherwise be ignored in silence.
 from __future__ import annotations
 
 import os
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stemma.errors import InvalidError
 
 PREFIX = "STEMMA_"
+MAIL_PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
+"""Ways to a mail server, with the port of each: TLS from the start, TLS once both agree, none."""
+
+
+class MailServer(NamedTuple):
+    """Where mails are handed over."""
+
+    way: str
+    """One of `MAIL_PORTS`."""
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+def mail_server(url: str) -> MailServer | None:
+    """The server that an address such as `smtps://user:password@host:465` means; none for an empty one.
+
+    Raises `ValueError`, which never repeats the password.
+    """
+    if not url:
+        return None
+    example = "Write smtps://user:password@host:465, smtp+starttls://host:587 or smtp://host:25."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"this is no address of a mail server. {example}") from None
+    if parts.scheme not in MAIL_PORTS:
+        raise ValueError(f"a mail server is reached by {', '.join(MAIL_PORTS)}. {example}")
+    if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"the address names no host, or more than one. Percent-encode / ? # in a password. {example}")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(user) != bool(password):
+        raise ValueError(f"user and password come together or not at all. {example}")
+    if user and parts.scheme == "smtp" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError("over smtp:// the password would travel in the clear. Use smtps:// or smtp+starttls://.")
+    return MailServer(parts.scheme, parts.hostname, port or MAIL_PORTS[parts.scheme], user, password)
 
 
 class Settings(BaseSettings):
@@ -56,6 +96,10 @@ class Settings(BaseSettings):
     """Hosts, with commas between, at which organisations' sign-on providers may be although they are not public."""
     sign_up: Literal["open", "invited"] = "open"
     """Whether anyone may make an account, or only whoever was invited."""
+    smtp_url: SecretStr = SecretStr("")
+    """The mail server, as `mail_server` reads it; empty: mails are written to the worker's output."""
+    mail_from: str = "Stemma <stemma@localhost>"
+    """Whom mails are from."""
     debug: bool = False
     allowed_hosts: str = "127.0.0.1,localhost"
     spool_dir: Path | None = None
@@ -72,6 +116,25 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load` gives: it has read the environment already, and refused what is unknown."""
         return (init_settings,)
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server_known(cls, url: SecretStr) -> SecretStr:
+        mail_server(url.get_secret_value())
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender_known(cls, sender: str) -> str:
+        user, at, host = parseaddr(sender)[1].rpartition("@")
+        if not (user and at and host) or not sender.isprintable():
+            raise ValueError("this is no sender of mails. Write Name <name@example.org>.")
+        return sender
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """The mail server; none where mails are written to the worker's output."""
+        return mail_server(self.smtp_url.get_secret_value())
 
     @property
     def keys_path(self) -> Path:

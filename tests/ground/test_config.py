@@ -49,3 +49,54 @@ def test_secrets_are_not_printed(tmp_path):
     found = load({"STEMMA_HOME": str(tmp_path), "STEMMA_S3_SECRET_KEY": "s3cret", "STEMMA_API_KEY": "stm_key"})
     assert "s3cret" not in repr(found)
     assert "stm_key" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtps://u:p%40ss%2Fword@mail.example:4650", ("smtps", "mail.example", 4650, "u", "p@ss/word")),
+        ("smtps://u%40example.org:p@mail.example", ("smtps", "mail.example", 465, "u@example.org", "p")),
+        ("smtp+starttls://u:p@mail.example/", ("smtp+starttls", "mail.example", 587, "u", "p")),
+        ("smtp://relay", ("smtp", "relay", 25, "", "")),
+        ("smtp://u:p@localhost:1025", ("smtp", "localhost", 1025, "u", "p")),
+        ("smtp://[::1]:2525", ("smtp", "::1", 2525, "", "")),
+        ("", None),
+    ],
+)
+def test_addresses_of_mail_servers(tmp_path, url, server):
+    found = load({"STEMMA_HOME": str(tmp_path), "STEMMA_SMTP_URL": url})
+    assert found.mail_server == server
+    assert "p@ss" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mail.example:25", "is reached by"),
+        ("https://mail.example", "is reached by"),
+        ("smtp://:25", "names no host"),
+        ("smtp://mail.example:many", "no address of a mail server"),
+        ("smtp://mail.example/path", "names no host"),
+        ("smtps://u:hidden/x@mail.example", "no address of a mail server"),
+        ("smtps://user@mail.example", "come together"),
+        ("smtps://:hidden@mail.example", "come together"),
+        ("smtp://u:hidden@mail.example", "in the clear"),
+    ],
+)
+def test_what_is_no_mail_server_is_refused_without_its_password(tmp_path, url, told):
+    with pytest.raises(InvalidError, match="STEMMA_SMTP_URL") as refused:
+        load({"STEMMA_HOME": str(tmp_path), "STEMMA_SMTP_URL": url})
+    assert told in refused.value.message
+    assert "hidden" not in str(refused.value)
+
+
+def test_a_mail_server_may_be_named_by_a_file(tmp_path):
+    (tmp_path / "smtp").write_text("smtps://u:p@mail.example\n")
+    found = load({"STEMMA_HOME": str(tmp_path), "STEMMA_SMTP_URL_FILE": str(tmp_path / "smtp")})
+    assert found.mail_server.host == "mail.example"
+
+
+@pytest.mark.parametrize("sender", ["", "Stemma", "Stemma <>", "@example.org", "a@b\nBcc: c@d"])
+def test_what_is_no_sender_of_mails_is_refused(tmp_path, sender):
+    with pytest.raises(InvalidError, match="STEMMA_MAIL_FROM"):
+        load({"STEMMA_HOME": str(tmp_path), "STEMMA_MAIL_FROM": sender})

@@ -20,13 +20,18 @@ from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
 from stemma_portal.licensing.services import api_key_create, license_grant
+from stemma_portal.notices.models import Notice, Topic
+from stemma_portal.notices.unsubscribing import sign
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.services import snapshot_create
 from stemma_portal.webhooks.services import endpoint_create, ping
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
-OPEN, MEMBER, OWNER, OWN, ACT, STAFF, OPERATOR = "open", "member", "owner", "own", "act", "staff", "operator"
+OPEN, MEMBER, OWNER, OWN, PERSON, ACT, STAFF, OPERATOR = (
+    *("open", "member", "owner", "own"),
+    *("person", "act", "staff", "operator"),
+)
 CLASSIFIED = {
     "": OPEN,
     ".well-known/jwks.json": OPEN,
@@ -74,13 +79,18 @@ CLASSIFIED = {
     "imports/<id:import_id>/columns/": ACT,
     "imports/<id:import_id>/to-correct.csv": OWN,
     "imports/template.csv": MEMBER,
+    "invitations/<str:token>/": OPEN,
     "license/": MEMBER,
     "license/<id:license_id>/": OWN,
     "license/<id:license_id>/keys/": ACT,
     "license/<id:license_id>/keys/<id:key_id>/revocation/": ACT,
     "models/": MEMBER,
     "models/<slug:name>/<str:version>/": MEMBER,
-    "invitations/<str:token>/": OPEN,
+    "notices/": MEMBER,
+    "notices/<id:notice_id>/": PERSON,
+    "notices/off/<str:signed>/": OPEN,
+    "notices/preferences/": MEMBER,
+    "notices/read/": MEMBER,
     "organisation/": ACT,
     "organisation/domains/": ACT,
     "organisation/invitations/<id:invitation_id>/": ACT,
@@ -176,6 +186,8 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "release_id": Release.objects.create(title="Album", organisation=cast.label).id,
         "likeness_id": likeness.id,
         "snapshot_id": snapshot.id,
+        "notice_id": Notice.objects.filter(user=cast.owner).first().pk,
+        "signed": sign(cast.owner.pk, Topic.SHARES),
         "party_id": consent.party_id,
         "name": "none",
         "version": "1",
@@ -211,6 +223,8 @@ def test_who_may_have_what(world, cast, who):
             assert "/accounts/login/" in answer["Location"], told
         elif (kind == OWN and who == "stranger") or (kind == OWNER and who == "teammate"):
             assert turned_away(answer), told
+        elif kind == PERSON:
+            assert turned_away(answer) == (who != "owner"), told
         elif kind == STAFF:
             assert house or turned_away(answer), told
         elif kind == OPERATOR:

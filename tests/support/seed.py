@@ -456,6 +456,26 @@ def audio() -> None:
         upload_take(upload_finish(upload=upload, by=user).id)
 
 
+def notices() -> None:
+    """What the label was told while all this was made, partly read; one mail of it was refused."""
+    from stemma_portal.accounts.models import User
+    from stemma_portal.notices.models import Notice, Topic
+    from stemma_portal.notices.services import notify
+
+    user = User.objects.get(email="label@stemma.test")
+    notify(
+        users=[user],
+        topic=Topic.ACCOUNT,
+        title="Your password was changed",
+        text="Your password was changed, from 203.0.113.7. If that was you, there is nothing to do.",
+        href="/accounts/password/change/",
+        key="seed",
+    )
+    own = Notice.objects.filter(user=user)
+    own.filter(topic=Topic.MONEY).update(read_at=now())
+    own.filter(key="seed").update(mail_due_at=None, mail_error="550 5.1.1 There is no such person here")
+
+
 def seed() -> dict[str, Any]:
     """All of it; what `demo.json` holds."""
     import django
@@ -476,6 +496,7 @@ def seed() -> dict[str, Any]:
     dispute()
     imports()
     audio()
+    notices()
     return known
 
 

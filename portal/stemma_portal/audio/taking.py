@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 
 from stemma.catalog.tags import packed, tags_of, wanted
 from stemma.catalog.text import clean
@@ -29,6 +30,8 @@ from stemma_portal.audio.models import Upload
 from stemma_portal.catalog.likeness import likeness_find
 from stemma_portal.catalog.models import Asset, Recording, RecordingVersion
 from stemma_portal.core.services import audit
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 
 MOST_IN_ARCHIVE = 5_000
 LONGEST_NAME = 300
@@ -314,3 +317,18 @@ _KEPT: Sequence[str] = (
 def _keep(upload: Upload) -> None:
     upload.updated_at = now()
     upload.save(update_fields=_KEPT)
+    if upload.state in {State.WAITING, State.REFUSED}:
+        attention_told(upload)
+
+
+def attention_told(upload: Upload) -> None:
+    """Tell whoever brought the file that files need a word from them: once a day, however many do."""
+    notify(
+        users=User.objects.filter(email=upload.created_by),
+        topic=Topic.AUDIO,
+        title="Files that you brought need a word from you",
+        text=f"{upload.name}, and perhaps others after it, could not be taken as they are. Each says on its page what "
+        "is missing: which recording it is, that it is right in spite of a doubt, or a better file.",
+        href=reverse("audio:uploads"),
+        key=f"audio:{upload.organisation_id}:{now():%Y-%m-%d}",
+    )

@@ -48,9 +48,12 @@ def upload_take(upload_id: str) -> None:
 
 
 def _end(upload_id: str, told: str) -> None:
-    Upload.objects.filter(id=upload_id, state=Upload.State.CHECKING).update(
-        state=Upload.State.REFUSED, message=told, updated_at=now()
-    )
+    with transaction.atomic():
+        ended = Upload.objects.filter(id=upload_id, state=Upload.State.CHECKING).update(
+            state=Upload.State.REFUSED, message=told, updated_at=now()
+        )
+        if ended:
+            taking.attention_told(Upload.objects.get(id=upload_id))
 
 
 def upload_take_soon(upload_id: str) -> None:

@@ -1,4 +1,4 @@
-"""How parties hear that shares of theirs wait for a yes or no: one mail for all of a while, after the commit."""
+"""How parties hear that shares of theirs wait for a yes or no: one notice for all of a while, after the commit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stemma_portal.core.errors import ConflictError, ForbiddenError
 
 log = logging.getLogger(__name__)
 WAIT = 60
-"""Seconds in which more may be asked before the mail goes out: an import asks about many recordings."""
+"""Seconds in which more may be asked before they are told: an import asks about many recordings."""
 TASK = "stemma_portal.catalog.tasks.share_questions_tell"
 
 
@@ -29,12 +29,11 @@ def questions_told(parties: Iterable[str]) -> None:
 
 
 def addresses_of(party: Party, questions: Sequence[ShareQuestion]) -> list[str]:
-    """Owners of the organisations that the party is; where it is none, the addresses that were given for it."""
-    owners = User.objects.filter(
-        memberships__organisation__party=party, memberships__role=Membership.Role.OWNER, is_active=True
-    )
-    found = set(owners.values_list("email", flat=True))
-    return sorted(found or {question.email for question in questions if question.email})
+    """The addresses that were given for a party which nobody here can speak for."""
+    owners = Membership.objects.filter(
+        organisation__party=party, role=Membership.Role.OWNER, user__is_active=True
+    ).exists()
+    return [] if owners else sorted({question.email for question in questions if question.email})
 
 
 def invitation_link(party: Party, question: ShareQuestion) -> str:
@@ -53,7 +52,7 @@ def invitation_link(party: Party, question: ShareQuestion) -> str:
 
 def _later(party: str) -> None:
     try:
-        if cache.add(f"share-questions:{party}", 1, WAIT):  # else a mail is about to go out, and tells of this too
+        if cache.add(f"share-questions:{party}", 1, WAIT):  # else somebody is about to be told, of this too
             current_app.send_task(TASK, [party], countdown=WAIT, retry=False)
     except (BrokerError, RedisError):
         log.warning("No worker can be reached; %s sees on its page what it is asked.", party)

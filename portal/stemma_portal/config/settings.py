@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "stemma_portal.design",
     "stemma_portal.core",
     "stemma_portal.accounts",
+    "stemma_portal.notices",
     "stemma_portal.webhooks",
     "stemma_portal.catalog",
     "stemma_portal.consent",
@@ -141,8 +142,17 @@ SOCIALACCOUNT_EMAIL_VERIFICATION = "none"  # proved domains vouch for their addr
 SOCIALACCOUNT_EMAIL_REQUIRED = True
 SOCIALACCOUNT_STORE_TOKENS = False
 USERSESSIONS_TRACK_ACTIVITY = True
+
+# --- Mail -----------------------------------------------------------------------------------------
+
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
-DEFAULT_FROM_EMAIL = "Stemma <stemma@localhost>"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = INSTALLATION.mail_from
+EMAIL_TIMEOUT = 15
+if (MAIL := INSTALLATION.mail_server) is not None:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST, EMAIL_PORT = MAIL.host, MAIL.port
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.user, MAIL.password
+    EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL.way == "smtps", MAIL.way == "smtp+starttls"
 
 # --- Security -------------------------------------------------------------------------------------
 
@@ -198,7 +208,14 @@ STORAGES = {
 CELERY_BROKER_URL = INSTALLATION.redis_url.get_secret_value()
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Redis hands a message out again after the visibility timeout: tasks must end before it.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 2}
+# A broker that is away must not keep a request waiting: without `max_retries` each message tries for six seconds.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_connect_timeout": 2,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+}
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TASK_SOFT_TIME_LIMIT = 1740
@@ -243,6 +260,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "notices": {"task": "stemma_portal.notices.tasks.mails_due", "schedule": 30.0, "options": {"expires": 30}},
     "imports": {"task": "stemma_portal.intake.tasks.imports_heal", "schedule": 60.0, "options": {"expires": 60}},
     "uploads": {"task": "stemma_portal.audio.tasks.uploads_heal", "schedule": 300.0, "options": {"expires": 300}},
     "sounds": {"task": "stemma_portal.audio.tasks.uploads_match", "schedule": 15.0, "options": {"expires": 15}},

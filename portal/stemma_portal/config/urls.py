@@ -16,6 +16,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("", include("stemma_portal.dashboards.urls")),
     path("", include("stemma_portal.accounts.urls")),
+    path("", include("stemma_portal.notices.urls")),
     path("", include("stemma_portal.webhooks.urls")),
     path("", include("stemma_portal.catalog.urls")),
     path("", include("stemma_portal.consent.urls")),

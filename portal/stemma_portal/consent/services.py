@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from django.db import transaction
+from django.urls import reverse
 
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
@@ -21,6 +22,8 @@ from stemma_portal.core.keys import keyring
 from stemma_portal.core.publish import after_commit
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.core.services import Actor, audit, log_append
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.webhooks.services import party_told
 
 
@@ -93,11 +96,34 @@ def consent_grant(
         type="consent.granted",
         data={"consent": consent.id, "recordings": len(granted), "scopes": consent.scopes},
     )
+    _owners_told(
+        consent,
+        by=by,
+        title=f"{by.email} signed a grant for {party.name}",
+        text=f"It allows {_in_words(consent.scopes)} with {len(granted)} recording{'s' * (len(granted) != 1)}. "
+        "If nobody was to sign it, withdraw it on its page.",
+    )
     return consent
 
 
 def _told(conditions: Mapping[Scope, Condition]) -> dict[str, object]:
     return {scope: condition.model_dump(mode="json") for scope, condition in conditions.items()}
+
+
+def _owners_told(consent: Consent, *, by: Actor, title: str, text: str) -> None:
+    """Tell whoever else may sign for the party."""
+    notify(
+        organisations=consent.party.organisations.all(),
+        besides=by,
+        topic=Topic.CONSENT,
+        title=title,
+        text=text,
+        href=reverse("consent:consent", args=[consent.id]),
+    )
+
+
+def _in_words(scopes: Collection[str]) -> str:
+    return ", ".join(scope.replace("_", " ") for scope in scopes)
 
 
 def _grantable(party: Party, recordings: Collection[str] | Literal["all"]) -> set[str]:
@@ -182,6 +208,12 @@ def consent_withdraw(*, consent: Consent, recording_id: str | None, by: Actor) -
         party_id=consent.party_id,
         type="consent.withdrawn",
         data={"consent": consent.id, "recording": recording_id, "withdrawal": withdrawal.id},
+    )
+    _owners_told(
+        consent,
+        by=by,
+        title=f"{by.email} withdrew {'part of ' if recording_id else ''}a grant of {consent.party.name}",
+        text="From the next snapshot on, no model is trained on what was withdrawn. Its page has the receipt.",
     )
     after_commit(rights_status_publish)
     return withdrawal

@@ -1,10 +1,8 @@
 """What the consent app publishes."""
 
 from celery import shared_task
-from django.core.mail import send_mail
 from django.db import transaction
 
-from stemma.config import settings
 from stemma.rights.consent import STATUS, STATUS_KEY
 from stemma.storage import storage
 from stemma_portal.consent.selectors import rights_status
@@ -31,11 +29,3 @@ def deadlines_keep() -> None:
     from stemma_portal.consent import cases
 
     cases.deadlines_keep()
-
-
-@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
-def case_mail(addresses: list[str], title: str, text: str, href: str) -> None:
-    """Tell people of something in a case, each in a mail of their own."""
-    subject = " ".join(title.split())
-    for address in addresses:
-        send_mail(subject, f"{text}\n\n{settings().portal_url}{href}\n", None, [address])

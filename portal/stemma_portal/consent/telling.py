@@ -1,4 +1,4 @@
-"""Who hears of what happens in a case: the sides, their systems, and the ledger, after the commit."""
+"""Who hears of what happens in a case: the sides, their systems, and the ledger."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from django.db import transaction
 from django.urls import reverse
 from kombu.exceptions import OperationalError as BrokerError
 
-from stemma_portal.accounts.models import Membership, Organisation, User
+from stemma_portal.accounts.models import Organisation
 from stemma_portal.consent.models import Claim
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.webhooks.services import event_emit
 
 log = logging.getLogger(__name__)
-MAIL_TASK = "stemma_portal.consent.tasks.case_mail"
 HOLDS_TASK = "stemma_portal.royalties.tasks.holds_settle"
 
 
@@ -35,26 +36,13 @@ def _send() -> None:
 
 
 def case_told(claim: Claim, *, sides: Iterable[str], title: str, text: str) -> None:
-    """An e-mail to the owners of every organisation of these sides, and a call to their own systems."""
+    """A notice to the owners of every organisation of these sides, and a call to their own systems."""
     href = reverse("consent:case", args=[claim.pk])
     told = organisations_of_sides(claim, set(sides))
     for organisation in told:
         data = {"claim": claim.pk, "state": claim.state, "title": title[:200], "page": href}
         event_emit(organisation=organisation, type="claim.news", data=data)
-    addresses = sorted(
-        User.objects.filter(memberships__organisation__in=told, memberships__role=Membership.Role.OWNER, is_active=True)
-        .distinct()
-        .values_list("email", flat=True)
-    )
-    if addresses:
-        transaction.on_commit(lambda: _mail(addresses, title, text, href), robust=True)
-
-
-def _mail(addresses: list[str], title: str, text: str, href: str) -> None:
-    try:
-        current_app.send_task(MAIL_TASK, args=[addresses, title[:200], text, href], retry=False)
-    except BrokerError:
-        log.warning("No worker can be reached: nobody hears by mail of %s.", href)
+    notify(organisations=told, topic=Topic.CLAIMS, title=title, text=text, href=href)
 
 
 def organisations_of_sides(claim: Claim, sides: set[str]) -> list[Organisation]:

@@ -10,8 +10,10 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
-from stemma.errors import InvalidError, NotFoundError, StemmaError
+from stemma.errors import InvalidError, StemmaError
+from stemma.ids import now
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
@@ -29,6 +31,8 @@ from stemma_portal.core.fields import by_id
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.design.paging import page
 from stemma_portal.design.values import identifiers
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 
 
 def _party(request: HttpRequest) -> Party | None:
@@ -126,7 +130,7 @@ def _review(form: GrantForm, party: Party, chosen: list[Recording]) -> dict[str,
 
 @login_required
 def owners_asked(request: HttpRequest) -> HttpResponse:
-    """Whose yes is missing to what we have granted, and a way to ask them in.  Staff name the party."""
+    """Whose yes is missing to what we have granted, and a way to ask for it.  Staff name the party."""
     party = _party(request)
     if is_staff(request.user) and (asked := request.GET.get("party")):
         party = access_party(request.user, asked)
@@ -134,24 +138,41 @@ def owners_asked(request: HttpRequest) -> HttpResponse:
         raise Http404
     error = {}
     if request.method == "POST":
-        other = by_id(Party.objects.all(), request.POST.get("party", ""))
-        if other is None or all(each.party != other for each in owners_missing(party.id)):
-            raise NotFoundError("This owner is not missing, or not any more.", remedy="Look at the list again.")
-        form = InviteForm(request.POST)
-        inviting = None if is_staff(request.user) else acting(request)
+        access_party(request.user, party.id, act=True)
         try:
-            if not form.is_valid():
-                raise InvalidError("This is no e-mail address.", remedy="Write it as in name@example.com.")
-            reason = f"{party.name} has granted recordings in which you have a share. They are used once you agree."
-            email = form.cleaned_data["email"]
-            invite_for_party(party=other, email=email, reason=reason, inviting=inviting, by=request.user)
-        except StemmaError as refused:
-            error = {"party": other.id, "text": str(refused), "email": request.POST.get("email", "")[:254]}
-        else:
-            messages.success(request, f"{email} is invited to act for {other.name}.")
+            messages.success(request, _asked(request, party))
             return redirect(request.get_full_path())
+        except StemmaError as refused:
+            error = {"party": request.POST.get("party", ""), "text": str(refused)}
+            error["email"] = request.POST.get("email", "")[:254]
     missing = owners_missing(party.id)
     return render(request, "consent/missing.html", {"party": party, "missing": missing, "error": error})
+
+
+def _asked(request: HttpRequest, party: Party) -> str:
+    """Remind an owner who is here, invite one who is not; what was done, in words."""
+    missing = next((each for each in owners_missing(party.id) if each.party.id == request.POST.get("party")), None)
+    if missing is None:
+        raise InvalidError("This owner is not missing, or not any more.", remedy="Look at the list again.")
+    other = missing.party
+    if missing.organisation:
+        notify(
+            organisations=other.organisations.all(),
+            topic=Topic.CONSENT,
+            title=f"{party.name} waits for your yes",
+            text=f"{party.name} has granted {missing.recordings} recordings in which you have a share. They are used "
+            "once you grant them too; until then, and if you do not want it, they are not.",
+            href=reverse("consent:grant"),
+            key=f"missing:{party.id}:{other.id}:{now():%Y-%m-%d}",
+        )
+        return f"{other.name} is reminded; once a day is enough."
+    form = InviteForm(request.POST)
+    if not form.is_valid():
+        raise InvalidError("This is no e-mail address.", remedy="Write it as in name@example.com.")
+    reason = f"{party.name} has granted recordings in which you have a share. They are used once you agree."
+    email, inviting = form.cleaned_data["email"], None if is_staff(request.user) else acting(request)
+    invite_for_party(party=other, email=email, reason=reason, inviting=inviting, by=request.user)
+    return f"{email} is invited to act for {other.name}."
 
 
 @login_required

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,6 +12,7 @@ from django.urls import reverse
 from stemma.config import settings
 from stemma_portal.accounts.acting import acting, organisations
 from stemma_portal.accounts.models import Organisation
+from stemma_portal.notices.selectors import MOST_COUNTED, unread_count
 
 THEMES = ("light", "dark")
 Kind = Organisation.Kind
@@ -85,6 +87,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     if not hasattr(request, "user") or not request.user.is_authenticated:
         return context
     organisation = acting(request)
+    # Counted when the frame is drawn: fragments of pages have none.
+    context |= {"unread_notices": partial(unread_count, request.user), "unread_most": MOST_COUNTED}
     if organisation is not None:
         context |= {
             "organisation": organisation,

@@ -5,6 +5,7 @@ import logging
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
+from django.urls import reverse
 from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.errors import StemmaError, UnavailableError
@@ -15,8 +16,10 @@ from stemma_portal.core.jobs import job_advance, job_end
 from stemma_portal.core.models import Job
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.intake.importing import carry
-from stemma_portal.intake.models import Import
+from stemma_portal.intake.models import Import, ImportRow
 from stemma_portal.intake.staging import judge, stage
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.webhooks.services import event_emit
 
 log = logging.getLogger(__name__)
@@ -64,7 +67,26 @@ def _run(batch: Import, by: Actor) -> None:
         audit(by=by, action="import.finish", subject=batch.id, counts=batch.counts)
         told = {"import": batch.id, "name": batch.name, "counts": batch.counts}
         event_emit(organisation=batch.organisation, type="import.finished", data=told)
+        _told(batch, f"{batch.name} is imported", _counted(batch))
         _soon(search_refresh.delay)
+
+
+def _told(batch: Import, title: str, text: str) -> None:
+    """Tell whoever brought the file."""
+    notify(
+        users=User.objects.filter(email=batch.created_by),
+        topic=Topic.IMPORTS,
+        title=title,
+        text=text,
+        href=reverse("intake:import", args=[batch.id]),
+        key=f"import:{batch.job_id}",
+    )
+
+
+def _counted(batch: Import) -> str:
+    verdicts = [(word, batch.counts.get(word, 0)) for word in ImportRow.Verdict.values]
+    said = ", ".join(f"{count:,} {'to correct' if word == 'rejected' else word}" for word, count in verdicts if count)
+    return f"Of its rows, {said}." if said else "It had no rows."
 
 
 def _guarded(batch: Import, work: object) -> None:
@@ -74,14 +96,18 @@ def _guarded(batch: Import, work: object) -> None:
     except UnavailableError:
         raise
     except (StemmaError, SoftTimeLimitExceeded) as error:
-        told = str(error) or "It took too long; go on with it, and it continues where it is."
-        job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
-        _become(batch, Import.State.FAILED, told)
+        _fail(batch, str(error) or "It took too long; go on with it, and it continues where it is.")
     except Exception as error:
         log.exception("Import %s failed", batch.id)
-        told = f"Something is wrong on our side ({type(error).__name__}). What was taken stays; go on with it later."
-        job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
-        _become(batch, Import.State.FAILED, told)
+        wrong = f"Something is wrong on our side ({type(error).__name__})."
+        _fail(batch, f"{wrong} What was taken stays; go on with it later.")
+
+
+@transaction.atomic
+def _fail(batch: Import, told: str) -> None:
+    job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
+    _become(batch, Import.State.FAILED, told)
+    _told(batch, f"The import of {batch.name} has stopped", told)
 
 
 def _wanted(import_id: str, state: Import.State) -> Import | None:

@@ -11,9 +11,9 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from celery import Task
 from django.db import transaction
-from kombu.exceptions import OperationalError as BrokerError
+from django.template.loader import render_to_string
+from django.urls import reverse
 from schwifty import BIC, IBAN
 from schwifty.exceptions import SchwiftyException
 
@@ -21,11 +21,13 @@ from stemma.errors import InvalidError
 from stemma.ids import now, timestamp
 from stemma.rights.identifiers import iban as iban_check
 from stemma_portal.accounts.access import require_operator
-from stemma_portal.accounts.models import Membership, User
+from stemma_portal.accounts.models import Membership, Organisation, User
 from stemma_portal.catalog.models import Party
 from stemma_portal.core.db import lock
 from stemma_portal.core.sealing import seal, unseal
 from stemma_portal.core.services import Actor, audit
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.royalties.models import PaymentDetails, PayoutMinimum
 
 COOLING = timedelta(days=7)
@@ -77,10 +79,20 @@ def payment_details_set(*, party: Party, payee: Payee, by: Actor) -> PaymentDeta
         after=f"…{details.last4}",
         usable_from=timestamp(details.usable_from),
     )
-    from stemma_portal.royalties.tasks import payment_details_told
-
-    transaction.on_commit(lambda: _later(payment_details_told, details.pk), robust=True)
+    _owners_told(details)
     return details
+
+
+def _owners_told(details: PaymentDetails) -> None:
+    """Tell every owner, whoever did it: it may have been somebody who took over an account."""
+    notify(
+        organisations=Organisation.objects.filter(party=details.party),
+        topic=Topic.ACCOUNT,
+        title=f"Payment details of {details.party.name} were changed",
+        text=render_to_string("royalties/payment_notice.txt", {"details": details}),
+        href=reverse("royalties:payment"),
+        key=f"payment-details:{details.pk}",
+    )
 
 
 def payee_checked(payee: Payee) -> Payee:
@@ -157,11 +169,3 @@ def payout_minimum(*, currency: str, at: datetime | None = None) -> int:
 
 def _opened(details: PaymentDetails) -> Payee:
     return Payee(**json.loads(unseal(PURPOSE, details.sealed)))
-
-
-def _later(task: Task, identifier: str) -> None:
-    """In the background; at once where no worker can be reached, since nobody would be told otherwise."""
-    try:
-        task.apply_async([identifier], retry=False)
-    except BrokerError:
-        task(identifier)

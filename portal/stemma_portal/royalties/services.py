@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from celery import current_app
 from django.db import transaction
 from django.db.models import Max, Q
+from django.urls import reverse
 from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.errors import InvalidError, NotFoundError, UnavailableError
@@ -17,7 +19,7 @@ from stemma.ids import now, timestamp
 from stemma.proof.canonical import digest
 from stemma.storage import Storage, storage
 from stemma_portal.accounts.access import require_staff
-from stemma_portal.accounts.models import User
+from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.consent.models import Claim
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
@@ -28,10 +30,12 @@ from stemma_portal.core.services import audit, log_append
 from stemma_portal.licensing.models import CovenantVersion, License
 from stemma_portal.metering.models import FactObject
 from stemma_portal.metering.services import facts_ingest
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.royalties.bookkeeping import entries_of, held_lines, period_document
 from stemma_portal.royalties.holds import held_recordings, holds_move
 from stemma_portal.royalties.ledger import postings_make
-from stemma_portal.royalties.models import Estimate, Period, Posting, Settled
+from stemma_portal.royalties.models import Estimate, Period, Posting, Settled, Statement
 from stemma_portal.royalties.publishing import period_publish
 from stemma_portal.royalties.selectors import close_key
 from stemma_portal.royalties.settlement import Settlement, settlement_find
@@ -174,6 +178,7 @@ def period_close(
             progress=progress,
             lake=lake,
         )
+        _owners_told(period, statements)
         document = period_document(period=period, settlement=settlement, statements=statements, at=moment, held=held)
         receipt = log_append(kind="period", subject=period_id, document_digest=digest(document))
         Period.objects.filter(pk=period_id).update(
@@ -253,6 +258,24 @@ def _estimates_make(period: Period, lake: Storage) -> int:
             for party, amount in sorted(amounts.items())
         )
     return len(made)
+
+
+def _owners_told(period: Period, statements: Sequence[Statement]) -> None:
+    """Tell the owners of every party that has an organisation here of its statement."""
+    by_party: dict[str, list[Organisation]] = defaultdict(list)
+    for organisation in Organisation.objects.filter(party__in=[statement.party_id for statement in statements]):
+        by_party[str(organisation.party_id)].append(organisation)
+    for statement in statements:
+        if own := by_party.get(str(statement.party_id)):
+            notify(
+                organisations=own,
+                topic=Topic.MONEY,
+                title=f"The statement of {own[0].name} for {period.pk} is there",
+                text="It says what each recording earned, from which uses, and what is held. It can be downloaded as "
+                "PDF and CSV, and anyone can verify it.",
+                href=reverse("royalties:statement", args=[statement.pk]),
+                key=f"statement:{statement.pk}",
+            )
 
 
 def _settled_record(period: Period, settlement: Settlement) -> None:

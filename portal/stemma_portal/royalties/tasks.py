@@ -1,17 +1,13 @@
 """What the portal does about money by itself, or in the background."""
 
 from celery import shared_task
-from django.core.mail import send_mail
-from django.template.loader import render_to_string
 
-from stemma.config import settings
 from stemma_portal.accounts.models import User
-from stemma_portal.royalties import holds, payees, services
-from stemma_portal.royalties.models import PaymentDetails
+from stemma_portal.royalties import holds, services
 from stemma_portal.royalties.publishing import period_publish
 from stemma_portal.royalties.watching import watched
 
-__all__ = ["estimates_refresh", "holds_settle", "payment_details_told", "period_close", "period_publish"]
+__all__ = ["estimates_refresh", "holds_settle", "period_close", "period_publish"]
 
 
 @shared_task
@@ -33,12 +29,3 @@ def period_close(period_id: str, job_id: str, by: str | None, early: bool) -> No
 def holds_settle() -> None:
     """Put on hold what new claims hold, release what ended ones held; a repeat changes nothing."""
     holds.holds_settle()
-
-
-@shared_task(autoretry_for=(OSError,), retry_backoff=30, max_retries=8)
-def payment_details_told(details_id: str) -> None:
-    """Tell every owner by mail that the payment details were changed, whoever did it."""
-    details = PaymentDetails.objects.select_related("party").get(pk=details_id)
-    text = render_to_string("royalties/payment_mail.txt", {"details": details, "url": settings().portal_url})
-    for owner in payees.owners_of(party_id=details.party_id):
-        send_mail(f"Payment details of {details.party.name} were changed", text, None, [owner.email])

@@ -8,11 +8,14 @@ from datetime import timedelta
 from celery import shared_task
 from django.db import transaction
 from django.db.models import Q
+from django.urls import reverse
 from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.errors import UnavailableError
 from stemma.ids import now, timestamp
 from stemma_portal.core.services import audit
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.webhooks.calling import Answer, call
 from stemma_portal.webhooks.models import Delivery, Endpoint, Event
 from stemma_portal.webhooks.signing import opened
@@ -44,8 +47,20 @@ def deliver(delivery_id: str) -> None:
     )
     if state == Delivery.State.FAILED:
         why = "It answered 410: it wants no more." if answer.gone else f"Ten tries failed; the last: {answer.told}"
-        Endpoint.objects.filter(id=delivery.endpoint_id).update(active=False, disabled_because=why[:300])
-        audit(by=None, action="webhook.disable", subject=delivery.endpoint_id, why=why)
+        _disable(delivery.endpoint, why)
+
+
+@transaction.atomic
+def _disable(endpoint: Endpoint, why: str) -> None:
+    Endpoint.objects.filter(id=endpoint.id).update(active=False, disabled_because=why[:300])
+    audit(by=None, action="webhook.disable", subject=endpoint.id, why=why)
+    notify(
+        organisations=[endpoint.organisation],
+        topic=Topic.ACCOUNT,
+        title="A webhook was switched off",
+        text=f"{endpoint.url} is told nothing any more. {why} Mend your receiver, then switch it on again on its page.",
+        href=reverse("webhooks:endpoint", args=[endpoint.id]),
+    )
 
 
 @shared_task
@@ -72,7 +87,7 @@ def _claim(delivery_id: str) -> Delivery | None:
     with transaction.atomic():
         delivery = (
             Delivery.objects.select_for_update(skip_locked=True, of=("self",))
-            .select_related("event", "endpoint")
+            .select_related("event", "endpoint__organisation")
             .filter(id=delivery_id, state=Delivery.State.WAITING, next_try_at__lte=now(), endpoint__active=True)
             .first()
         )

@@ -10,7 +10,7 @@ from stemma.proof.keys import KeyRing
 from stemma.provenance.documents import verify_document
 from support.visit import confirm
 
-PASSWORD = "a long enough phrase"  # noqa: S105 - of a person made up
+PASSWORD = "a long enough phrase"
 
 
 def allow_training(tab) -> None:

@@ -18,6 +18,7 @@ from stemma_portal.catalog.models import Asset, Likeness, Recording
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
+from stemma_portal.notices.models import Notice
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -152,6 +153,9 @@ def test_what_is_no_music_is_refused_and_forgotten(send, tmp_path, body, told):
     upload = send(path)
     assert upload.state == "refused"
     assert told in upload.message
+    assert Notice.objects.get(topic="audio").href == "/audio/"
+    send(path, name="another.wav")
+    assert Notice.objects.filter(topic="audio").count() == 1, "once a day"
     assert not list(bucket().keys("originals/"))
     assert not Recording.objects.exclude(audio_sha256="").exists()
 

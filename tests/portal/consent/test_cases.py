@@ -394,9 +394,10 @@ def test_nobody_lays_siege_with_claims(client, case, cast, recordings, monkeypat
 def test_the_other_side_hears_of_it_by_mail(redis, case, cast, committed, monkeypatch):
     from django.core import mail
 
-    from stemma_portal.consent import tasks, telling
+    from stemma_portal.notices.models import Notice
+    from stemma_portal.notices.tasks import notice_mail
 
-    monkeypatch.setattr(telling.current_app, "send_task", lambda _name, args=(), **_: args and tasks.case_mail(*args))
+    monkeypatch.setattr(notice_mail, "apply_async", lambda args, **_: notice_mail(*args))
     with committed():
         cases.case_say(claim=case, seat=seat_of(cast.owner, case), text="It is not.", answer=True, by=cast.owner)
     assert {address for message in mail.outbox for address in message.to} == {
@@ -404,7 +405,7 @@ def test_the_other_side_hears_of_it_by_mail(redis, case, cast, committed, monkey
         "rights@stemma.test",
     }
     assert "It is not." in mail.outbox[0].body
-    assert f"/claims/{case.id}/" in mail.outbox[0].body
+    assert Notice.objects.get(user=cast.stranger).href == f"/claims/{case.id}/"
 
 
 def test_a_recording_nobody_has_is_no_case(client, cast, catalog):

@@ -8,6 +8,7 @@ from stemma_portal.accounts.models import Invitation, Organisation
 from stemma_portal.consent.outlook import outlook
 from stemma_portal.consent.selectors import owners_missing
 from stemma_portal.consent.services import consent_grant, consent_withdraw
+from stemma_portal.notices.models import Notice
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -65,21 +66,28 @@ def test_staff_invite_any_missing_owner(granted_one_side, cast, catalog, redis):
     assert Invitation.objects.get().inviting is None
 
 
-def test_nobody_is_invited_who_is_not_missing_or_is_here(granted_one_side, cast, catalog):
+def test_a_missing_owner_who_is_here_is_reminded_once_a_day(granted_one_side, cast, catalog, redis):
     page = signed_in(cast.owner)
-    answer = page.post("/consent/missing/", {"party": catalog["Other"].id, "email": "a@stemma.test"})
-    assert answer.status_code == 404
     Organisation.objects.filter(id=cast.studio.id).update(party=catalog["Artist"])
-    assert "It is here" in page.get("/consent/missing/").content.decode()
-    told = page.post("/consent/missing/", {"party": catalog["Artist"].id, "email": "a@stemma.test"})
-    assert "has an organisation here" in told.content.decode()
+    assert "Remind" in page.get("/consent/missing/").content.decode()
+    for _ in range(2):
+        page.post("/consent/missing/", {"party": catalog["Artist"].id})
+    notice = Notice.objects.get()
+    assert (notice.user_id, notice.title) == (cast.licensee.id, "Label waits for your yes")
+    assert not Invitation.objects.exists()
+
+
+def test_nobody_is_asked_who_is_not_missing(granted_one_side, cast, catalog):
+    told = signed_in(cast.owner).post("/consent/missing/", {"party": catalog["Other"].id, "email": "a@stemma.test"})
+    assert told.status_code == 200
     assert not Invitation.objects.exists()
 
 
 def test_teammates_look_and_invite_nobody(granted_one_side, cast, catalog):
     page = signed_in(cast.teammate)
     assert page.get("/consent/missing/").status_code == 200
-    page.post("/consent/missing/", {"party": catalog["Artist"].id, "email": "a@stemma.test"})
+    form = {"party": catalog["Artist"].id, "email": "a@stemma.test"}
+    assert page.post("/consent/missing/", form).status_code == 403
     assert not Invitation.objects.exists()
 
 

@@ -20,6 +20,7 @@ from stemma_portal.consent.selectors import (
 from stemma_portal.consent.services import claim_open, claim_resolve, consent_grant, consent_withdraw
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.models import AuditEvent, LogEntry
+from stemma_portal.notices.models import Notice
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -46,6 +47,7 @@ def test_a_grant_is_signed_logged_and_has_a_receipt(covenant, cast, catalog, rec
     assert receipt.entry.subject == consent.id
     check_receipt(receipt, keyring.jwks(), digest=sha256(consent.document.encode()))
     assert consent.items.count() == 2
+    assert not Notice.objects.filter(user=cast.owner).exists(), "they signed it themselves"
     assert AuditEvent.objects.filter(action="consent.grant", subject=consent.id, actor="owner@stemma.test").exists()
 
 
@@ -101,6 +103,14 @@ def test_a_withdrawal_is_logged_published_and_final(granted, cast, recordings, s
     assert published(storage, keyring).withdrawal(consent.id, recordings[1].id) is not None
     assert consent_withdraw(consent=consent, recording_id=recordings[2].id, by=cast.owner) == whole
     assert Withdrawal.objects.count() == 2
+
+
+def test_owners_hear_of_what_others_sign_in_their_name(granted, cast, recordings):
+    notice = Notice.objects.get(user=cast.owner)
+    assert notice.title == "rights@stemma.test signed a grant for Label"
+    assert notice.href == f"/consent/{granted['Label'].id}/"
+    consent_withdraw(consent=granted["Label"], recording_id=recordings[0].id, by=cast.rights)
+    assert "withdrew part of a grant of Label" in Notice.objects.filter(user=cast.owner).first().title
 
 
 def test_only_what_was_granted_can_be_withdrawn(granted, cast, recordings):

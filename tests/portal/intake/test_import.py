@@ -16,6 +16,7 @@ from stemma_portal.core.models import AuditEvent, Job
 from stemma_portal.intake import importing, tasks
 from stemma_portal.intake.models import ColumnMapping, Import
 from stemma_portal.intake.services import import_cancel, import_confirm, import_create, import_map, import_resume
+from stemma_portal.notices.models import Notice
 from stemma_portal.webhooks.models import Event
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -50,6 +51,9 @@ def test_a_table_becomes_recordings_works_releases_owners_and_shares(bring, labe
     assert one.share_revisions.get().number == 1
     assert AuditEvent.objects.filter(action="import.finish", subject=batch.id).exists()
     assert Event.objects.get().data["counts"]["new"] == 3
+    notice = Notice.objects.get()
+    assert (notice.user, notice.text) == (labels.owner, "Of its rows, 3 new.")
+    assert notice.title == f"{batch.name} is imported"
 
 
 def test_the_same_file_again_changes_nothing(bring):
@@ -198,6 +202,10 @@ def test_a_failure_is_told_and_can_be_gone_on_with(bring, labels, committed, mon
     batch.refresh_from_db()
     assert batch.state == "failed"
     assert "RuntimeError" in batch.message
+    notice = Notice.objects.get()
+    assert (notice.user, notice.href) == (labels.owner, f"/imports/{batch.id}/")
+    assert notice.title.endswith("has stopped")
+    assert "RuntimeError" in notice.text
     assert Recording.objects.count() == 0
     monkeypatch.undo()
     with committed():

@@ -21,6 +21,7 @@ from stemma.proof.canonical import digest
 from stemma.proof.log import Receipt, check_receipt
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.metering.models import Generation
+from stemma_portal.notices.models import Notice
 from stemma_portal.royalties import selectors
 from stemma_portal.royalties.models import Account, Estimate, Period, Posting, Settled, Statement
 from stemma_portal.royalties.services import estimates_refresh, period_close, period_ensure, period_open
@@ -46,6 +47,16 @@ def test_money_goes_from_licensees_to_parties(world: World) -> None:
     assert sum(a.balance for a in Account.objects.filter(kind="receivable")) == summary.totals["revenue"]
     report = ledger_verify()
     assert report.holds, report
+
+
+def test_owners_are_told_of_their_statement_once(world: World) -> None:
+    world.made(2)
+    world.close("p1")
+    period_close(period_id="p1", by=None, early=True)
+    notice = Notice.objects.get()
+    statement = Statement.objects.get(party=world.parties[0])
+    assert (notice.user, notice.href) == (world.owner, f"/royalties/statements/{statement.pk}/")
+    assert notice.title == "The statement of Alder Records for p1 is there"
 
 
 def test_closing_twice_changes_nothing(world: World) -> None:

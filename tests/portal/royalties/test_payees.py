@@ -86,13 +86,14 @@ def test_a_change_is_a_version_that_cools_and_is_sealed(party, cast, committed) 
         PaymentDetails.objects.update(last4="0000")
 
 
-def test_every_owner_is_told_by_mail(party, cast, settings) -> None:
+def test_every_owner_is_told_by_mail(party, cast, committed, monkeypatch) -> None:
     from stemma_portal.accounts.services import membership_set
-    from stemma_portal.royalties.tasks import payment_details_told
+    from stemma_portal.notices.tasks import notice_mail
 
+    monkeypatch.setattr(notice_mail, "apply_async", lambda args, **_: notice_mail(*args))
     membership_set(user=cast.licensee, organisation=cast.label, role="owner", by=None)
-    details = payment_details_set(party=party, payee=payee(), by=cast.owner)
-    payment_details_told(details.pk)
+    with committed():
+        payment_details_set(party=party, payee=payee(), by=cast.owner)
     assert {address for message in mail.outbox for address in message.to} == {
         "owner@stemma.test", "licensee@stemma.test",
     }  # fmt: skip

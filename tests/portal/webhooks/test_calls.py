@@ -17,6 +17,7 @@ from stemma.ids import now
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.core.outside import address_of
+from stemma_portal.notices.models import Notice
 from stemma_portal.webhooks import tasks
 from stemma_portal.webhooks.calling import check_url
 from stemma_portal.webhooks.models import Delivery, Endpoint, Event
@@ -161,7 +162,11 @@ def test_a_receiver_that_wants_no_more_is_called_no_more(cast, receiver, made, c
     with committed():
         event_emit(organisation=cast.label, type="import.finished", data={})
     assert Delivery.objects.get().state == "failed"
-    assert not Endpoint.objects.get().active
+    endpoint = Endpoint.objects.get()
+    assert not endpoint.active
+    notice = Notice.objects.get()
+    assert (notice.user, notice.href) == (cast.owner, f"/webhooks/{endpoint.id}/")
+    assert "It answered 410" in notice.text
 
 
 def test_redirects_are_not_followed(cast, receiver, made, committed):

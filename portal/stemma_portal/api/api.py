@@ -2,7 +2,7 @@
 
 from django.http import HttpRequest, JsonResponse
 
-from stemma_portal.api import cases, catalog, consents, licenses, log, money, operations, uploads, webhooks
+from stemma_portal.api import cases, catalog, consents, imports, licenses, log, money, operations, uploads, webhooks
 from stemma_portal.api.auth import Caller
 from stemma_portal.api.description import DescribedAPI
 from stemma_portal.api.parser import StrictParser
@@ -19,7 +19,7 @@ api = DescribedAPI(
     docs_url=None,  # its page would need scripts of others; the schema is at openapi.json
 )
 install(api)
-for part in (catalog, consents, cases, operations, licenses, money, webhooks, uploads, log):
+for part in (catalog, imports, consents, cases, operations, licenses, money, webhooks, uploads, log):
     api.add_router("", part.router)
 
 

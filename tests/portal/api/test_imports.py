@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from portal.intake.conftest import HEAD, at_once, bring, labels, line, table  # noqa: F401 - fixtures
+from portal.intake.conftest import HEAD, at_once, line, table  # noqa: F401 - a fixture of every test
 from portal.making import ident, problem
 from stemma_portal.api import idempotency
 from stemma_portal.catalog.models import Recording
@@ -17,22 +17,22 @@ KEY = "3f2b7f0e-96ad-4a1f-9a5e-0b1d6c8f2f11"
 
 
 @pytest.fixture
-def owner(labels, api):  # noqa: F811
+def owner(labels, api):
     return api("owner")
 
 
-def brought(owner, labels, body, **headers):  # noqa: F811
+def brought(owner, labels, body, **headers):
     return owner.upload("imports", "catalog.csv", body, {"organisation": labels.label.id}, **headers)
 
 
-def staged(owner, labels, body):  # noqa: F811
+def staged(owner, labels, body):
     made = brought(owner, labels, body).json()
     assert made["state"] == "mapping"
     owner.send("PUT", f"imports/{made['id']}/columns", {"mapping": made["mapping"]})
     return owner.get(f"imports/{made['id']}").json()
 
 
-def test_from_a_file_to_the_catalog(owner, labels):  # noqa: F811
+def test_from_a_file_to_the_catalog(owner, labels):
     sent = brought(owner, labels, table(line(1), line(2, isrc="NOT"), line(3)))
     assert sent.status_code == 201
     made = sent.json()
@@ -53,7 +53,7 @@ def test_from_a_file_to_the_catalog(owner, labels):  # noqa: F811
     assert owner.get("imports", organisation=labels.other.id).json()["items"] == []
 
 
-def test_bad_rows_say_what_to_write_and_come_as_a_table(owner, labels):  # noqa: F811
+def test_bad_rows_say_what_to_write_and_come_as_a_table(owner, labels):
     batch = staged(owner, labels, table(line(1), line(2, isrc="NOT", artist="=cmd()"), line(3, isrc="NO")))
     found = owner.get(f"imports/{batch['id']}/rows", verdict="rejected", limit=1).json()
     [row] = found["items"]
@@ -71,7 +71,7 @@ def test_bad_rows_say_what_to_write_and_come_as_a_table(owner, labels):  # noqa:
     assert len(rows) == 3
 
 
-def test_what_an_import_would_change_is_told_before_it_is_confirmed(owner, labels):  # noqa: F811
+def test_what_an_import_would_change_is_told_before_it_is_confirmed(owner, labels):
     first = staged(owner, labels, table(line(1), line(2), line(3)))
     owner.post(f"imports/{first['id']}/confirmation")
     again = staged(
@@ -89,7 +89,7 @@ def test_what_an_import_would_change_is_told_before_it_is_confirmed(owner, label
     assert owner.get(f"imports/{again['id']}/diff").json()["to_take"] == 0
 
 
-def test_an_import_is_stopped_and_gone_on_with(owner, labels):  # noqa: F811
+def test_an_import_is_stopped_and_gone_on_with(owner, labels):
     batch = staged(owner, labels, table(line(1)))
     problem(owner.post(f"imports/{batch['id']}/resumption"), 409, "conflict")
     assert owner.post(f"imports/{batch['id']}/cancellation").json()["state"] == "cancelled"
@@ -99,7 +99,7 @@ def test_an_import_is_stopped_and_gone_on_with(owner, labels):  # noqa: F811
     assert owner.get(f"imports/{batch['id']}").json()["state"] == "done"
 
 
-def test_a_file_sent_twice_with_one_key_is_brought_once(owner, labels):  # noqa: F811
+def test_a_file_sent_twice_with_one_key_is_brought_once(owner, labels):
     """The bytes of a form differ at every sending: what is in it counts."""
     body = table(line(1))
     first = brought(owner, labels, body, idempotency_key=KEY)
@@ -114,21 +114,21 @@ def test_a_file_sent_twice_with_one_key_is_brought_once(owner, labels):  # noqa:
     assert Import.objects.count() == 1
 
 
-def test_a_file_with_a_key_may_be_larger_than_other_bodies(owner, labels, settings):  # noqa: F811
+def test_a_file_with_a_key_may_be_larger_than_other_bodies(owner, labels, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     body = table(*(line(n) for n in range(1, 100)))
     assert len(body) > 5000
     assert brought(owner, labels, body, idempotency_key=KEY).status_code == 201
 
 
-def test_a_confirmation_sent_twice_is_done_once(owner, labels):  # noqa: F811
+def test_a_confirmation_sent_twice_is_done_once(owner, labels):
     batch = staged(owner, labels, table(line(1)))
     first = owner.post(f"imports/{batch['id']}/confirmation", idempotency_key=KEY)
     assert owner.post(f"imports/{batch['id']}/confirmation", idempotency_key=KEY).content == first.content
     assert Recording.objects.count() == 1
 
 
-def test_files_that_are_none_are_refused_and_nothing_is_kept(owner, labels, monkeypatch):  # noqa: F811
+def test_files_that_are_none_are_refused_and_nothing_is_kept(owner, labels, monkeypatch):
     problem(brought(owner, labels, b""), 422, "empty")
     problem(brought(owner, labels, b"\x89PNG\r\n\x1a\n\x00\x00"), 422)
     from stemma_portal.intake import services
@@ -139,7 +139,7 @@ def test_files_that_are_none_are_refused_and_nothing_is_kept(owner, labels, monk
     assert not Import.objects.exists()
 
 
-def test_forms_that_are_none_are_refused(owner, labels):  # noqa: F811
+def test_forms_that_are_none_are_refused(owner, labels):
     problem(owner.post("imports", {"organisation": labels.label.id}), 422, "invalid")
     problem(owner.upload("imports", "a.csv", table(line(1)), {}), 422, "invalid")
     problem(owner.upload("imports", "a.csv", table(line(1)), {"organisation": "label"}), 422, "invalid")
@@ -154,7 +154,7 @@ def test_forms_that_are_none_are_refused(owner, labels):  # noqa: F811
         problem(answer, 400, "not-multipart")
 
 
-def test_columns_that_cannot_be_are_refused(owner, labels):  # noqa: F811
+def test_columns_that_cannot_be_are_refused(owner, labels):
     made = brought(owner, labels, table(line(1))).json()
     address = f"imports/{made['id']}/columns"
     problem(owner.send("PUT", address, {"mapping": {}}), 422, "mapping")
@@ -167,13 +167,13 @@ def test_columns_that_cannot_be_are_refused(owner, labels):  # noqa: F811
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "9" * 5000, "1 OR 1=1", "٣", "", "1\x00"])
-def test_a_hostile_cursor_is_refused(owner, labels, cursor):  # noqa: F811
+def test_a_hostile_cursor_is_refused(owner, labels, cursor):
     batch = staged(owner, labels, table(line(1)))
     problem(owner.get(f"imports/{batch['id']}/rows", cursor=cursor), 422, "cursor")
     problem(owner.get("imports", cursor=cursor), 422, "cursor")
 
 
-def test_an_import_of_others_is_not_there(owner, labels, api):  # noqa: F811
+def test_an_import_of_others_is_not_there(owner, labels, api):
     batch = staged(owner, labels, table(line(1)))
     stranger, before = api("stranger"), Recording.objects.count()
     for address in ("", "/rows", "/diff", "/to-correct.csv"):

@@ -12,6 +12,7 @@ from stemma.errors import NotFoundError
 from stemma.storage import storage
 from stemma_portal.accounts.access import require_staff
 from stemma_portal.api.auth import caller
+from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
 from stemma_portal.core.models import Job
@@ -282,7 +283,7 @@ def list_statements(request: HttpRequest, period_id: str) -> list[StatementOut]:
     return [_statement(row) for row in selectors.statement_list(user=user, period=period)]
 
 
-@router.get("statements/{uuid:statement_id}.{form}")
+@router.get("statements/{uuid:statement_id}.{form}", openapi_extra=file_of("text/csv", "application/pdf"))
 def statement_file(request: HttpRequest, statement_id: UUID, form: str) -> HttpResponse:
     """A statement as `csv` or `pdf`."""
     statement = statement_access(user=caller(request), statement_id=str(statement_id))

@@ -67,7 +67,8 @@ print(json.dumps(found))
 def asked(session):
     """A live portal of its own, with a house in it: what it is asked changes it."""
     portal = start_portal(session, "asked", 64)
-    environ = {**portal.environ, "PYTHONPATH": str(TESTS), "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"}
+    path = os.pathsep.join(filter(None, (str(TESTS), portal.environ.get("PYTHONPATH"))))
+    environ = {**portal.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"}
     done = subprocess.run(
         [sys.executable, "-m", "support.seed"], env=environ, capture_output=True, text=True, check=False
     )

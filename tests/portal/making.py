@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client, TestCase
 
@@ -102,6 +103,12 @@ class Api:
             return self.client.generic(
                 method, f"/api/v1/{path}", data=text, content_type="application/json", headers=sent
             )
+
+    def upload(self, path: str, name: str, body: bytes, fields: dict[str, str], **headers: str) -> HttpResponse:
+        """A form with a file, as browsers and programs send it."""
+        sent = self.headers | {key.replace("_", "-"): value for key, value in headers.items()}
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            return self.client.post(f"/api/v1/{path}", {**fields, "file": SimpleUploadedFile(name, body)}, headers=sent)
 
 
 def problem(response: HttpResponse, status: int, code: str | None = None) -> dict[str, Any]:

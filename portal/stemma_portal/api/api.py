@@ -2,7 +2,21 @@
 
 from django.http import HttpRequest, JsonResponse
 
-from stemma_portal.api import cases, catalog, consents, licenses, log, money, operations, uploads, webhooks
+from stemma_portal.api import (
+    cases,
+    catalog,
+    consents,
+    duplicates,
+    imports,
+    licenses,
+    log,
+    money,
+    operations,
+    people,
+    shares,
+    uploads,
+    webhooks,
+)
 from stemma_portal.api.auth import Caller
 from stemma_portal.api.description import DescribedAPI
 from stemma_portal.api.parser import StrictParser
@@ -19,8 +33,12 @@ api = DescribedAPI(
     docs_url=None,  # its page would need scripts of others; the schema is at openapi.json
 )
 install(api)
-for part in (catalog, consents, cases, operations, licenses, money, webhooks, uploads, log):
-    api.add_router("", part.router)
+ROUTERS = (
+    *(catalog.router, imports.router, shares.router, duplicates.router, consents.router, cases.router),
+    *(operations.router, licenses.router, money.router, people.router, webhooks.router, uploads.router, log.router),
+)
+for router in ROUTERS:
+    api.add_router("", router)
 
 
 @api.get("health", auth=None, tags=["health"])

@@ -1,24 +1,30 @@
 """Grants and withdrawals."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from stemma_portal.api.auth import caller
+from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import (
     ConsentOut,
+    ConsentProof,
     ConsentRow,
     Consents,
     GrantIn,
     WithdrawalIn,
     WithdrawalOut,
+    WithdrawalProof,
+    Withdrawals,
 )
 from stemma_portal.catalog.access import access_party
-from stemma_portal.consent.access import access_consent, consents_visible
-from stemma_portal.consent.models import Consent
+from stemma_portal.consent.access import access_consent, access_withdrawal, consents_visible
+from stemma_portal.consent.models import Consent, Withdrawal
+from stemma_portal.consent.receipts import consent_pdf, consent_proof, withdrawal_pdf, withdrawal_proof
 from stemma_portal.consent.services import consent_grant, consent_withdraw
 
 router = Router(tags=["consent"])
@@ -80,12 +86,52 @@ def withdraw(request: HttpRequest, consent: UUID, body: WithdrawalIn) -> Status[
     found = access_consent(user, str(consent), act=True)
     recording = str(body.recording) if body.recording else None
     fact = consent_withdraw(consent=found, recording_id=recording, by=user)
-    return Status(
-        201,
-        WithdrawalOut(
-            id=fact.id, consent=fact.consent_id, recording=fact.recording_id, at=fact.at, receipt=fact.receipt
-        ),
-    )
+    return Status(201, _withdrawal(fact))
+
+
+@router.get("consents/{consent}/withdrawals", response=Withdrawals)
+def list_withdrawals(
+    request: HttpRequest, consent: UUID, cursor: str | None = None, limit: int = Query(100, ge=1, le=MAX_LIMIT)
+) -> Withdrawals:
+    """What was withdrawn of a grant, newest first."""
+    rows = access_consent(caller(request), str(consent)).withdrawals.all()
+    items, following = page(rows, cursor=cursor, limit=limit, newest_first=True)
+    return Withdrawals(items=[_withdrawal(row) for row in items], next=following)
+
+
+@router.get("consents/{consent}/receipt", response=ConsentProof)
+def consent_receipt(request: HttpRequest, consent: UUID) -> Any:
+    """The signed grant, its receipt, and the keys with which both verify offline."""
+    return consent_proof(access_consent(caller(request), str(consent)))
+
+
+@router.get("consents/{consent}/receipt.pdf", openapi_extra=file_of("application/pdf"))
+def consent_receipt_pdf(request: HttpRequest, consent: UUID) -> HttpResponse:
+    """The same on one page of paper, with the proof inside the file."""
+    found = access_consent(caller(request), str(consent))
+    return _pdf(consent_pdf(found, recordings=found.items.count()), f"consent-{found.id}")
+
+
+@router.get("consents/{consent}/withdrawals/{withdrawal}/receipt", response=WithdrawalProof)
+def withdrawal_receipt(request: HttpRequest, consent: UUID, withdrawal: UUID) -> Any:
+    """The withdrawal as it was logged, its receipt, and the keys with which it verifies offline."""
+    return withdrawal_proof(access_withdrawal(caller(request), str(consent), str(withdrawal)))
+
+
+@router.get("consents/{consent}/withdrawals/{withdrawal}/receipt.pdf", openapi_extra=file_of("application/pdf"))
+def withdrawal_receipt_pdf(request: HttpRequest, consent: UUID, withdrawal: UUID) -> HttpResponse:
+    """The same on one page of paper, with the proof inside the file."""
+    found = access_withdrawal(caller(request), str(consent), str(withdrawal))
+    return _pdf(withdrawal_pdf(found), f"withdrawal-{found.id}")
+
+
+def _withdrawal(row: Withdrawal) -> WithdrawalOut:
+    return WithdrawalOut(id=row.id, consent=row.consent_id, recording=row.recording_id, at=row.at, receipt=row.receipt)
+
+
+def _pdf(body: bytes, name: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
+    return HttpResponse(body, content_type="application/pdf", headers=headers)
 
 
 def _out(row: Consent) -> ConsentOut:

@@ -61,6 +61,12 @@ class DescribedAPI(NinjaAPI):
         return schema
 
 
+def file_of(*kinds: str) -> dict[str, Any]:
+    """What an operation says that answers with a file, of which ninja knows nothing."""
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+    return {"responses": {200: {"description": "The file", "content": content}}}
+
+
 def _refusal(status: int) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {"description": TITLES[status], "content": content}

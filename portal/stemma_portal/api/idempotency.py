@@ -6,12 +6,15 @@ changed nothing; its key is free again.  (After draft-ietf-httpapi-idempotency-k
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 
 from stemma.ids import now
 from stemma_portal.api.models import AnsweredCall
@@ -49,6 +52,8 @@ class IdempotencyMiddleware:
             digest = _digest(request)
         except RequestDataTooBig:
             return problem(413, "too-large", "The body is too large.", remedy="Send it in smaller parts.")
+        except MultiPartParserError:
+            return problem(400, "not-multipart", "The form cannot be read.", remedy="Send multipart/form-data.")
         return self._once(request, caller, key, digest)
 
     def _once(self, request: HttpRequest, caller: str, key: str, digest: str) -> HttpResponse:
@@ -98,8 +103,24 @@ def _caller(request: HttpRequest) -> str | None:
 
 
 def _digest(request: HttpRequest) -> str:
-    head = f"{request.method} {request.get_full_path()}\n".encode()
-    return hashlib.sha256(head + request.body).hexdigest()
+    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+    if request.content_type == "multipart/form-data":
+        _add_form(digest, request)
+    else:
+        digest.update(request.body)
+    return digest.hexdigest()
+
+
+def _add_form(digest: Any, request: HttpRequest) -> None:
+    """Its fields and files rather than its bytes: these differ at every sending, and a file may be large."""
+    fields = [[name, request.POST.getlist(name)] for name in sorted(request.POST)]
+    digest.update(json.dumps(fields).encode())
+    for name in sorted(request.FILES):
+        for file in request.FILES.getlist(name):
+            digest.update(json.dumps([name, file.name, file.size]).encode())
+            for chunk in file.chunks():
+                digest.update(chunk)
+            file.seek(0)
 
 
 def _alone(caller: str, key: str) -> bool:

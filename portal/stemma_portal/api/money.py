@@ -12,14 +12,16 @@ from stemma.errors import NotFoundError
 from stemma.storage import storage
 from stemma_portal.accounts.access import require_staff
 from stemma_portal.api.auth import caller
+from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
 from stemma_portal.core.models import Job
 from stemma_portal.metering.access import generations_access
 from stemma_portal.metering.services import facts_ingest
 from stemma_portal.royalties import selectors
-from stemma_portal.royalties.access import party_access, period_access, statement_access
-from stemma_portal.royalties.models import Period, Statement
+from stemma_portal.royalties.access import party_access, payment_access, period_access, statement_access
+from stemma_portal.royalties.models import PaymentDetails, Period, Statement
+from stemma_portal.royalties.payees import payment_details_usable, payment_history
 from stemma_portal.royalties.services import period_close, period_close_start, period_open
 from stemma_portal.royalties.verification import ledger_verify
 
@@ -149,6 +151,30 @@ class BalanceOut(Schema):
     estimated: EstimateOut | None
 
 
+class AccountOut(Schema):
+    """An account that money goes to, as far as anybody is shown it."""
+
+    version: int
+    last4: str
+    """The last four characters of the IBAN."""
+    country: str
+    tax_country: str
+    at: datetime
+    by: str
+    usable_from: datetime
+    """No payout goes there before: time to notice a change that nobody wanted."""
+
+
+class PaymentOut(Schema):
+    """Where a party's money goes."""
+
+    party: Id
+    in_use: AccountOut | None
+    """Where payouts go now; null: nowhere yet."""
+    history: list[AccountOut]
+    """Every version, newest first; the first may not be in use yet."""
+
+
 class CheckOut(Schema):
     """One check of the ledger."""
 
@@ -257,7 +283,7 @@ def list_statements(request: HttpRequest, period_id: str) -> list[StatementOut]:
     return [_statement(row) for row in selectors.statement_list(user=user, period=period)]
 
 
-@router.get("statements/{uuid:statement_id}.{form}")
+@router.get("statements/{uuid:statement_id}.{form}", openapi_extra=file_of("text/csv", "application/pdf"))
 def statement_file(request: HttpRequest, statement_id: UUID, form: str) -> HttpResponse:
     """A statement as `csv` or `pdf`."""
     statement = statement_access(user=caller(request), statement_id=str(statement_id))
@@ -277,11 +303,31 @@ def party_balance(request: HttpRequest, party_id: UUID) -> list[Any]:
     return selectors.balance(party_id=party.pk)  # type: ignore[return-value]
 
 
+@router.get("parties/{uuid:party_id}/payment-details", response=PaymentOut)
+def show_payment_details(request: HttpRequest, party_id: UUID) -> PaymentOut:
+    """Where a party's money goes, by the last four characters of the account; for the party's own people.
+
+    No token changes it: an owner does that on the page *Payment details*, after signing in once more.
+    """
+    party = payment_access(user=caller(request), party_id=str(party_id))
+    usable = payment_details_usable(party_id=party.pk)
+    return PaymentOut(
+        party=party.pk,
+        in_use=_account(usable) if usable else None,
+        history=[_account(row) for row in payment_history(party_id=party.pk)],
+    )
+
+
 @router.get("ledger/verify", response=ReportOut)
 def verify(request: HttpRequest) -> Any:
     """Find every number of the ledger again, from its postings and from the facts in the lake."""
     require_staff(caller(request), "verify the ledger")
     return ledger_verify()
+
+
+def _account(row: PaymentDetails) -> AccountOut:
+    names = ("version", "last4", "country", "tax_country", "at", "by", "usable_from")
+    return AccountOut(**{name: getattr(row, name) for name in names})
 
 
 def _period(period: Period) -> PeriodOut:

@@ -1,5 +1,6 @@
 """Snapshots and model releases."""
 
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -9,9 +10,21 @@ from stemma.errors import InvalidError
 from stemma_portal.accounts.access import require_operator, require_staff
 from stemma_portal.api.auth import caller
 from stemma_portal.api.paging import MAX_LIMIT, page
-from stemma_portal.api.schemas import ReleaseIn, ReleaseOut, SnapshotIn, SnapshotOut, Snapshots
+from stemma_portal.api.schemas import (
+    AbsenceOut,
+    CarriedOut,
+    CarrierOut,
+    LearnedOut,
+    ReleaseIn,
+    ReleaseOut,
+    SnapshotIn,
+    SnapshotOut,
+    Snapshots,
+)
+from stemma_portal.catalog.access import access_recording
 from stemma_portal.catalog.rules import RuleError, check_text
-from stemma_portal.operations.access import access_release, access_snapshot, snapshots_visible
+from stemma_portal.operations.access import access_absence, access_release, access_snapshot, snapshots_visible
+from stemma_portal.operations.carrying import absence_proof, carried
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.services import release_register, snapshot_create
 
@@ -74,6 +87,35 @@ def register_release(request: HttpRequest, body: ReleaseIn) -> Status[ReleaseOut
 def show_release(request: HttpRequest, name: str, version: str) -> ReleaseOut:
     """One release."""
     return _release(access_release(caller(request), f"{name}/{version}"))
+
+
+@router.get("catalog/recordings/{recording}/carried", response=CarriedOut)
+def show_carried(request: HttpRequest, recording: UUID) -> CarriedOut:
+    """Which snapshots, models and pieces carry a recording, and where it is not."""
+    found = access_recording(caller(request), str(recording))
+    where = carried(found)
+    return CarriedOut(
+        recording=found.id,
+        snapshots=[_carrier(row) for row in where.snapshots],
+        snapshots_in_all=where.snapshots_in_all,
+        releases=[LearnedOut(id=r.id, snapshot=r.snapshot_id, created_at=r.created_at) for r in where.releases],
+        generations=where.generations,
+        without=[_carrier(row) for row in where.without],
+        terms=where.terms,
+    )
+
+
+@router.get("catalog/recordings/{recording}/absence/{snapshot}", response=AbsenceOut)
+def show_absence(request: HttpRequest, recording: UUID, snapshot: UUID) -> Any:
+    """The proof that a snapshot does not hold a recording; any snapshot can be asked.
+
+    Refused with `present` where it does, and with `old-snapshot` for a form in which that cannot be proved.
+    """
+    return absence_proof(*access_absence(caller(request), str(recording), str(snapshot)))
+
+
+def _carrier(row: Snapshot) -> CarrierOut:
+    return CarrierOut(id=row.id, name=row.name, created_at=row.created_at)
 
 
 def _snapshot(row: Snapshot) -> SnapshotOut:

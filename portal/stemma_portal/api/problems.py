@@ -7,9 +7,10 @@ import logging
 from typing import Any
 
 import redis
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from kombu.exceptions import OperationalError as BrokerError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -118,6 +119,11 @@ def install(api: NinjaAPI) -> None:
     def large(request: HttpRequest, error: Exception) -> HttpResponse:  # noqa: ARG001
         return problem(413, "too-large", "The body is too large.", remedy="Send it in smaller parts.")
 
+    @api.exception_handler(MultiPartParserError)
+    def form(request: HttpRequest, error: Exception) -> HttpResponse:  # noqa: ARG001
+        return problem(400, "not-multipart", "The form cannot be read.", remedy="Send multipart/form-data.")
+
+    @api.exception_handler(TooManyFilesSent)
     @api.exception_handler(TooManyFieldsSent)
     def many(request: HttpRequest, error: Exception) -> HttpResponse:  # noqa: ARG001
         return problem(400, "too-many-fields", "There are too many fields.")

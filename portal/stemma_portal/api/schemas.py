@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
@@ -19,7 +21,16 @@ def _text(value: str) -> str:
     return value
 
 
+def _email(value: str) -> str:
+    try:
+        validate_email(value)
+    except ValidationError:
+        raise ValueError("must be an e-mail address") from None
+    return value
+
+
 Text = Annotated[str, AfterValidator(_text)]
+Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Territory = Annotated[str, Field(pattern=r"^(WORLD|[A-Z]{2})$")]
 Id = Annotated[str, Field(description="UUID in lower case")]
 
@@ -128,6 +139,32 @@ class WithdrawalOut(Schema):
     recording: Id | None
     at: datetime
     receipt: Receipt
+
+
+class Withdrawals(Page):
+    """A page of withdrawals."""
+
+    items: list[WithdrawalOut]
+
+
+class ConsentProof(Schema):
+    """What verifies a grant offline: `stemma verify FILE`, or docs/verifying.md by hand."""
+
+    document: str
+    """The signed grant (JWS)."""
+    receipt: Receipt
+    """That it stands in the log."""
+    keys: dict[str, Any]
+    """JWKS with which both verify."""
+
+
+class WithdrawalProof(Schema):
+    """What verifies a withdrawal offline."""
+
+    withdrawal: dict[str, Any]
+    """As it was logged."""
+    receipt: Receipt
+    keys: dict[str, Any]
 
 
 class ClaimIn(Request):
@@ -279,6 +316,46 @@ class Snapshots(Page):
     """A page of snapshots."""
 
     items: list[SnapshotOut]
+
+
+class AbsenceOut(Schema):
+    """Proof that a snapshot does not hold a recording, and the keys with which it verifies offline."""
+
+    absence: dict[str, Any]
+    keys: dict[str, Any]
+
+
+class CarrierOut(Schema):
+    """A snapshot, by name."""
+
+    id: Id
+    name: str
+    created_at: datetime
+
+
+class LearnedOut(Schema):
+    """A model release, by the snapshot it learned from."""
+
+    id: str
+    snapshot: Id
+    created_at: datetime
+
+
+class CarriedOut(Schema):
+    """Where a recording is, where it is not, and what is said to happen to each."""
+
+    recording: Id
+    snapshots: list[CarrierOut]
+    """Those that hold it, newest first, at most 50."""
+    snapshots_in_all: int
+    releases: list[LearnedOut]
+    """Every model that learned from it."""
+    generations: int
+    """Pieces whose attribution names it."""
+    without: list[CarrierOut]
+    """Snapshots that do not hold it, newest first, at most 50: each can prove it."""
+    terms: str
+    """What the covenant says happens when an owner withdraws."""
 
 
 class ReleaseIn(Request):

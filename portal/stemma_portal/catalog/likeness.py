@@ -25,6 +25,13 @@ SAME_SOUND = 0.15
 """Bits of fingerprints that may differ: copies are below a tenth, strangers near a half."""
 SAME_SCORE = 0.7
 """Share of n-grams that two scores must have in common."""
+TELLS = {
+    "isrc": "They carry the same ISRC, which names one recording in the world.",
+    "audio": "Their sound is the same file, byte for byte.",
+    "fingerprint": "Their sound is nearly the same to the ear, by its fingerprint.",
+    "score": "Their scores hold nearly the same notes, in whatever key.",
+}
+"""What each reason says, by kind."""
 CANDIDATES = 50
 FEWEST = 2
 """Members of a sketch that must be shared before two sounds are compared."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import Organisation, User
@@ -34,6 +34,18 @@ def releases_found(releases: QuerySet[Release], words: str) -> QuerySet[Release]
         named = Q(title__icontains=word) | Q(artist__icontains=word)
         releases = releases.filter(named | Q(upc=word.replace("-", "")))
     return releases
+
+
+def release_tracks(user: User, release: Release) -> QuerySet[Recording]:
+    """The recordings of a release that the user may see, in its order."""
+    seen = recordings_visible(user).filter(release=release).order_by("track", "title", "id")
+    return seen.defer("source_license", "reservation")
+
+
+def tracks_counted(releases: Iterable[Release]) -> dict[str, int]:
+    """How many recordings each release has."""
+    tracks = Recording.objects.filter(release__in=[each.id for each in releases])
+    return dict(tracks.order_by().values_list("release").annotate(n=Count("id")))
 
 
 def organisations_bringing() -> list[tuple[str, str]]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, prefetch_related_objects
 
 from stemma.errors import InvalidError
 from stemma.ids import now
-from stemma.rights.shares import SIDES, WHOLE, Share, check_shares
+from stemma.rights.shares import SIDES, WHOLE, WORLD, Share, Side, check_shares
 from stemma_portal.catalog.models import Party, Recording, ShareConfirmation, ShareQuestion, ShareRevision
 from stemma_portal.catalog.models import Share as ShareRow
 from stemma_portal.catalog.telling import questions_told
@@ -28,8 +29,43 @@ from stemma_portal.core.services import Actor, audit
 
 MOST = 200
 """Shares of one recording; no real one has more."""
+LONGEST_NAME = 200
 Key = tuple[str, str, str]
 """(party, side, territory)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One share as somebody writes it: of a party, or of a name that means one on this sheet."""
+
+    side: Side
+    ppm: int
+    territory: str = WORLD
+    party: str = ""
+    name: str = ""
+    email: str = ""
+    """For a party that has no account."""
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The shares of a recording on a day."""
+
+    revision: ShareRevision | None
+    """Where they are stated; None: they are as they were brought."""
+    until: date | None
+    """The day from which a later statement holds, where one is planned."""
+    shares: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A revision with what it changed and who has answered."""
+
+    revision: ShareRevision
+    changes: dict[Key, tuple[int, int]]
+    answers: list[tuple[Party, ShareConfirmation | None]]
+    """Who was asked, and what they said."""
 
 
 class Dispute(Protocol):
@@ -133,6 +169,32 @@ def shares_set(
     return revision
 
 
+@transaction.atomic
+def sheet_state(
+    *, recording: Recording, lines: Sequence[Line], valid_from: date | None = None, why: str = "", by: Actor
+) -> ShareRevision:
+    """State all shares as they are written on a sheet; names that mean nobody yet are introduced.
+
+    Raises `InvalidError` as `shares_set` does; then nobody was introduced.
+    """
+    shares, addresses = [], {}
+    for line in lines:
+        party = line.party
+        if not party:
+            party = party_introduce(name=_name(line.name), recording=recording, by=by).id
+        shares.append(Share(party=party, side=line.side, ppm=line.ppm, territory=line.territory))
+        if line.email:
+            addresses[party] = line.email
+    return shares_set(
+        recording=recording,
+        shares=shares,
+        valid_from=valid_from,
+        by=by,
+        cause=f"editor: {why}" if why else "editor",
+        addresses=addresses,
+    )
+
+
 def shares_due(*, on: date | None = None) -> int:
     """Bring planned revisions whose day has come into force; how many recordings changed.  Repeats are harmless."""
     today = on or now().date()
@@ -192,6 +254,35 @@ def in_force(recording: Recording, *, on: date) -> list[dict[str, Any]]:
     rows = ShareRevision.objects.filter(recording=recording, valid_from__lte=on).order_by("-number")
     found = rows.values_list("shares", flat=True).first()
     return current(recording.id) if found is None else _sorted(found)
+
+
+def standing(recording: Recording, *, on: date) -> InForce:
+    """The same, with where it was stated and how long it holds."""
+    rows = ShareRevision.objects.filter(recording=recording)
+    revision = rows.filter(valid_from__lte=on).order_by("-number").first()
+    later = rows.filter(valid_from__gt=on, number__gt=revision.number if revision else 0).order_by("valid_from").first()
+    shares = current(recording.id) if revision is None else _sorted(revision.shares)
+    return InForce(revision=revision, until=later.valid_from if later else None, shares=shares)
+
+
+def told(revisions: Sequence[ShareRevision]) -> list[Told]:
+    """Revisions of one recording that follow each other, the newest first, with what each changed."""
+    if not revisions:
+        return []
+    oldest = revisions[-1]
+    before = ShareRevision.objects.filter(recording=oldest.recording_id, number=oldest.number - 1).first()
+    prefetch_related_objects(revisions, "questions__party", "confirmations")
+    found = []
+    for revision, last in zip(revisions, [*revisions[1:], before], strict=True):
+        answers = {each.party_id: each for each in revision.confirmations.all()}
+        found.append(
+            Told(
+                revision=revision,
+                changes=changes(last.shares if last else [], revision.shares),
+                answers=[(asked.party, answers.get(asked.party_id)) for asked in revision.questions.all()],
+            )
+        )
+    return found
 
 
 def current(recording_id: str) -> list[dict[str, Any]]:
@@ -299,6 +390,17 @@ def _sorted(shares: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         for each in shares
     ]
     return sorted(plain, key=lambda each: (each["side"], each["territory"], each["party"]))
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidError(
+            f"{text[:50]!r} is no name of a party.",
+            remedy=f"Write a name of at most {LONGEST_NAME} letters, or the party's identifier.",
+            code="party",
+        )
+    return name
 
 
 def party_by_name(recording: Recording, name: str) -> Party | None:

@@ -3,7 +3,7 @@
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.access import access_party
-from stemma_portal.consent.models import Consent
+from stemma_portal.consent.models import Consent, Withdrawal
 from stemma_portal.consent.selectors import consents_visible
 from stemma_portal.core.fields import by_id
 
@@ -15,4 +15,13 @@ def access_consent(user: User, identifier: str, *, act: bool = False) -> Consent
         raise NotFoundError(f"There is no consent {identifier}.")
     if act:
         access_party(user, found.party_id, act=True)
+    return found
+
+
+def access_withdrawal(user: User, consent: str, identifier: str) -> Withdrawal:
+    """A withdrawal of a grant that the user may see."""
+    rows = access_consent(user, consent).withdrawals.select_related("consent__party", "recording")
+    found = by_id(rows, identifier)
+    if found is None:
+        raise NotFoundError(f"There is no withdrawal {identifier}.")
     return found

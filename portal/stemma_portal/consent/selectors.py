@@ -73,6 +73,11 @@ def case_counts(cases: QuerySet[Claim]) -> CaseCounts:
     )
 
 
+def recordings_held() -> list[str]:
+    """Recordings that a pending claim holds."""
+    return list(Claim.objects.holding().values_list("recording_id", flat=True).distinct())
+
+
 def rights_status() -> RightsStatus:
     """Everything that stops holding: all withdrawals, and the open claims."""
     withdrawals = Withdrawal.objects.order_by("at", "id").values_list("consent_id", "recording_id", "at")

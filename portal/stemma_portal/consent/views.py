@@ -21,13 +21,12 @@ from stemma_portal.accounts.invitations import invite_for_party
 from stemma_portal.catalog.access import access_party
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
-from stemma_portal.consent.access import access_consent
+from stemma_portal.consent.access import access_consent, access_withdrawal
 from stemma_portal.consent.forms import SCOPES, GrantForm, InviteForm, SignForm, WithdrawForm
 from stemma_portal.consent.outlook import outlook
 from stemma_portal.consent.receipts import consent_pdf, consent_proof, withdrawal_pdf, withdrawal_proof
 from stemma_portal.consent.selectors import consents_visible, owners_missing
 from stemma_portal.consent.services import consent_grant, consent_withdraw
-from stemma_portal.core.fields import by_id
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.design.paging import page
 from stemma_portal.design.values import identifiers
@@ -207,10 +206,7 @@ def consent_receipt(request: HttpRequest, consent_id: str, form: str) -> HttpRes
 @login_required
 def withdrawal_receipt(request: HttpRequest, consent_id: str, withdrawal_id: str, form: str) -> HttpResponse:
     """The withdrawal and its receipt, in both forms."""
-    consent = access_consent(request.user, consent_id)
-    withdrawal = by_id(consent.withdrawals.select_related("consent__party", "recording"), withdrawal_id)
-    if withdrawal is None:
-        raise Http404
+    withdrawal = access_withdrawal(request.user, consent_id, withdrawal_id)
     body = withdrawal_pdf(withdrawal) if form == "pdf" else _json(withdrawal_proof(withdrawal))
     return _download(body, f"withdrawal-{withdrawal.id}.{form}")
 

@@ -18,11 +18,6 @@ from stemma_portal.metering.models import GenerationShare
 from stemma_portal.operations.models import ModelRelease, Snapshot
 
 
-def recordings_held() -> list[str]:
-    """Recordings that a pending claim holds."""
-    return list(Claim.objects.holding().values_list("recording_id", flat=True).distinct())
-
-
 def likenesses(user: User, recording: Recording) -> list[Likeness]:
     """Undecided duplicates of a recording, one for each other recording."""
     rows = likenesses_visible(user).filter(Q(one=recording) | Q(other=recording), state=Likeness.State.OPEN)

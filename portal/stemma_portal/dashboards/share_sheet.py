@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from stemma.errors import InvalidError
 from stemma.rights.shares import SIDES, WHOLE, WORLD, Share
 from stemma_portal.catalog.models import Party, Recording
-from stemma_portal.catalog.sharing import MOST, party_by_name, shares_check
+from stemma_portal.catalog.sharing import MOST, Line, party_by_name, shares_check, told
 from stemma_portal.design.svg.pie import pie
 from stemma_portal.design.svg.shares import Slice
 
@@ -66,10 +66,10 @@ class Sheet:
         """Whether nothing is wrong."""
         return not self.error and not any(s.error or any(row.error for row in s.rows) for s in self.sides)
 
-    def shares(self, parties: Mapping[str, str]) -> list[Share]:
-        """What is written, with the identifiers of the parties by their names in small letters."""
+    def lines(self) -> list[Line]:
+        """What is written."""
         return [
-            Share(party=parties[row.party.casefold()], side=side.side, ppm=row.ppm, territory=row.territory)  # type: ignore[arg-type]
+            Line(side=side.side, ppm=row.ppm, territory=row.territory, name=row.party, email=row.email)  # type: ignore[arg-type]
             for side in self.sides
             for row in side.rows
             if row.party
@@ -202,23 +202,16 @@ def percent_text(ppm: int) -> str:
 
 def differences(recording: Recording) -> list[dict[str, Any]]:
     """Every revision, newest first, with what it changed and who has answered."""
-    from stemma_portal.catalog.sharing import changes
-
-    revisions = list(recording.share_revisions.prefetch_related("questions__party", "confirmations").order_by("number"))
-    names = {str(p.id): p for p in Party.objects.filter(id__in={s["party"] for r in revisions for s in r.shares})}
-    told, before = [], []
-    for revision in revisions:
-        answers = {each.party_id: each for each in revision.confirmations.all()}
-        told.append(
-            {
-                "revision": revision,
-                "first": revision.number == 1,
-                "changes": [
-                    {"party": names[party], "side": TITLES[side], "territory": territory, "before": was, "after": is_}
-                    for (party, side, territory), (was, is_) in changes(before, revision.shares).items()
-                ],
-                "questions": [(q.party, answers.get(q.party_id)) for q in revision.questions.all()],
-            }
-        )
-        before = revision.shares
-    return told[::-1]
+    history = told(list(recording.share_revisions.order_by("-number")))
+    names = {str(p.id): p for p in Party.objects.filter(id__in={key[0] for each in history for key in each.changes})}
+    return [
+        {
+            "revision": each.revision,
+            "changes": [
+                {"party": names[party], "side": TITLES[side], "territory": territory, "before": was, "after": is_}
+                for (party, side, territory), (was, is_) in each.changes.items()
+            ],
+            "questions": each.answers,
+        }
+        for each in history
+    ]

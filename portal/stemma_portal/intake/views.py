@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from stemma.catalog.columns import FIELDS, OWNER, SIDES, heading_of, template
-from stemma.catalog.corrections import COLUMN, told
-from stemma.catalog.record import Problem
-from stemma.catalog.text import defuse
 from stemma.errors import InvalidError, StemmaError
 from stemma_portal.accounts.access import access_organisation, may_bring
 from stemma_portal.accounts.acting import acting
 from stemma_portal.design.paging import page
 from stemma_portal.intake.access import access_import, imports_visible
+from stemma_portal.intake.corrections import corrections_file
 from stemma_portal.intake.models import Import, ImportRow
 from stemma_portal.intake.selectors import changes_of
 from stemma_portal.intake.services import (
@@ -141,29 +137,7 @@ def import_act(request: HttpRequest, import_id: str) -> HttpResponse:
 @login_required
 def import_corrections(request: HttpRequest, import_id: str) -> HttpResponse:
     """The rows to correct, as a table to mend and bring again."""
-    batch = access_import(request.user, import_id)
-    response = StreamingHttpResponse(_corrections(batch), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="to-correct-{batch.id[-8:]}.csv"'
-    return response
-
-
-class _Echo:
-    """A file that hands back what is written into it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _corrections(batch: Import) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    rows = batch.rows.filter(verdict=ImportRow.Verdict.REJECTED).order_by("number")
-    names = list(batch.headings) or sorted({name for row in rows[:200] for name in row.raw or {}})
-    names = [name for name in names if name != COLUMN]
-    yield "\ufeff" + writer.writerow([*map(defuse, names), COLUMN])
-    for row in rows.iterator(chunk_size=1000):
-        raw = row.raw or {}
-        problems = [Problem(*problem) for problem in row.problems]
-        yield writer.writerow([*(defuse(raw.get(name, "")) for name in names), defuse(told(problems))])
+    return corrections_file(access_import(request.user, import_id))
 
 
 def _columns(batch: Import) -> dict[str, Any]:

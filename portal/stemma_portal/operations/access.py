@@ -2,6 +2,8 @@
 
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.access import access_recording
+from stemma_portal.catalog.models import Recording
 from stemma_portal.core.fields import by_id
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshots_visible
@@ -13,6 +15,15 @@ def access_snapshot(user: User, identifier: str) -> Snapshot:
     if found is None:
         raise NotFoundError(f"There is no snapshot {identifier}.")
     return found
+
+
+def access_absence(user: User, recording: str, snapshot: str) -> tuple[Recording, Snapshot]:
+    """A recording that the user may see, and any snapshot: that it is not there shows nothing else of it."""
+    found = access_recording(user, recording)
+    other = by_id(Snapshot.objects.all(), snapshot)
+    if other is None:
+        raise NotFoundError(f"There is no snapshot {snapshot}.")
+    return found, other
 
 
 def access_release(user: User, identifier: str) -> ModelRelease:  # noqa: ARG001 - every access function asks who wants in

@@ -11,13 +11,12 @@ from stemma.errors import NotFoundError, UnavailableError
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.catalog.access import access_recording
-from stemma_portal.core.fields import by_id
 from stemma_portal.design.markdown import rendered
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.lineage import Generation, lineage
 from stemma_portal.design.svg.treemap import Leaf, treemap
 from stemma_portal.operations import figures
-from stemma_portal.operations.access import access_release, access_snapshot
+from stemma_portal.operations.access import access_absence, access_release, access_snapshot
 from stemma_portal.operations.carrying import absence_proof, carried
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshot_offences, snapshots_visible
@@ -91,10 +90,7 @@ def recording_absence(request: HttpRequest, recording_id: str, snapshot_id: str)
 
     Whoever may see the recording may ask this of any snapshot: the proof shows nothing else of it.
     """
-    recording = access_recording(request.user, recording_id)
-    snapshot = by_id(Snapshot.objects.all(), snapshot_id)
-    if snapshot is None:
-        raise NotFoundError(f"There is no snapshot {snapshot_id}.")
+    recording, snapshot = access_absence(request.user, recording_id, snapshot_id)
     response = JsonResponse(absence_proof(recording, snapshot), json_dumps_params={"indent": 2})
     name = f"absence-{recording.isrc or recording.id}-{snapshot.id[:8]}.json"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -32,6 +32,14 @@ def party_access(*, user: User, party_id: str) -> Party:
     return party
 
 
+def payment_access(*, user: User, party_id: str) -> Party:
+    """A party whose payment details this user is shown: its own people alone, not even staff."""
+    party = Party.objects.filter(pk=party_id).first() if is_id(party_id) else None
+    if party is None or party.pk not in parties_of(user):
+        raise NotFoundError(f"There is no party {party_id} of yours.")
+    return party
+
+
 def parties_access(*, user: User) -> QuerySet[Party]:
     """The parties whose money this user may see, by name."""
     return Party.objects.all() if is_staff(user) else Party.objects.filter(pk__in=parties_of(user))

@@ -26,11 +26,12 @@ CHECKS = (
 )
 KNOWN = """
 import json
-from stemma_portal.accounts.models import Organisation, User
+from stemma_portal.accounts.models import Invitation, Organisation, User
 from stemma_portal.accounts.services import token_create
-from stemma_portal.catalog.models import Recording
-from stemma_portal.consent.models import Claim, Consent
+from stemma_portal.catalog.models import Likeness, Recording, Release, ShareQuestion
+from stemma_portal.consent.models import Claim, Consent, Withdrawal
 from stemma_portal.core.models import LogEntry
+from stemma_portal.intake.models import Import
 from stemma_portal.licensing.models import License
 from stemma_portal.operations.models import ModelRelease, Snapshot
 user = User.objects.get(email__startswith=who + "@")
@@ -49,6 +50,15 @@ found = {
     "name": release.name,
     "version": release.version,
 }
+perhaps = {
+    "import_id": Import,
+    "duplicate": Likeness,
+    "question": ShareQuestion,
+    "release": Release,
+    "invitation": Invitation,
+    "withdrawal": Withdrawal,
+}
+found |= {name: row.id for name, model in perhaps.items() if (row := model.objects.first()) is not None}
 print(json.dumps(found))
 """
 
@@ -57,7 +67,8 @@ print(json.dumps(found))
 def asked(session):
     """A live portal of its own, with a house in it: what it is asked changes it."""
     portal = start_portal(session, "asked", 64)
-    environ = {**portal.environ, "PYTHONPATH": str(TESTS), "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"}
+    path = os.pathsep.join(filter(None, (str(TESTS), portal.environ.get("PYTHONPATH"))))
+    environ = {**portal.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"}
     done = subprocess.run(
         [sys.executable, "-m", "support.seed"], env=environ, capture_output=True, text=True, check=False
     )

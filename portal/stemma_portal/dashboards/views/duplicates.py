@@ -14,21 +14,15 @@ from django.views.decorators.http import require_POST
 from stemma.errors import StemmaError
 from stemma_portal.catalog.access import access_likeness, may_decide_likeness
 from stemma_portal.catalog.heard import recording_player
-from stemma_portal.catalog.likeness import likeness_merge, likeness_reopen, likeness_separate, reasons_of
+from stemma_portal.catalog.likeness import TELLS, likeness_reopen, likeness_separate, reasons_of
 from stemma_portal.catalog.models import Likeness, Recording
 from stemma_portal.catalog.selectors import likenesses_visible
+from stemma_portal.consent.merging import duplicates_merge
 from stemma_portal.consent.selectors import State, recording_states
 from stemma_portal.dashboards.forms import DuplicateFilter
 from stemma_portal.design.paging import page
 from stemma_portal.design.player import Player
 from stemma_portal.design.templatetags.stemma import clock
-
-TELLS = {
-    "isrc": "They carry the same ISRC, which names one recording in the world.",
-    "audio": "Their sound is the same file, byte for byte.",
-    "fingerprint": "Their sound is nearly the same to the ear, by its fingerprint.",
-    "score": "Their scores hold nearly the same notes, in whatever key.",
-}
 
 
 @dataclass(frozen=True)
@@ -120,12 +114,7 @@ def duplicate_decide(request: HttpRequest, likeness_id: str) -> HttpResponse:
             messages.success(request, "The question is open again.")
         elif decision in {"merge", "merge-one", "merge-other"}:
             chosen = {"merge-one": likeness.one_id, "merge-other": likeness.other_id}.get(decision)
-            members = [likeness.one_id, likeness.other_id]
-            for cluster in (likeness.one.cluster, likeness.other.cluster):
-                members += cluster.recordings.values_list("id", flat=True) if cluster else []
-            states = recording_states(members)
-            consented = [each for each, state in states.items() if state.state == "consented"]
-            cluster = likeness_merge(likeness=likeness, by=request.user, canonical=chosen, consented=consented)
+            cluster = duplicates_merge(likeness=likeness, canonical=chosen, by=request.user)
             messages.success(request, f"Merged: “{cluster.canonical.title}” stands for all of them in snapshots.")
         else:
             messages.error(request, "Merge them or separate them.")

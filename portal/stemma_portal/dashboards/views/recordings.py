@@ -14,7 +14,7 @@ from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.search import find, styles
 from stemma_portal.catalog.selectors import organisations_bringing, releases_visible
-from stemma_portal.consent.selectors import claims_visible, recording_states
+from stemma_portal.consent.selectors import claims_visible, recording_states, recordings_held
 from stemma_portal.core.fields import by_id
 from stemma_portal.dashboards import owners, selectors
 from stemma_portal.dashboards.forms import RecordingFilter
@@ -27,7 +27,7 @@ def recording_list(request: HttpRequest) -> HttpResponse:
     brought = organisations_bringing() if staff else []
     form = RecordingFilter(request.GET, styles=styles(), organisations=brought)
     wanted = form.cleaned_data if form.is_valid() else {}
-    held = selectors.recordings_held() if wanted.get("state") == "held" else None
+    held = recordings_held() if wanted.get("state") == "held" else None
     found = find(user=request.user, wanted=wanted, query=request.GET, everything=staff, among=held)
     states = recording_states(recording.id for recording in found.page.items)
     context = {

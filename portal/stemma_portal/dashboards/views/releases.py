@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from stemma_portal.accounts.acting import acting
 from stemma_portal.catalog.access import access_release
-from stemma_portal.catalog.models import Recording
-from stemma_portal.catalog.selectors import recordings_visible, releases_found, releases_visible
+from stemma_portal.catalog.selectors import release_tracks, releases_found, releases_visible, tracks_counted
 from stemma_portal.consent.selectors import recording_states
 from stemma_portal.dashboards.forms import ReleaseFilter
 from stemma_portal.design.paging import page
@@ -27,8 +25,7 @@ def release_list(request: HttpRequest) -> HttpResponse:
     form = ReleaseFilter(request.GET)
     words = form.cleaned_data["q"] if form.is_valid() else ""
     shown = page(releases_found(releases_visible(request.user), words), request.GET, by="title")
-    tracks = Recording.objects.filter(release__in=[each.id for each in shown.items])
-    counts = dict(tracks.values_list("release").annotate(n=Count("id")))
+    counts = tracks_counted(shown.items)
     for release in shown.items:
         release.tracks = counts.get(release.id, 0)  # type: ignore[attr-defined]
     return render(request, "dashboards/releases.html", {"form": form, "page": shown, "filtered": bool(words)})
@@ -38,8 +35,7 @@ def release_list(request: HttpRequest) -> HttpResponse:
 def release_detail(request: HttpRequest, release_id: str) -> HttpResponse:
     """Its tracks that the reader may see, how each stands, and the way to consent for all of them."""
     release = access_release(request.user, release_id)
-    seen = recordings_visible(request.user).filter(release=release).order_by("track", "title", "id")
-    tracks = list(seen.defer("source_license", "reservation")[:TRACKS])
+    tracks = list(release_tracks(request.user, release)[:TRACKS])
     states = recording_states(track.id for track in tracks)
     organisation = acting(request)
     context = {

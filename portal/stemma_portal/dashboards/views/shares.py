@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -13,10 +12,10 @@ from stemma.errors import InvalidError, StemmaError
 from stemma.ids import now
 from stemma_portal.accounts.access import parties_of
 from stemma_portal.catalog.access import access_recording, access_share_question, access_shares, may_state_shares
-from stemma_portal.catalog.models import Recording, ShareConfirmation, ShareRevision
-from stemma_portal.catalog.sharing import party_introduce, questions_open, share_confirm, shares_set
+from stemma_portal.catalog.models import ShareConfirmation
+from stemma_portal.catalog.sharing import questions_open, share_confirm, sheet_state
 from stemma_portal.dashboards.forms import AnswerForm, ShareDateForm
-from stemma_portal.dashboards.share_sheet import Sheet, differences, sheet_of, sheet_read
+from stemma_portal.dashboards.share_sheet import differences, sheet_of, sheet_read
 from stemma_portal.design.paging import page
 
 
@@ -29,7 +28,7 @@ def shares_edit(request: HttpRequest, recording_id: str) -> HttpResponse:
     form = ShareDateForm(request.POST if sent else None, initial={"valid_from": now().date()})
     if sent and request.POST.get("step") == "state" and form.is_valid() and sheet.sound:
         try:
-            revision = _state(request, recording, sheet, form)
+            revision = sheet_state(recording=recording, lines=sheet.lines(), **form.cleaned_data, by=request.user)
         except InvalidError as error:
             form.add_error(None, str(error))
         else:
@@ -48,24 +47,6 @@ def shares_edit(request: HttpRequest, recording_id: str) -> HttpResponse:
         "names": sorted({row.party for row in sheet.named()}),
     }
     return render(request, "dashboards/shares.html", context, status=422 if sent and not sheet.sound else 200)
-
-
-@transaction.atomic
-def _state(request: HttpRequest, recording: Recording, sheet: Sheet, form: ShareDateForm) -> ShareRevision:
-    parties, addresses = {}, {}
-    for row in sheet.named():
-        party = party_introduce(name=row.party, recording=recording, by=request.user)
-        parties[row.party.casefold()] = party.id
-        if row.email:
-            addresses[party.id] = row.email
-    return shares_set(
-        recording=recording,
-        shares=sheet.shares(parties),
-        valid_from=form.cleaned_data["valid_from"],
-        by=request.user,
-        cause=f"editor: {form.cleaned_data['why']}" if form.cleaned_data["why"] else "editor",
-        addresses=addresses,
-    )
 
 
 @login_required

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import struct
 import zipfile
@@ -219,7 +218,7 @@ def test_a_link_in_a_folder_is_passed_over(folder, tmp_path):
     (tmp_path / "secret.wav").write_bytes(b"RIFF")
     link = folder / BATCH / "A0" / "resources" / "EX-0.wav"
     link.unlink()
-    os.symlink(tmp_path / "secret.wav", link)
+    link.symlink_to(tmp_path / "secret.wav")
     assert rules(read(folder))[0] == ["missing-file"]
 
 
@@ -231,11 +230,11 @@ def test_no_name_in_an_archive_becomes_a_path(tmp_path, sounds, name):
         archive.writestr("A0.xml", release(1, {})["A0.xml"].replace(b"resources/EX-0.wav", b"a.wav"))
         with suppress(ValueError, UnicodeError):
             archive.writestr(name, sounds["resources/EX-0.wav"])
-    before = {file for file in tmp_path.iterdir()}
+    before = set(tmp_path.iterdir())
     with suppress(InvalidError):
         for row in batch.rows(path):
             assert (row.record() is None) == any(problem.severity == "error" for problem in row.problems)
-    assert {file for file in tmp_path.iterdir()} == before
+    assert set(tmp_path.iterdir()) == before
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -30,7 +30,7 @@ from lxml import etree
 
 from stemma.catalog import ern
 from stemma.catalog.record import Problem, RecordingRecord
-from stemma.catalog.tags import MOST_FILES, packed
+from stemma.catalog.tags import MOST_FILES, UNPACKING, packed
 from stemma.catalog.text import shown
 from stemma.errors import InvalidError
 from stemma.music.form import SOUNDS, form_of
@@ -95,11 +95,15 @@ def rows(path: Path) -> Iterator[BatchRow]:
 def lying(path: Path) -> Iterator[Mapping[str, Lying]]:
     """The files of a batch by their names within it."""
     if path.is_dir():
-        yield {str(file.relative_to(path)): (lambda _, file=file: file) for file in _files_in(path)}
+        yield {str(file.relative_to(path)): _there(file) for file in _files_in(path)}
         return
     _refuse(path)
     with packed(path, names=lambda _: True) as members:
         yield {_plain(name): _unpacking(write) for name, write in members}
+
+
+def _there(file: Path) -> Lying:
+    return lambda _: file
 
 
 def _unpacking(write: Callable[[Path], None]) -> Lying:
@@ -162,7 +166,7 @@ def _packed_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as file:
             return file.read(HEAD).replace(b"\x00", b"")
-    except Exception:  # whatever unpacking meets in a broken archive
+    except UNPACKING:
         return b""
 
 

@@ -290,8 +290,10 @@ class _Carrier:
         return identifier
 
     def _change(self, identifier: str, row: ImportRow, moment: datetime) -> bool:
-        """Another version of a recording; whether its ISRC is new.  What a message does not say, it does not
-        take away."""
+        """Another version of a recording; whether its ISRC is new.
+
+        What a message does not say, it does not take away.
+        """
         recording = Recording.objects.select_for_update().get(id=identifier, organisation=self.organisation)
         if recording.record_sha256 == row.record_sha256:
             return False

@@ -1,12 +1,17 @@
-"""CWR (Common Works Registration) 2.1 and 2.2 as rows, a transaction at a time.
+"""CWR (Common Works Registration) 2.1, 2.2, 3.0 and 3.1 as rows, a transaction at a time.
 
-Read are HDR, GRH, NWR, REV, SPU, OPU, SWR, OWR, SPT, SWT, PER, REC, GRT and TRL; other records of the
-standard are passed over.  CWR 3 moves the fields and is refused.
+Read are HDR, GRH, NWR, REV, WRK, SPU, OPU, SWR, OWR, SPT, OPT, SWT, OWT, PER, REC, GRT and TRL; other
+records of the standard are passed over.  The columns are CISAC's, as Django-Music-Publisher writes them
+(`cwr_templates.py`: 2.1, 2.2, 3.0 and the draft of 3.1) and CWR-DataApi reads them (2.1).
 
 Shares are the ownership shares of the mechanical right (MR): making copies is what training does, and
 that is the mechanical right, while PR (performance) and SR (synchronisation) pay for other uses.
 Ownership in CWR holds for the whole world; SPT and SWT only say who collects where, so their territories
 are checked and told, and change no share.
+
+CWR 3 has no ownership shares, only who collects where.  They are taken for ownership where that cannot be
+wrong: where they are of the world, and none is an administrator's or a sub-publisher's.  Anything else is
+to be brought as CWR 2.2 or as a table.
 """
 
 from __future__ import annotations
@@ -55,14 +60,41 @@ FIELDS: dict[str, dict[str, Span]] = {
     "TRL": {"groups": (4, 5), "transactions": (9, 8), "records": (17, 8)},
 }
 """Where the fields of each record stand, by the record layouts of CISAC for CWR 2.1 and 2.2."""
+_PUBLISHER_3 = {"ip": (22, 9), "name": (31, 45), "role": (77, 2), "numbers": (79, 20)}
+_WRITER_3 = {"ip": (20, 9), "name": (29, 45), "first": (74, 30), "role": (105, 2), "numbers": (107, 20)}
+_COLLECTION_3 = {"ip": (23, 9), "mr": (37, 5), "mode": (47, 1), "tis": (48, 4)}
+_RECORDING_3 = {"duration": (28, 6), "isrc": (34, 12), "title": (46, 60), "artist": (166, 60)}
+FIELDS_3: dict[str, dict[str, Span]] = {
+    **{kind: FIELDS[kind] for kind in ("GRH", "PER", "GRT", "TRL")},
+    "HDR": {"sender": (10, 45), "version": (103, 3)},
+    "WRK": _WORK,
+    "SPU": _PUBLISHER_3,
+    "OPU": _PUBLISHER_3,
+    "SWR": _WRITER_3,
+    "OWR": _WRITER_3,
+    **dict.fromkeys(("SPT", "OPT", "SWT", "OWT"), _COLLECTION_3),
+    "REC": _RECORDING_3,
+}
+"""The same of CWR 3.0; 3.1 moves nothing that is read.
+
+`numbers`: senders write the IPI name number there, or a tax number of nine digits and then the IPI.
+"""
+PARTIES = frozenset({"SPU", "OPU", "SWR", "OWR"})
+COLLECTIONS = frozenset({"SPT", "OPT", "SWT", "OWT"})
+AGENTS = frozenset({"AM", "PA", "SE"})
+"""Roles of those who collect for others: administrator, income participant, sub-publisher."""
 PASSED = frozenset(re.findall("...", "ALTXRFNPNNWNNPRNPAPWROPTOWTEWTNETNCTNOWVERINSINDCOMORNARIMSGTERIPA"))
 """Details of a transaction that say nothing the catalog keeps."""
-OTHERS = frozenset({"AGR", "ACK", "ISW", "EXC"})
+PASSED_3 = PASSED | frozenset(re.findall("...", "OWKNRCDOTFTVNATNOTWRIMAN"))
+OTHERS = frozenset({"AGR", "ACK", "ISW", "EXC", "ISR", "ISA", "DWR", "LIC"})
 """Transactions that register no work of the sender: counted, and passed over."""
 _COUNTRIES = "040AT056BE124CA208DK246FI250FR276DE372IE380IT392JP036AU076BR"
 _COUNTRIES += "484MX528NL554NZ578NO616PL620PT724ES752SE756CH826GB840US"
 TERRITORIES = {code[:3].lstrip("0"): code[3:] for code in re.findall(".....", _COUNTRIES)} | {"2136": WORLD}
 """Territories of the TIS that are one of ISO 3166."""
+
+
+REGISTRATIONS = frozenset({"NWR", "REV", "WRK"})
 
 
 @dataclass(frozen=True)
@@ -83,6 +115,8 @@ class CwrRow:
 class _Transaction:
     line: int
     head: dict[str, str]
+    third: bool = False
+    """Whether it is in CWR 3."""
     records: list[tuple[int, str, dict[str, str]]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -110,6 +144,7 @@ class _Message:
         self.current: _Transaction | None = None
         self.seen: dict[str, int] = {}
         self.ended = False
+        self.fields, self.passed = FIELDS, PASSED
 
     def finish(self) -> Iterator[CwrRow]:
         """The rows of the open transaction."""
@@ -124,28 +159,43 @@ class _Message:
             remedy = "send one message a file, that begins with HDR and ends with TRL."
             yield _wrong(number, text, "record-order", remedy)
             return
+        if kind in {"HDR", "GRH"}:
+            self._version(number, kind, text)
         self.counts["records"] += 1
         self.group["records"] += 1
-        values = {name: text[at - 1 : at - 1 + size].strip() for name, (at, size) in FIELDS.get(kind, {}).items()}
-        if values.get("version", "").startswith(("3", "03")):
-            problem = f"Line {number}: the message is in CWR 3."
-            raise InvalidError(problem, remedy="Send it as CWR 2.1 or 2.2.", code="cwr-version")
-        if kind in {"NWR", "REV"} or kind in OTHERS:
+        values = {name: text[at - 1 : at - 1 + size].strip() for name, (at, size) in self.fields.get(kind, {}).items()}
+        if kind in REGISTRATIONS & self.fields.keys() or kind in OTHERS:
             yield from self.finish()
             self.counts["transactions"] += 1
             self.group["transactions"] += 1
-            self.current = None if kind in OTHERS else _Transaction(number, values)
+            self.current = None if kind in OTHERS else _Transaction(number, values, self.fields is FIELDS_3)
         elif kind in {"GRH", "GRT", "TRL"}:
             yield from self.finish()
             yield from self._frame(number, text, values)
-        elif kind in FIELDS or kind in PASSED:
+        elif kind in self.fields or kind in self.passed:
             self._detail(number, kind, values)
         else:
-            wrong = _wrong(number, text, "record-type", "write a record type of CWR 2.1 or 2.2.")
+            wrong = _wrong(number, text, "record-type", "write a record type of this version of CWR.")
             if self.current is None:
                 yield wrong
             else:
                 self.current.problems += wrong.problems
+
+    def _version(self, number: int, kind: str, text: str) -> None:
+        """Which columns count: CWR 3 says in its header and again in each group that it is CWR 3."""
+        told = text[102:105] if kind == "HDR" else text[11:16].lstrip("0")
+        if not told.startswith("3."):
+            if kind == "GRH" and self.fields is FIELDS_3:
+                problem = f"Line {number}: a group of version {shown(told)!r} in a message of CWR 3."
+                raise InvalidError(problem, remedy="Send it in a message of its own.", code="cwr-version")
+            return
+        if told[:3] not in {"3.0", "3.1"}:
+            problem = f"Line {number}: the message is in CWR {shown(told)}."
+            raise InvalidError(problem, remedy="Send it as CWR 2.1, 2.2 or 3.0.", code="cwr-version")
+        if kind == "GRH" and self.fields is FIELDS and self.counts["groups"]:
+            problem = f"Line {number}: a group of CWR 3 in a message of CWR 2."
+            raise InvalidError(problem, remedy="Send it in a message of its own.", code="cwr-version")
+        self.fields, self.passed = FIELDS_3, PASSED_3
 
     def _frame(self, number: int, text: str, values: dict[str, str]) -> Iterator[CwrRow]:
         if text.startswith("GRH"):
@@ -233,6 +283,8 @@ def _finish(found: _Transaction, seen: dict[str, int]) -> Iterator[CwrRow]:
     """The rows of one transaction: one for each ISRC, else one for the work."""
     reader = _Reader(found.problems)
     head, line = found.head, found.line
+    if found.third:
+        _as_owned(found, reader)
     title = reader.text(line, "work_title", head["title"])
     if not title and not head["title"]:
         reader.error(line, "work_title", "", "missing", "write the title of the work.")
@@ -240,7 +292,7 @@ def _finish(found: _Transaction, seen: dict[str, int]) -> Iterator[CwrRow]:
     performers: list[str] = []
     recordings: list[tuple[int, dict[str, str]]] = []
     for number, kind, values in found.records:
-        if kind in {"SPT", "SWT"} and values["tis"].lstrip("0") not in TERRITORIES:
+        if not found.third and kind in {"SPT", "SWT"} and values["tis"].lstrip("0") not in TERRITORIES:
             remedy = "this territory is no single country known here; ownership is taken for the world."
             reader.error(number, "territory", values["tis"], "territory", remedy, "warning")
         elif kind == "PER":
@@ -248,7 +300,8 @@ def _finish(found: _Transaction, seen: dict[str, int]) -> Iterator[CwrRow]:
         elif kind == "REC" and values["isrc"]:
             recordings.append((number, values))
     if total * PPM != WHOLE:
-        remedy = f"the MR ownership shares have {total / 100:g} % together: correct them to 100."
+        what = "collection shares of the world" if found.third else "ownership shares"
+        remedy = f"the MR {what} have {total / 100:g} % together: correct them to 100."
         reader.error(line, "shares", f"{total / 100:g}", "shares-sum", remedy)
     common: dict[str, Any] = {
         "iswc": reader.code(line, "iswc", head["iswc"], _plain_iswc),
@@ -267,7 +320,7 @@ def _finish(found: _Transaction, seen: dict[str, int]) -> Iterator[CwrRow]:
             own.error(number, "isrc", values["isrc"], "isrc", "write the ISRC, or leave it empty.")
         if code and seen.setdefault(code, number) != number:
             own.error(number, "isrc", code, "twice", f"line {seen[code]} has it already.")
-        album = own.text(number, "release.title", values["album"])
+        album = own.text(number, "release.title", values.get("album", ""))
         given = {
             **common,
             "isrc": code,
@@ -281,13 +334,37 @@ def _finish(found: _Transaction, seen: dict[str, int]) -> Iterator[CwrRow]:
         yield _made(number, {**head, **values}, own.problems, given)
 
 
+def _as_owned(found: _Transaction, reader: _Reader) -> None:
+    """Give each party of CWR 3 what it collects in the world; tell where that says nothing of who owns."""
+    party: dict[str, str] | None = None
+    for number, kind, values in found.records:
+        if kind in PARTIES:
+            digits = values["numbers"].partition("I-")[0].strip()
+            values["ipi"] = digits[9:] if len(digits) == 20 else digits[:11]
+            values["mr"] = "0"
+            party = values
+        elif kind in COLLECTIONS and values["mr"].strip("0"):
+            if party is None:
+                reader.error(number, "shares", values["mr"], "record-order", "write whose share it is before it.")
+            elif values["tis"].lstrip("0") != "2136" or values["mode"] != "I":
+                remedy = "this share is not of the world, and does not say who owns: send CWR 2.2 or a table."
+                reader.error(number, "territory", f"{values['mode']}{values['tis']}", "collects", remedy)
+            elif party["role"] in AGENTS:
+                remedy = "it collects for others, and the message does not say who owns: send CWR 2.2 or a table."
+                reader.error(number, "shares", party["name"], "collects", remedy)
+            elif party["mr"] == "0":
+                party["mr"] = values["mr"]
+            else:
+                reader.error(number, "shares", values["mr"], "twice", "write one share of the world for each party.")
+
+
 def _owners(found: _Transaction, reader: _Reader) -> tuple[list[str], list[ShareRecord], int]:
     """Names of the writers, the shares of all, and their sum in hundredths of a percent."""
     writers: list[str] = []
     shares: list[ShareRecord] = []
     total = 0
     for number, kind, values in found.records:
-        if kind not in {"SPU", "OPU", "SWR", "OWR"}:
+        if kind not in PARTIES:
             continue
         name = reader.text(number, "shares", f"{values.get('first', '')} {values['name']}".strip())
         if kind in {"SWR", "OWR"} and name:

@@ -224,6 +224,12 @@ def _local(element: Any) -> str:
 
 def _text(element: Any, path: str) -> str:
     """The text at a path of local names, cut; empty where there is none."""
+    found = _below(element, path)
+    return "" if found is None else (found.text or "").strip()[:LONGEST_TEXT]
+
+
+def _below(element: Any, path: str) -> Any:
+    """The element at a path of local names; None where there is none."""
     for name in _steps(path):
         for child in element:
             tag = child.tag
@@ -231,8 +237,8 @@ def _text(element: Any, path: str) -> str:
                 element = child
                 break
         else:
-            return ""
-    return (element.text or "").strip()[:LONGEST_TEXT]
+            return None
+    return element
 
 
 @lru_cache(maxsize=256)
@@ -295,11 +301,27 @@ def _edition(found: dict[str, Any], element: Any) -> None:
 
 
 def _technical(found: dict[str, Any], element: Any) -> None:
-    if "file" not in found:
-        for path in ("DeliveryFile/File/URI", "File/URI", "File/FileName"):
-            if name := _text(element, path):
-                found["file"] = name.replace("\\", "/").rpartition("/")[2]
-                return
+    """The file of the sound: the first that is named, and its hash."""
+    if "file" in found:
+        return
+    for at in ("DeliveryFile/File", "File"):
+        file = _below(element, at)
+        if file is None:
+            continue
+        name, folder = _text(file, "URI") or _text(file, "FileName"), _text(file, "FilePath")
+        if name:
+            found["file"] = name.replace("\\", "/").rpartition("/")[2]
+            found["uri"] = f"{folder.rstrip('/')}/{name}" if folder else name
+            _hash(found, file)
+            return
+
+
+def _hash(found: dict[str, Any], file: Any) -> None:
+    """The hash of a file: 4.x says Algorithm and HashSumValue, 3.8 HashSumAlgorithmType and HashSum."""
+    algorithm = _text(file, "HashSum/Algorithm") or _text(file, "HashSum/HashSumAlgorithmType")
+    value = _text(file, "HashSum/HashSumValue") or _text(file, "HashSum/HashSum")
+    if algorithm and value:
+        found["hash"] = f"{algorithm} {value}"
 
 
 def _texts_of(element: Any) -> dict[str, str]:

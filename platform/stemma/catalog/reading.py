@@ -21,7 +21,7 @@ from stemma.catalog.table import MOST_CELLS, Table
 from stemma.catalog.text import shown, undefuse
 from stemma.errors import InvalidError
 
-Format = Literal["csv", "xlsx", "ern", "cwr", "audio"]
+Format = Literal["csv", "xlsx", "ern", "cwr", "audio", "batch"]
 
 LONGEST_LINE = 1024 * 1024
 """Bytes between two line ends."""
@@ -51,13 +51,15 @@ class Headings:
 def sniff(path: Path) -> Format:
     """What a file is, by its content.  Raises `InvalidError` for what is none of the formats."""
     if path.is_dir():
-        return "audio"
+        return _heap(path)
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(b"PK\x03\x04"):
         with _zip(path) as archive:
             names = set(archive.namelist())
-        return "xlsx" if "[Content_Types].xml" in names and any(n.startswith("xl/") for n in names) else "audio"
+        if "[Content_Types].xml" in names and any(n.startswith("xl/") for n in names):
+            return "xlsx"
+        return _heap(path)
     start = head.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
     if start.startswith(b"<"):
         return "ern"
@@ -67,11 +69,17 @@ def sniff(path: Path) -> Format:
         raise InvalidError("The file is empty.", remedy="Choose the file again.", code="empty")
     if b"\x00" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidError(
-            "This is neither a table, nor an ERN or CWR message, nor a ZIP of audio.",
-            remedy="Bring CSV, XLSX, DDEX ERN, CWR, or a ZIP of audio files.",
+            "This is neither a table, nor an ERN or CWR message, nor a ZIP.",
+            remedy="Bring CSV, XLSX, DDEX ERN or CWR, or a ZIP of audio or of an ERN batch.",
             code="unknown-format",
         )
     return "csv"
+
+
+def _heap(path: Path) -> Format:
+    from stemma.catalog import batch
+
+    return "batch" if batch.is_batch(path) else "audio"
 
 
 def headings(path: Path) -> Headings:
@@ -122,7 +130,13 @@ def _audio(path: Path) -> Iterator[Row]:
     return tags.rows(path)
 
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"ern": _ern, "cwr": _cwr, "audio": _audio}
+def _batch(path: Path) -> Iterator[Row]:
+    from stemma.catalog import batch
+
+    return batch.rows(path)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {"ern": _ern, "cwr": _cwr, "audio": _audio, "batch": _batch}
 """Readers of the formats that need no mapping, by format."""
 
 

@@ -6,6 +6,7 @@ leave behind) are passed over; what calls itself music and is none is a row to c
 
 from __future__ import annotations
 
+import lzma
 import re
 import struct
 import tempfile
@@ -30,6 +31,12 @@ MOST_RATIO = 200
 """How many times its packed size a file may unpack to: digital silence as WAV reaches that, music never."""
 MUSIC = {".wav", ".wave", ".flac", ".mp3", ".aif", ".aiff", ".aifc", ".ogg", ".oga", ".opus", ".bwf"}
 """Names by which a file calls itself music; its content decides whether it is."""
+
+UNPACKING = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, RuntimeError, NotImplementedError),
+    *(EOFError, ValueError),
+)
+"""What unpacking meets in a broken archive."""
 
 _TAGS: dict[str, tuple[str, ...]] = {
     "title": ("TIT2", "title"),
@@ -176,7 +183,7 @@ def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, into: Path) -> None
                 if written > most:
                     raise InvalidError("It would unpack to far more than it should.", code="archive-bomb")
                 out.write(piece)
-    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+    except UNPACKING as error:
         raise InvalidError(
             "It cannot be unpacked.", remedy="Pack it anew, without a password.", code="broken"
         ) from error

@@ -102,7 +102,9 @@ SHOWN = 20
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="CSV, XLSX, DDEX ERN, CWR, or a ZIP or folder of audio.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, XLSX, DDEX ERN, CWR; a ZIP or folder of audio or of an ERN batch.", exists=True)
+    ],
     mapping: Annotated[
         Path | None, typer.Option(help="JSON that says which field each column means; guessed unless given.")
     ] = None,

@@ -5,6 +5,7 @@ from django.db import models
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.catalog.models import Asset, Recording
 from stemma_portal.core.fields import IdField
+from stemma_portal.intake.models import Import
 
 
 class Upload(models.Model):
@@ -42,6 +43,8 @@ class Upload(models.Model):
     """The archive that it came in."""
     place = models.PositiveIntegerField(default=0)
     """Its place in there."""
+    batch = models.OneToOneField(Import, on_delete=models.PROTECT, null=True, blank=True, related_name="sounds")
+    """The imported ERN batch that it is: its files are those sounds that the messages name."""
     state = models.CharField(max_length=16, choices=State)
     format = models.CharField(max_length=16, blank=True)
     tags = models.JSONField(default=dict)
@@ -50,7 +53,7 @@ class Upload(models.Model):
     recording = models.ForeignKey(Recording, on_delete=models.PROTECT, null=True, blank=True, related_name="uploads")
     """Whose sound or score it is, or may be while it waits."""
     matched_by = models.CharField(max_length=16, blank=True)
-    """`isrc`, `file`, `reference`, `title` or `person`."""
+    """`message`, `isrc`, `file`, `reference`, `title` or `person`."""
     findings = models.JSONField(default=list)
     """Each `[rule, severity, told, remedy]` (`stemma.music.probe.Finding`)."""
     message = models.TextField(blank=True)

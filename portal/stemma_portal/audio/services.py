@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
@@ -202,6 +203,23 @@ def recordings_from_tags(*, organisation: Organisation, by: User) -> Import:
         raise InvalidError("No file waits for a recording.", remedy="Bring files first.", code="nothing-waits")
     table = io.BytesIO(out.getvalue().encode())
     return import_create(organisation=organisation, file=table, name=f"Tags of {count} files.csv", by=by)
+
+
+def upload_of_batch(batch: Import) -> None:
+    """Have the sounds of an imported ERN batch taken, in the name of whoever confirmed it."""
+    with suppress(IntegrityError), transaction.atomic():  # somebody is doing it in this moment
+        upload = Upload.objects.create(
+            organisation=batch.organisation,
+            name=batch.name,
+            size=batch.size,
+            key=batch.key,
+            batch=batch,
+            state=State.CHECKING,
+            created_by=batch.confirmed_by or batch.created_by,
+            created_at=now(),
+            updated_at=now(),
+        )
+        upload_take_soon(upload.id)
 
 
 def uploads_match(*, organisation: Organisation) -> int:

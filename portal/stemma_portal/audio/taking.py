@@ -10,12 +10,14 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
+from stemma.catalog.batch import Lying, is_batch, lying
 from stemma.catalog.tags import packed, tags_of, wanted
 from stemma.catalog.text import clean
 from stemma.errors import InvalidError
@@ -30,6 +32,7 @@ from stemma_portal.audio.models import Upload
 from stemma_portal.catalog.likeness import likeness_find
 from stemma_portal.catalog.models import Asset, Recording, RecordingVersion
 from stemma_portal.core.services import audit
+from stemma_portal.intake.services import Stored, import_of_batch
 from stemma_portal.notices.models import Topic
 from stemma_portal.notices.services import notify
 
@@ -50,6 +53,10 @@ def take(upload: Upload) -> list[Upload]:
             path = Path(folder) / "file"
             storage().download(upload.key, path)
             form = form_of(path)
+            if form == "zip" and upload.batch_id is not None:
+                return _unpack_batch(upload, path)
+            if form == "zip" and is_batch(path):
+                return _read_batch(upload, path)
             if form == "zip":
                 return _unpack(upload, path)
             looked = _look(upload, path, form, Path(folder))
@@ -264,7 +271,53 @@ def _unpack(upload: Upload, path: Path) -> list[Upload]:
     return made
 
 
-def _member(upload: Upload, place: int, name: str, write: Callable[[Path], None], folder: Path) -> Upload:
+def _read_batch(upload: Upload, path: Path) -> list[Upload]:
+    """An ERN batch is imported first, where somebody confirms what it says; then its sounds are taken."""
+    stored = Stored(upload.key, path.stat().st_size, _sha256(path), "batch")
+    by = User.objects.get(email=upload.created_by)
+    with transaction.atomic():
+        if (still := checking(upload.id)) is not None:
+            still.state, still.format, still.message = State.UNPACKED, "batch", "It is read on the page Imports."
+            import_of_batch(organisation=still.organisation, stored=stored, name=still.name, by=by)
+            _keep(still)
+    return []
+
+
+def _unpack_batch(upload: Upload, path: Path) -> list[Upload]:
+    """The sounds of an imported batch, each for the recording that its message names; what is there stays.
+
+    Its file is the import's: it is not removed.
+    """
+    there = set(upload.files.values_list("place", flat=True))
+    rows = upload.batch.rows.filter(done=True).exclude(resource="").exclude(recording=None).order_by("number")
+    made: list[Upload] = []
+    with lying(path) as files:
+        for place, name, recording in rows.values_list("number", "resource", "recording"):
+            if place not in there and Recording.objects.filter(id=recording).exists():
+                with suppress(IntegrityError):  # another worker was quicker
+                    write = partial(_laid, files[name])
+                    made.append(_member(upload, place, name, write, path.parent, recording=str(recording)))
+    with transaction.atomic():
+        count = upload.files.count()
+        upload.state, upload.format, upload.message = State.UNPACKED, "batch", f"{count:,} sounds"
+        _keep(upload)
+        audit(by=None, action="upload.unpack", subject=upload.id, files=count)
+    return made
+
+
+def _laid(lay: Lying, into: Path) -> None:
+    lay(into)
+
+
+def _member(
+    upload: Upload,
+    place: int,
+    name: str,
+    write: Callable[[Path], None],
+    folder: Path,
+    *,
+    recording: str | None = None,
+) -> Upload:
     identifier, file = new_id(), folder / "member"
     one = Upload(
         id=identifier,
@@ -274,6 +327,8 @@ def _member(upload: Upload, place: int, name: str, write: Callable[[Path], None]
         key=f"originals/{upload.organisation_id}/{identifier}",
         archive=upload,
         place=place,
+        recording_id=recording,
+        matched_by="message" if recording else "",
         state=State.CHECKING,
         created_by=upload.created_by,
         created_at=now(),

@@ -27,7 +27,7 @@ LATE = timedelta(minutes=20)
 @shared_task(autoretry_for=(UnavailableError,), retry_backoff=2, max_retries=8, soft_time_limit=1800, time_limit=1860)
 def upload_take(upload_id: str) -> None:
     """Look at a file.  Several workers may look; the first to finish says what it is."""
-    rows = Upload.objects.select_related("organisation", "recording")
+    rows = Upload.objects.select_related("organisation", "recording", "batch")
     upload = rows.filter(id=upload_id, state=Upload.State.CHECKING).first()
     if upload is None:
         return
@@ -78,6 +78,15 @@ def uploads_heal() -> None:
     for upload in old[:200]:
         storage().parts_abandon(upload.key, upload.multipart)
         Upload.objects.filter(id=upload.id).update(state=Upload.State.CANCELLED, updated_at=now())
+
+
+@shared_task
+def batches_take() -> None:
+    """Take the sounds of ERN batches that were imported since."""
+    from stemma_portal.audio import services
+
+    for batch in Import.objects.filter(state=Import.State.DONE, format="batch", sounds=None)[:20]:
+        services.upload_of_batch(batch)
 
 
 @shared_task

@@ -263,6 +263,7 @@ CELERY_BEAT_SCHEDULE = {
     "notices": {"task": "stemma_portal.notices.tasks.mails_due", "schedule": 30.0, "options": {"expires": 30}},
     "imports": {"task": "stemma_portal.intake.tasks.imports_heal", "schedule": 60.0, "options": {"expires": 60}},
     "uploads": {"task": "stemma_portal.audio.tasks.uploads_heal", "schedule": 300.0, "options": {"expires": 300}},
+    "batches": {"task": "stemma_portal.audio.tasks.batches_take", "schedule": 15.0, "options": {"expires": 15}},
     "sounds": {"task": "stemma_portal.audio.tasks.uploads_match", "schedule": 15.0, "options": {"expires": 15}},
     "answers": {"task": "stemma_portal.api.tasks.answers_forget", "schedule": 3600.0, "options": {"expires": 3600}},
     "holds": {"task": "stemma_portal.royalties.tasks.holds_settle", "schedule": 60.0, "options": {"expires": 60}},

@@ -1,10 +1,11 @@
 """What the database itself guarantees."""
 
+import hashlib
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.operations import RunSQL
 
 _REFUSE = """
@@ -35,6 +36,26 @@ def lock(name: str) -> None:
     """Wait for, and hold until the end of the transaction, the one lock of this name."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(name.encode())])
+
+
+@contextmanager
+def held(name: str) -> Iterator[bool]:
+    """Hold the one lock of this name while the block lasts, unless somebody else has it: then False.
+
+    It is the connection's, not a transaction's, so that work in many transactions can hold it.  When the
+    process dies or the connection breaks, the database lets go of it: nobody has to guess from a time
+    whether a silent worker is slow or gone.
+    """
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+        mine: bool = cursor.fetchone()[0]
+    try:
+        yield mine
+    finally:
+        if mine:
+            with suppress(DatabaseError), connection.cursor() as cursor:  # a broken connection holds nothing
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
 
 
 @contextmanager

@@ -7,6 +7,7 @@ it and marked as done, or neither.  New recordings go in by COPY; changed ones o
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -44,11 +45,29 @@ def carry(batch: Import, progress: Progress, by: Actor) -> bool:
             rows = list(wanted.order_by("number")[:CHUNK])
             if not rows:
                 return True
-            carrier.take(rows)
+            _lock_registrants(rows)
+            contested = carrier.take(rows)
+            ImportRow.objects.filter(id__in=contested).update(verdict=ImportRow.Verdict.CONFLICTING)
             ImportRow.objects.filter(id__in=[row.id for row in rows]).update(done=True)
+            # Whoever takes the sounds of a batch has to know whose they are.
+            ImportRow.objects.bulk_update([row for row in rows if row.resource and row.recording], ["recording"])
         done += len(rows)
         if not progress(done):
             return False
+
+
+REGISTRANTS = 64
+"""Locks into which the registrants of ISRCs fall."""
+
+
+def _lock_registrants(rows: Sequence[ImportRow]) -> None:
+    """Let nobody else take recordings of the same registrants until this chunk is committed.
+
+    Two organisations that bring one ISRC in the same moment would each not see the other's recording.  So
+    the second waits, and then sees it.  A registrant is the first five characters of an ISRC (ISO 3901).
+    """
+    for number in sorted({zlib.crc32(row.isrc[:5].encode()) % REGISTRANTS for row in rows if row.isrc}):
+        lock(f"isrc:{number}")
 
 
 class _Made(NamedTuple):
@@ -75,12 +94,13 @@ class _Carrier:
         """What registrations say of works, for recordings that bring no publishing of their own."""
         self.releases: dict[tuple[str, str, str], str] = {}
 
-    def take(self, rows: Sequence[ImportRow]) -> None:
-        """One chunk, within one transaction."""
+    def take(self, rows: Sequence[ImportRow]) -> list[int]:
+        """One chunk, within one transaction; the rows whose ISRC is another organisation's too."""
         moment = now()
         self._know([row.record for row in rows if row.record])
         made = _Made([], [], [], [], [], [])
-        conflicts: list[str] = []
+        coded: dict[str, ImportRow] = {}
+        """Recordings that have an ISRC which they had not before."""
         registered: list[tuple[str, ImportRow]] = []
         # What was compared when the file was read may have come in since, by another file.
         fresh = [row for row in rows if row.recording is None]
@@ -94,21 +114,29 @@ class _Carrier:
             if row.verdict == ImportRow.Verdict.SAME:
                 continue
             if target is not None:
-                self._change(str(target), row, moment)
-                if row.verdict == ImportRow.Verdict.CONFLICTING:
-                    conflicts.append(str(target))
+                row.recording = target
+                if self._change(str(target), row, moment) or row.verdict == ImportRow.Verdict.CONFLICTING:
+                    coded[str(target)] = row
             elif not row.record.get("takedown"):
-                identifier = self._add(row, made, moment)
+                identifier = row.recording = self._add(row, made, moment)
                 present["isrc", row.isrc] = present["reference", row.reference] = identifier
                 present.pop(("isrc", ""), None)
                 present.pop(("reference", ""), None)
-                if row.verdict == ImportRow.Verdict.CONFLICTING:
-                    conflicts.append(identifier)
+                coded[identifier] = row
         _copy(made)
         for identifier, row in registered:
             self._register(identifier, row.record)
-        for identifier in conflicts:
-            self._contest(identifier)
+        return self._contests(coded)
+
+    def _contests(self, coded: dict[str, ImportRow]) -> list[int]:
+        """Contest every ISRC that others have, also since the rows were judged."""
+        codes = {row.isrc for row in coded.values() if row.isrc}
+        others = Recording.objects.filter(isrc__in=codes).exclude(organisation=self.organisation)
+        taken = set(others.values_list("isrc", flat=True)) if codes else set()
+        for identifier, row in coded.items():
+            if row.isrc in taken:
+                self._contest(identifier)
+        return [row.id for row in coded.values() if row.isrc in taken]
 
     def _present(self, rows: Sequence[ImportRow]) -> dict[tuple[str, str], str]:
         codes = [row.isrc for row in rows if row.isrc]
@@ -261,11 +289,15 @@ class _Carrier:
             )
         return identifier
 
-    def _change(self, identifier: str, row: ImportRow, moment: datetime) -> None:
-        """Another version of a recording.  What a message does not say, it does not take away."""
+    def _change(self, identifier: str, row: ImportRow, moment: datetime) -> bool:
+        """Another version of a recording; whether its ISRC is new.
+
+        What a message does not say, it does not take away.
+        """
         recording = Recording.objects.select_for_update().get(id=identifier, organisation=self.organisation)
         if recording.record_sha256 == row.record_sha256:
-            return
+            return False
+        before = recording.isrc
         last = recording.versions.order_by("-number").values_list("record", flat=True).first() or {}
         record = {**last, **row.record}
         if not row.record.get("takedown"):
@@ -302,6 +334,7 @@ class _Carrier:
             elif "publishing" not in named:
                 shares += _present_shares(recording, "publishing")
             shares_set(recording=recording, shares=shares, by=self.by, cause=self.cause)
+        return recording.isrc != before
 
     def _register(self, identifier: str, record: dict[str, Any]) -> None:
         """What a registration says of a work, also for the organisation's recordings of it."""

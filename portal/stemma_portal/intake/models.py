@@ -42,6 +42,8 @@ class Import(models.Model):
     message = models.TextField(blank=True)
     created_by = models.CharField(max_length=254)
     created_at = models.DateTimeField()
+    confirmed_by = models.CharField(max_length=254, blank=True)
+    """Who has it taken into the catalog: the work is done in their name, whoever brought the file."""
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -78,6 +80,8 @@ class ImportRow(models.Model):
     verdict = models.CharField(max_length=12, choices=Verdict, blank=True)
     recording = models.UUIDField(null=True)
     """The organisation's own recording that it speaks of, once there is one."""
+    resource = models.TextField(blank=True)
+    """The name of its sound in the batch that the file is."""
     done = models.BooleanField(default=False)
 
     class Meta:

@@ -4,12 +4,12 @@ import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from django.db import transaction
 
 from stemma.catalog.columns import check_mapping
-from stemma.catalog.reading import headings, sniff
+from stemma.catalog.reading import Headings, headings, sniff
 from stemma.catalog.text import clean
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now
@@ -39,8 +39,6 @@ def import_create(*, organisation: Organisation, file: BinaryIO, name: str, by: 
             remedy="Ask rights staff to do it; then bring the file again.",
             code="no-party",
         )
-    called = clean(Path(name.replace("\\", "/")).name)
-    name = called.text[:300] if called.text and not called.refused else "catalog"
     identifier = new_id()
     key = f"intake/{organisation.id}/{identifier}"
     with tempfile.TemporaryDirectory() as folder:
@@ -51,6 +49,29 @@ def import_create(*, organisation: Organisation, file: BinaryIO, name: str, by: 
             raise InvalidError("This is an archive of audio.", remedy="Bring it on the page Audio.", code="audio")
         table = headings(path) if form in TABLES else None
         storage().put(key, path)
+    stored = Stored(key, size, digest, form)
+    return _create(organisation, identifier, stored, name=name, table=table, by=by)
+
+
+class Stored(NamedTuple):
+    """A file that lies in object storage."""
+
+    key: str
+    size: int
+    sha256: str
+    format: str
+
+
+def import_of_batch(*, organisation: Organisation, stored: Stored, name: str, by: Actor) -> Import:
+    """Read an ERN batch that was brought with its sounds and lies in object storage already."""
+    return _create(organisation, new_id(), stored, name=name, table=None, by=by)
+
+
+def _create(
+    organisation: Organisation, identifier: str, stored: Stored, *, name: str, table: Headings | None, by: Actor
+) -> Import:
+    called = clean(Path(name.replace("\\", "/")).name)
+    name = called.text[:300] if called.text and not called.refused else "catalog"
     mapping: Mapping[str, str] = {}
     if table is not None:
         known = ColumnMapping.objects.filter(organisation=organisation, headings_sha256=_fingerprint(table.headings))
@@ -60,10 +81,7 @@ def import_create(*, organisation: Organisation, file: BinaryIO, name: str, by: 
             id=identifier,
             organisation=organisation,
             name=name,
-            key=key,
-            size=size,
-            sha256=digest,
-            format=form,
+            **stored._asdict(),
             headings=list(table.headings) if table else [],
             sample=[list(row) for row in table.sample] if table else [],
             note=table.note if table else "",
@@ -72,7 +90,7 @@ def import_create(*, organisation: Organisation, file: BinaryIO, name: str, by: 
             created_by=by.email,
             created_at=now(),
         )
-        audit(by=by, action="import.create", subject=batch.id, name=name, size=size, format=form)
+        audit(by=by, action="import.create", subject=batch.id, name=name, size=stored.size, format=stored.format)
         if table is None:
             _stage(batch, by)
     return batch
@@ -159,7 +177,8 @@ def _run(batch: Import, by: Actor) -> Import:
     total = batch.counts["rows"] - batch.counts.get("errors", 0)
     job, _ = job_start(kind="import.run", run_key=f"import.run/{batch.id}/{new_id()}", total=total, by=by)
     batch.state, batch.job, batch.message, batch.finished_at = Import.State.IMPORTING, job, "", None
-    batch.save(update_fields=["state", "job", "message", "finished_at"])
+    batch.confirmed_by = by.email
+    batch.save(update_fields=["state", "job", "message", "finished_at", "confirmed_by"])
     import_run_soon(batch.id, by)
     return batch
 

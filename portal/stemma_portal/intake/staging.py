@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Count, Q
 
+from stemma.catalog.batch import BatchRow
 from stemma.catalog.reading import open_rows
 from stemma.catalog.record import Problem, RecordingRecord, Row
 from stemma.errors import InvalidError
@@ -29,7 +30,7 @@ Progress = Callable[[int], bool]
 """Told how many rows are done; False when the work is to stop."""
 
 COPY = """
-COPY intake_importrow (batch_id, number, raw, problems, record, record_sha256, isrc, reference, verdict, done)
+COPY intake_importrow (batch_id, number, raw, problems, record, record_sha256, isrc, reference, verdict, done, resource)
 FROM STDIN
 """
 
@@ -230,12 +231,12 @@ def _staged(batch_id: str, row: Row) -> Iterable[Any]:
     problems = _json([list(problem) for problem in told])
     if record is None:
         raw = {name: cell[:1000] for name, cell in row.raw.items() if cell}
-        return (batch_id, row.number, _json(raw), problems, None, "", "", "", "rejected", False)
+        return (batch_id, row.number, _json(raw), problems, None, "", "", "", "rejected", False, "")
     plain = compact(record)
     text = _json(plain)
     return (
         *(batch_id, row.number, None, problems, text, sha256(text.encode())),
-        *(record.isrc, record.reference, "", False),
+        *(record.isrc, record.reference, "", False, row.resource if isinstance(row, BatchRow) else ""),
     )
 
 

@@ -12,12 +12,13 @@ from stemma.errors import StemmaError, UnavailableError
 from stemma.ids import now
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.tasks import search_refresh
+from stemma_portal.core.db import held
 from stemma_portal.core.jobs import job_advance, job_end
 from stemma_portal.core.models import Job
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.intake.importing import carry
-from stemma_portal.intake.models import Import, ImportRow
-from stemma_portal.intake.staging import judge, stage
+from stemma_portal.intake.models import Import
+from stemma_portal.intake.staging import counts, judge, stage
 from stemma_portal.notices.models import Topic
 from stemma_portal.notices.services import notify
 from stemma_portal.webhooks.services import event_emit
@@ -28,20 +29,25 @@ log = logging.getLogger(__name__)
 @shared_task(autoretry_for=(UnavailableError,), retry_backoff=2, max_retries=8)
 def import_stage(import_id: str) -> None:
     """Read a file into rows, check and compare them."""
-    batch = _wanted(import_id, Import.State.STAGING)
-    if batch is None:
-        return
-    _guarded(batch, lambda: _stage(batch))
+    with held(_work(import_id)) as mine:
+        batch = _wanted(import_id, Import.State.STAGING) if mine else None
+        if batch is not None:
+            _guarded(batch, lambda: _stage(batch))
 
 
 @shared_task(autoretry_for=(UnavailableError,), retry_backoff=2, max_retries=8)
 def import_run(import_id: str, user_id: str) -> None:
     """Take the confirmed rows into the catalog."""
-    batch = _wanted(import_id, Import.State.IMPORTING)
-    if batch is None:
-        return
-    by = User.objects.get(id=user_id)
-    _guarded(batch, lambda: _run(batch, by))
+    with held(_work(import_id)) as mine:
+        batch = _wanted(import_id, Import.State.IMPORTING) if mine else None
+        if batch is not None:
+            by = User.objects.get(id=user_id)
+            _guarded(batch, lambda: _run(batch, by))
+
+
+def _work(import_id: str) -> str:
+    """The lock of the one worker that reads or carries an import."""
+    return f"import:{import_id}"
 
 
 def _stage(batch: Import) -> None:
@@ -64,6 +70,8 @@ def _run(batch: Import, by: Actor) -> None:
     job_end(job_id=job.id, state=Job.State.DONE if whole else Job.State.CANCELLED)
     _become(batch, Import.State.DONE if whole else Import.State.CANCELLED)
     if whole:
+        batch.counts = counts(batch)
+        batch.save(update_fields=["counts"])
         audit(by=by, action="import.finish", subject=batch.id, counts=batch.counts)
         told = {"import": batch.id, "name": batch.name, "counts": batch.counts}
         event_emit(organisation=batch.organisation, type="import.finished", data=told)
@@ -137,13 +145,23 @@ def import_run_soon(import_id: str, by: Actor) -> None:
 
 @shared_task
 def imports_heal() -> None:
-    """Hand out again what no worker has had for a while: the broker or a worker was away."""
-    for batch in Import.objects.filter(state=Import.State.STAGING, job__state=Job.State.QUEUED)[:100]:
-        import_stage.delay(batch.id)
-    for batch in Import.objects.filter(state=Import.State.IMPORTING, job__state=Job.State.QUEUED)[:100]:
-        user = User.objects.filter(email=batch.created_by).first()
-        if user is not None:
-            import_run.delay(batch.id, user.id)
+    """Hand out again what no worker is at: the broker was away, or the worker is lost.
+
+    A running worker holds the lock of its import, and a second one that gets the same task leaves at once.
+    """
+    for batch in Import.objects.filter(state__in=[Import.State.STAGING, Import.State.IMPORTING])[:200]:
+        with held(_work(batch.id)) as idle:
+            pass
+        if not idle:
+            continue
+        if batch.state == Import.State.STAGING:
+            import_stage.delay(batch.id)
+        elif user := User.objects.filter(email=batch.confirmed_by or batch.created_by, is_active=True).first():
+            import_run.delay(batch.id, str(user.pk))
+        else:
+            told = "Whoever confirmed it has no account any more. What was taken stays; go on with it yourself."
+            job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
+            _become(batch, Import.State.FAILED, told)
 
 
 def _soon(send: object) -> None:

@@ -34,7 +34,12 @@ def sound(form="wav"):
 
 def marked(signer, path, *assertions):
     form = path.suffix[1:]
-    manifest = {"title": "A song", "format": mining.MIME[form], "assertions": list(assertions)}
+    created = {
+        "action": "c2pa.created",
+        "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture",
+    }
+    actions = {"label": "c2pa.actions.v2", "data": {"actions": [created]}}
+    manifest = {"title": "A song", "format": mining.MIME[form], "assertions": [actions, *assertions]}
     output = io.BytesIO()
     c2pa.Builder(json.dumps(manifest)).sign(signer, mining.MIME[form], io.BytesIO(sound(form)), output)
     path.write_bytes(output.getvalue())

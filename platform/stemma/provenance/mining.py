@@ -104,7 +104,7 @@ def look(path: str, mime: str) -> dict[str, Any]:
     import c2pa
 
     try:
-        with open(path, "rb") as file, c2pa.Reader(mime, file, context=c2pa.Context(_settings())) as reader:
+        with Path(path).open("rb") as file, c2pa.Reader(mime, file, context=c2pa.Context(_settings())) as reader:
             store = json.loads(reader.json())
     except c2pa.C2paError as error:
         if "ManifestNotFound" in str(error) or "no JUMBF" in str(error):

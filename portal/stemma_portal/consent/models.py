@@ -4,7 +4,22 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.consent.reservation_models import DomainReading, Reservation, Settlement
 from stemma_portal.core.fields import IdField
+
+__all__ = [
+    "Claim",
+    "ClaimEvent",
+    "ClaimEvidence",
+    "ClaimParty",
+    "Consent",
+    "ConsentRecording",
+    "DomainReading",
+    "Reservation",
+    "Ruling",
+    "Settlement",
+    "Withdrawal",
+]
 
 
 class Consent(models.Model):

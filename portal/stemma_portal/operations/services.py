@@ -23,7 +23,7 @@ from stemma_portal.core.publish import after_commit
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.core.services import Actor, audit, log_append
 from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMember
-from stemma_portal.operations.selectors import consent_documents, draft, judge, recordings_as_offered
+from stemma_portal.operations.selectors import consent_documents, draft, recordings_as_offered, stands_against
 from stemma_portal.operations.tasks import snapshot_receipt_publish
 
 
@@ -89,7 +89,7 @@ def _freeze(
         offered = recordings_as_offered()
         manifest = draft(offered, name=name, scopes=scopes, territory=territory, covenant=covenant)
         if include == Snapshot.Include.ELIGIBLE:
-            offenders = {offence.recording for offence in judge(manifest)}
+            offenders = {offence.recording for offence in stands_against(manifest)}
             offered = [recording for recording in offered if recording.recording not in offenders]
         if not offered:
             raise InvalidError(

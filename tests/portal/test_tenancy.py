@@ -13,8 +13,10 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from portal.making import ident
+from stemma_portal.accounts.models import Domain
 from stemma_portal.audio.services import upload_begin
 from stemma_portal.catalog.models import Likeness, Recording, Release
+from stemma_portal.consent.reservations import reservation_state
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
@@ -82,6 +84,10 @@ CLASSIFIED = {
     "playground/key/": MEMBER,
     "releases/": MEMBER,
     "releases/<id:release_id>/": OWN,
+    "reservations/": MEMBER,
+    "reservations/<id:reservation_id>/settle/": ACT,
+    "reservations/domains/<id:domain_id>/read/": ACT,
+    "reservations/tdmrep.json": MEMBER,
     "royalties/": MEMBER,
     "royalties/parties/<id:party_id>/": OWN,
     "royalties/payment/": MEMBER,
@@ -146,7 +152,11 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         one=one, other=other, kind="score", score=0.8, detail={"shared": 0.8, "limit": 0.7}, found_at=own.created_at
     )
     consent = granted["Label"]
+    domain = Domain.objects.create(organisation=cast.label, name="label.example", token="t", proved_at=own.created_at)
+    mark = reservation_state(recording=own, refused=["ai_training"], reason="Not yet.", by=cast.owner)
     return {
+        "domain_id": domain.id,
+        "reservation_id": mark.id,
         "recording_id": own.id,
         "consent_id": consent.id,
         "withdrawal_id": consent_withdraw(consent=consent, recording_id=recordings[1].id, by=cast.owner).id,

@@ -65,6 +65,8 @@ PAGES = (
     Page("consents", "label", "/consent/"),
     Page("consent", "label", "/consent/", follow=FIRST),
     Page("grant", "label", "/consent/new/"),
+    Page("reservations", "label", "/reservations/"),
+    Page("reservation", "label", "/reservations/", follow="a[aria-label^=Settle]"),
     Page("claims", "rights", "/claims/"),
     Page("case-staff", "rights", "/claims/", follow=FIRST),
     Page("case-owner", "label", "/claims/", follow=FIRST),

@@ -48,6 +48,12 @@ def conflicts(*, organisation: Organisation | None = None, recording: Recording 
     return rows.filter(Exists(beside)).annotate(consent=Subquery(newest)).select_related("recording__work")
 
 
+def marks_of(recording: Recording) -> list[Reservation]:
+    """What is said now of a recording itself: its file's mark, and its owners' statements."""
+    rows = Reservation.objects.current().filter(recording=recording).exclude(uses={})
+    return list(rows.select_related("settlement__party"))
+
+
 @dataclass(frozen=True)
 class Site:
     """A proved domain and what it says."""
@@ -64,7 +70,7 @@ def sites(organisation: Organisation) -> list[Site]:
     rows = organisation.reservations.current().select_related("settlement__party")
     found = []
     for domain in domains:
-        said = [row for row in rows if row.place == domain.name]
+        said = [row for row in rows if row.place == domain.name and row.uses]
         waiting = [row for row in said if row.refused and not hasattr(row, "settlement")]
         beside = [(row, _granted_beside(organisation, row)) for row in waiting]
         found.append(Site(domain, said, [pair for pair in beside if pair[1]]))

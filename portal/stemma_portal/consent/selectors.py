@@ -143,7 +143,7 @@ class State(NamedTuple):
     """How a recording stands, over all its owners."""
 
     state: str
-    """`claimed`, `not-free`, `reserved`, `consented`, `partial`, `withdrawn` or `unconsented`, in this order of weight."""
+    """`claimed`, `not-free`, `reserved`, `consented`, `partial`, `withdrawn` or `unconsented`, in this order."""
     why: str
     since: datetime | None
 

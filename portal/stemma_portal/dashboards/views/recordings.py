@@ -14,6 +14,7 @@ from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.search import find, styles
 from stemma_portal.catalog.selectors import organisations_bringing, releases_visible
+from stemma_portal.consent.reserved import conflicts, marks_of
 from stemma_portal.consent.selectors import claims_visible, recording_states
 from stemma_portal.core.fields import by_id
 from stemma_portal.dashboards import owners, selectors
@@ -56,6 +57,8 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
         "ownership": selectors.ownership(recording),
         "state": recording_states([recording.id]).get(recording.id),
         "grants": grants,
+        "marks": marks_of(recording),
+        "conflicts": list(conflicts(recording=recording)),
         "may_grant": selectors.may_grant(recording, organisation=acting(request)),
         "training": selectors.trained(recording),
         "influence": selectors.influence(recording),

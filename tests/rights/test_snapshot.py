@@ -3,8 +3,10 @@
 import pytest
 
 from stemma.errors import ProofError
+from stemma.proof.canonical import canonical, digest
 from stemma.proof.keys import KeyRing
-from stemma.rights.consent import CONSENT, Grant, Held, RightsStatus, Withdrawn
+from stemma.rights.consent import CONSENT, Condition, Grant, Held, RightsStatus, Withdrawn
+from stemma.rights.covenant import house_covenant
 from stemma.rights.shares import Share
 from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences, snapshot_root
 
@@ -39,10 +41,10 @@ def grant(keys, name, party, recordings, **changes):
     return keys.sign("rights", CONSENT, document)
 
 
-def manifest(recordings, consents):
+def manifest(recordings, consents, **given):
     return Manifest(
-        id="s", name="s", created_at=NOW, scopes=SCOPES, covenant="c" * 64, recordings=tuple(recordings),
-        consents=consents, root=snapshot_root(recordings),
+        id="s", name="s", created_at=NOW, scopes=SCOPES, recordings=tuple(recordings),
+        consents=consents, root=snapshot_root(recordings), **({"covenant": "c" * 64} | given),
     )  # fmt: skip
 
 
@@ -85,6 +87,74 @@ def test_a_grant_that_does_not_reach_is_refused(keys, changes, rule):
     terms = {"party": "ann", "recordings": ["r"], **changes}
     given = manifest([recording("r", "ann", consents=("a",))], {"a": grant(keys, "a", **terms)})
     assert rules(keys, given) == [("r", rule)]
+
+
+TERMS = house_covenant()
+
+
+@pytest.mark.parametrize(
+    ("condition", "purpose", "said"),
+    [
+        ({"families": ["symbolic"]}, {"family": "symbolic"}, None),
+        ({"families": ["symbolic"]}, {"family": "latent"}, "only for symbolic models"),
+        ({"families": ["symbolic"]}, {}, "only for symbolic models"),
+        ({"territories": ["DE", "FR"]}, {"territory": "FR"}, None),
+        ({"territories": ["DE", "FR"]}, {}, "only in DE, FR"),
+        ({"until": NOW}, {}, "only until 2026-06-01"),
+        ({"until": "2026-06-01T00:00:00.001Z"}, {}, None),
+        ({"same_covenant": True}, {}, None),
+        ({"same_covenant": True}, {"covenant": "d" * 64}, "only under the covenant of the grant"),
+        ({"creators_ppm": 500_000}, {"covenant": digest(TERMS), "terms": TERMS}, None),
+        (
+            {"creators_ppm": 500_001},
+            {"covenant": digest(TERMS), "terms": TERMS},
+            "only where creators get at least 50.0001 %",
+        ),
+        ({"creators_ppm": 1}, {}, "only where creators get at least 0.0001 %"),
+        ({"minute_fee": 40_000}, {"covenant": digest(TERMS), "terms": TERMS}, None),
+        (
+            {"minute_fee": 40_001},
+            {"covenant": digest(TERMS), "terms": TERMS},
+            "only where a minute costs at least 0.040001",
+        ),
+    ],
+)
+def test_a_condition_holds_or_the_scope_is_refused(keys, condition, purpose, said):
+    token = grant(keys, "a", "ann", ["r"], conditions={"open_weights_release": Condition(**condition)})
+    given = manifest([recording("r", "ann", consents=("a",))], {"a": token}, **purpose)
+    found = judge(keys, given)
+    assert [o.rule for o in found] == (["scope"] if said else [])
+    assert said is None or f"open_weights_release {said}" in found[0].reason
+
+
+def test_a_wider_grant_beside_a_narrow_one_is_enough(keys):
+    narrow = grant(keys, "b", "ann", ["r"], conditions={SCOPES[0]: Condition(families=("latent",))})
+    given = manifest([recording("r", "ann", consents=("a", "b"))], {"a": grant(keys, "a", "ann", ["r"]), "b": narrow})
+    assert judge(keys, given) == []
+
+
+def test_each_scope_is_allowed_constrained_or_refused():
+    terms = {"scopes": SCOPES, "covenant": "c" * 64, "granted_at": NOW, "signed_by": "a@b"}
+    given = {"id": "a", "party": "p", "party_name": "p", "recordings": ()}
+    plain = Grant(**given, **terms)
+    bound = Grant(**given, **terms, conditions={SCOPES[1]: Condition(same_covenant=True)})
+    assert [bound.use(scope) for scope in (*SCOPES, "data_mining")] == ["allowed", "constrained", "refused"]
+    assert "conditions" not in plain.model_dump(), "what has no condition is signed as it always was"
+    assert Grant.model_validate_json(bound.model_dump_json()) == bound
+    with pytest.raises(ValueError, match="data_mining, which are not granted"):
+        Grant(**given, **terms, conditions={"data_mining": Condition(same_covenant=True)})
+    with pytest.raises(ValueError, match="names at least one thing"):
+        Condition()
+
+
+def test_a_manifest_that_names_no_family_keeps_its_old_form():
+    given = manifest([recording("r", "ann")], {})
+    assert not {"family", "terms"} & given.model_dump().keys()
+    named = manifest([recording("r", "ann")], {}, family="symbolic", terms=TERMS, covenant=digest(TERMS))
+    named.check_root()
+    assert Manifest.model_validate_json(canonical(named)) == named
+    with pytest.raises(ProofError, match="not those of covenant"):
+        manifest([recording("r", "ann")], {}, terms=TERMS).check_root()
 
 
 def test_a_withdrawal_ends_one_recording_or_the_whole_grant(keys):

@@ -86,10 +86,12 @@ def verify_document(data: bytes, keys: Jwks | None = None) -> Report:
 def _consent(found: dict[str, Any], keys: Jwks) -> list[Step]:
     document = str(found["document"])
     grant = Grant.model_validate(verify(document, keys, "rights", CONSENT))
+    bound = {scope: f"{scope} ({', '.join(condition.told())})" for scope, condition in grant.conditions.items()}
+    granted = ", ".join(bound.get(scope, scope) for scope in grant.scopes)
     steps = [
         _step(
             "Consent",
-            f"{grant.party_name} granted {', '.join(grant.scopes)} for {len(grant.recordings):,} recordings"
+            f"{grant.party_name} granted {granted} for {len(grant.recordings):,} recordings"
             f" on {grant.granted_at[:10]}, signed by {grant.signed_by}.",
         )
     ]

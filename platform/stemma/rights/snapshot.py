@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from stemma.errors import ProofError
-from stemma.proof.canonical import canonical, sha256
+from stemma.proof.canonical import canonical, digest, sha256
 from stemma.proof.keys import Jwks, verify
 from stemma.proof.merkle import Tree, leaf_hash
-from stemma.rights.consent import CONSENT, Grant, RightsStatus, Scope
+from stemma.rights.consent import CONSENT, Family, Grant, Purpose, RightsStatus, Scope
+from stemma.rights.covenant import Covenant
 from stemma.rights.shares import WORLD, Share
 
 Form = Literal["stemma.snapshot/1", "stemma.snapshot/2"]
@@ -73,6 +74,10 @@ class Manifest(BaseModel):
     scopes: tuple[Scope, ...]
     """What the snapshot is meant for; every owner must have granted all of them."""
     covenant: str
+    family: Family | None = None
+    """The kind of model it is meant for; None: any."""
+    terms: Covenant | None = None
+    """The covenant itself, so that conditions about it can be judged from this document alone."""
     recordings: tuple[SnapshotRecording, ...]
     """Sorted by identifier."""
     consents: dict[str, str]
@@ -80,12 +85,25 @@ class Manifest(BaseModel):
     root: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Merkle root over `recordings`, in their order."""
 
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Manifests from before these fields keep their canonical form, and so their place in the log.
+        told: dict[str, Any] = handler(self)
+        for name in ("family", "terms"):
+            if getattr(self, name) is None:
+                del told[name]
+        return told
+
+    def purpose(self) -> Purpose:
+        """What its recordings are to be used for."""
+        return Purpose(territory=self.territory, family=self.family, covenant=self.covenant, terms=self.terms)
+
     def tree(self) -> Tree:
         """The Merkle tree over the recordings."""
         return Tree(recording.leaf(self.format) for recording in self.recordings)
 
     def check_root(self) -> None:
-        """Raise `ProofError` when the root is not the one of these recordings, or they are not in their order.
+        """Raise `ProofError` for a root of other recordings, another order, or terms that are not the covenant's.
 
         On the order rests every proof that a recording is not among them.
         """
@@ -95,6 +113,12 @@ class Manifest(BaseModel):
                 f"The recordings of snapshot {self.id} are not in the order of their identifiers, each once.",
                 remedy="Do not use it: absence could not be proved. Make a new snapshot.",
                 code="manifest-unsorted",
+            )
+        if self.terms is not None and digest(self.terms) != self.covenant:
+            raise ProofError(
+                f"Snapshot {self.id} carries terms that are not those of covenant {self.covenant}.",
+                remedy="Fetch the snapshot again, or make a new one.",
+                code="manifest-tampered",
             )
         if self.tree().root().hex() != self.root:
             raise ProofError(
@@ -147,10 +171,12 @@ def offences(
         except (ProofError, ValueError) as error:
             forged[identifier] = str(error)
     covered = {identifier: frozenset(grant.recordings) for identifier, grant in grants.items()}
+    purpose = manifest.purpose()
+    against = {(g.id, scope): g.against(scope, purpose, at) for g in grants.values() for scope in manifest.scopes}
 
     found: list[Offence] = []
     for recording in manifest.recordings:
-        found += _offences_of(recording, manifest, status, at, grants, covered, forged)
+        found += _offences_of(recording, manifest, status, at, grants, covered, forged, against)
         if content is not None and (offence := content(recording)) is not None:
             found.append(offence)
     return found
@@ -164,6 +190,7 @@ def _offences_of(
     grants: dict[str, Grant],
     covered: dict[str, frozenset[str]],
     forged: dict[str, str],
+    against: dict[tuple[str, Scope], list[str]],
 ) -> list[Offence]:
     def offence(rule: str, reason: str, remedy: str) -> Offence:
         return Offence(recording=recording.recording, title=recording.title, rule=rule, reason=reason, remedy=remedy)
@@ -185,11 +212,14 @@ def _offences_of(
             if c in grants and grants[c].party == party and recording.recording in covered[c]
         ]
         valid = [grant for grant in own if status.withdrawal(grant.id, recording.recording) is None]
-        timely = [g for g in valid if g.granted_at <= at and (g.valid_until is None or at < g.valid_until)]
-        missing = [
-            scope
+        timely = [grant for grant in valid if grant.in_force(at)]
+        # A scope is granted when one grant has nothing against it; else the newest says what is missing.
+        newest = max(timely, key=lambda grant: grant.granted_at, default=None)
+        lacking = [
+            word
             for scope in manifest.scopes
-            if not any(scope in g.scopes and g.territory in (WORLD, manifest.territory) for g in timely)
+            if newest is not None and all(against[grant.id, scope] for grant in timely)
+            for word in against[newest.id, scope]
         ]
         if not own:
             found.append(
@@ -203,11 +233,11 @@ def _offences_of(
             found.append(
                 offence("expired", f"The grant of owner {party} is not in force.", "Ask the owner to renew it.")
             )
-        elif missing:
+        elif lacking:
             found.append(
                 offence(
                     "scope",
-                    f"Owner {party} has not granted {', '.join(missing)} in {manifest.territory}.",
+                    f"Owner {party} has not granted it for this: {'; '.join(lacking)}.",
                     "Ask the owner for a wider grant, or make a snapshot for fewer uses.",
                 )
             )

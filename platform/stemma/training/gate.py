@@ -21,7 +21,7 @@ from stemma.ids import now, timestamp
 from stemma.proof.canonical import digest
 from stemma.proof.keys import Jwks, KeyRing, verify
 from stemma.proof.log import Receipt, check_receipt
-from stemma.rights.consent import STATUS, STATUS_KEY, RightsStatus
+from stemma.rights.consent import STATUS, STATUS_KEY, Family, RightsStatus
 from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences
 from stemma.storage import Storage, storage
 
@@ -99,9 +99,10 @@ def check(
     keys: Jwks | None = None,
     at: str | None = None,
     content: bool = True,
+    family: Family | None = None,
     progress: Progress = silent,
 ) -> Clearance:
-    """Clear a snapshot for use now.
+    """Clear a snapshot for use now, where a model of a family is trained: for that family.
 
     Without `content` only rights are judged, and no bytes read.
 
@@ -112,6 +113,12 @@ def check(
     keys = keys or trusted_keys(store)
     at = at or timestamp(now())
     manifest, receipt = _manifest(snapshot, store, keys)
+    if family is not None and manifest.family not in (None, family):
+        raise StemmaError(
+            f"Snapshot {snapshot} is for {manifest.family} models, not for {family} ones.",
+            remedy="Make a snapshot for this family.",
+            code="family",
+        )
     status = RightsStatus.model_validate(verify(store.get(STATUS_KEY).decode(), keys, "rights", STATUS))
     scores, bad = _content(manifest, store, progress) if content else ({}, {})
     found = offences(manifest, status, keys, at, content=lambda recording: bad.get(recording.recording))

@@ -72,7 +72,7 @@ def train(
     folder = (home or settings().home) / "runs" / f"{snapshot}-{chosen.name}"
     if (done := _finished(folder, chosen)) is not None:
         return done
-    clearance = gate.check(snapshot, store=store, progress=progress)
+    clearance = gate.check(snapshot, store=store, family="symbolic", progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_text(clearance.manifest.model_dump_json())
     (folder / "receipt.json").write_text(clearance.receipt.model_dump_json())

@@ -157,7 +157,12 @@ def _app(sign_on: SignOn) -> SocialApp:
         client_id=slug,
         settings={
             "idp": {"entity_id": sign_on.issuer, "sso_url": sign_on.sso_url, "x509cert": sign_on.certificate},
-            "advanced": {"strict": True, "want_assertion_signed": True, "reject_idp_initiated_sso": True},
+            "advanced": {
+                "strict": True,
+                "want_assertion_signed": True,
+                "reject_idp_initiated_sso": True,
+                "allow_single_label_domains": True,  # an installation may be known by a name of its own network
+            },
             "use_nameid_for_email": True,
             "attribute_mapping": SAML_ATTRIBUTES,
         },

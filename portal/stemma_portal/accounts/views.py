@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
+import requests
 from allauth.account.adapter import get_adapter
-from allauth.account.decorators import reauthentication_required
 from allauth.account.views import SignupView as AllauthSignupView
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
+from allauth.socialaccount.providers.saml.views import finish_acs
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
@@ -18,9 +20,10 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
+from lxml.etree import XMLSyntaxError
 
 from stemma.catalog.text import defuse
-from stemma.errors import InvalidError, NotFoundError, StemmaError
+from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
 from stemma_portal.accounts import invitations, signing_on
 from stemma_portal.accounts.access import (
     access_invitation,
@@ -32,14 +35,14 @@ from stemma_portal.accounts.access import (
     require_staff,
 )
 from stemma_portal.accounts.acting import SESSION_KEY, acting
+from stemma_portal.accounts.again import SIGNING_ON, again
 from stemma_portal.accounts.forms import INVITED, DomainForm, InvitationForm, SignOnForm
-from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, SignOn
+from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, SignOn, User
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.design.paging import page
 
-SIGNING_ON = "sign-on"
-"""The organisation in the session of whoever is about to be sent to its provider."""
+log = logging.getLogger(__name__)
 
 
 @login_required
@@ -137,15 +140,9 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         messages.success(request, f"You belong to {organisation.name} now.")
         return redirect("/")
     request.session[INVITED] = token
-    known = type(request.user).objects.none() if request.user.is_authenticated else _accounts(found.email)
-    context = {"invitation": found, "token": token, "has_account": known.exists(), "days": invitations.DAYS}
+    has_account = User.objects.filter(email__iexact=found.email).exists()
+    context = {"invitation": found, "token": token, "has_account": has_account}
     return render(request, "accounts/invitation.html", context)
-
-
-def _accounts(email: str) -> QuerySet[Any]:
-    from stemma_portal.accounts.models import User
-
-    return User.objects.filter(email__iexact=email)
 
 
 class SignupView(AllauthSignupView):  # type: ignore[misc]
@@ -195,22 +192,41 @@ def sign_on(request: HttpRequest) -> HttpResponse:
     found = signing_on.sign_on_of(email) if email else None
     if found is not None:
         # A page between, which leads on by itself: browsers hold a form's redirects to the form's own policy.
-        request.session[SIGNING_ON] = found.organisation.slug
+        request.session[SIGNING_ON] = [found.organisation.slug, "/"]
         return render(request, "accounts/sign_on_go.html", {"sign_on": found})
     return render(request, "accounts/sign_on.html", {"email": email, "unknown": bool(email)})
 
 
 def sign_on_go(request: HttpRequest) -> HttpResponse:
     """On to the provider."""
-    slug = request.session.pop(SIGNING_ON, "")
-    if signing_on.sign_on_by_slug(slug) is None:
+    slug, back = request.session.pop(SIGNING_ON, ("", "/"))
+    found = signing_on.sign_on_by_slug(slug)
+    if found is None:
         return redirect("accounts:sign_on")
     provider = get_social_adapter().get_provider(request, provider=slug)
-    return provider.redirect(request, process="login")  # type: ignore[no-any-return]
+    # Who is signed in here comes to show it again: the provider is to ask anew.
+    asked = {"auth_params": {"prompt": "login"}} if request.user.is_authenticated and found.kind == "oidc" else {}
+    try:
+        return provider.redirect(request, process="login", next_url=back, **asked)  # type: ignore[no-any-return]
+    except (requests.RequestException, ValueError, KeyError) as error:
+        log.warning("The provider of %s: %s", slug, error)
+        raise UnavailableError(
+            f"The sign-on of {provider.app.name} does not answer as it should.",
+            remedy="Try again in a minute, or ask whoever keeps it.",
+        ) from error
+
+
+def saml_finish(request: HttpRequest, organization_slug: str) -> HttpResponse:
+    """What a provider's assertion comes to; one that is no XML, or brings entities along, comes to nothing."""
+    try:
+        return finish_acs(request, organization_slug=organization_slug)  # type: ignore[no-any-return]
+    except (XMLSyntaxError, ValueError) as error:  # entities and document types are kinds of ValueError
+        log.warning("An assertion for %s cannot be read: %s", organization_slug, error)
+        return render(request, "socialaccount/authentication_error.html", status=400)
 
 
 @login_required
-@reauthentication_required
+@again
 def sign_on_settings(request: HttpRequest) -> HttpResponse:
     """An organisation's provider and domains; only its owners come here."""
     organisation = access_team(request.user, _own(request).id)
@@ -246,7 +262,7 @@ def sign_on_settings(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-@reauthentication_required
+@again
 def domain_act(request: HttpRequest) -> HttpResponse:
     """Add, prove or remove a domain; operators vouch for those of others."""
     action, identifier = request.POST.get("action", ""), request.POST.get("domain", "")

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from stemma_portal.accounts.views import SignupView
+from stemma_portal.accounts.views import SignupView, saml_finish
 from stemma_portal.api.api import api
 from stemma_portal.api.wellknown import healthz, jwks, nothing
 
@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("api/<path:rest>", nothing),
     path("accounts/signup/", SignupView.as_view(), name="account_signup"),
+    path("accounts/saml/<slug:organization_slug>/acs/finish/", saml_finish, name="saml_finish_acs"),
     path("accounts/", include("allauth.urls")),
     path("", include("stemma_portal.dashboards.urls")),
     path("", include("stemma_portal.accounts.urls")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,6 +15,7 @@ from stemma.errors import NotFoundError
 from stemma.rights.reservations import WELL_KNOWN
 from stemma_portal.accounts.access import access_organisation, is_owner
 from stemma_portal.accounts.acting import acting
+from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Domain, Organisation, User
 from stemma_portal.catalog.access import may_sign
 from stemma_portal.catalog.models import Party
@@ -116,7 +116,7 @@ def _signer(user: User, organisation: Organisation | None, reservation: Reservat
 
 
 @login_required
-@reauthentication_required
+@again
 def reservation_settling(request: HttpRequest, reservation_id: str) -> HttpResponse:
     """Read what was found, and say that the consent stands beside it; or go and withdraw."""
     reservation = by_id(reservations_visible(request.user), reservation_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
@@ -14,6 +13,7 @@ from django.shortcuts import redirect, render
 
 from stemma.errors import InvalidError
 from stemma_portal.accounts.acting import acting
+from stemma_portal.accounts.again import again
 from stemma_portal.catalog.access import access_party
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
@@ -55,7 +55,7 @@ def consent_list(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@again
 def consent_sign(request: HttpRequest) -> HttpResponse:
     """Choose terms, read them in plain words, sign them."""
     party = _party(request)
@@ -163,7 +163,7 @@ def _download(body: bytes, name: str) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@again
 def consent_end(request: HttpRequest, consent_id: str) -> HttpResponse:
     """Withdraw a grant, or one recording from it."""
     consent = access_consent(request.user, consent_id, act=True)

@@ -8,10 +8,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from stemma.errors import InvalidError, NotFoundError, ProofError, StemmaError
+from stemma_portal.core.errors import ConflictError, ForbiddenError
 
 Next = Callable[[HttpRequest], HttpResponse]
 
-STATUS: dict[type[StemmaError], int] = {NotFoundError: 404, InvalidError: 400, ProofError: 409}
+STATUS: dict[type[StemmaError], int] = {
+    NotFoundError: 404,
+    ForbiddenError: 403,
+    ConflictError: 409,
+    InvalidError: 400,
+    ProofError: 409,
+}
 
 
 class StemmaErrorMiddleware:
@@ -28,8 +35,6 @@ class StemmaErrorMiddleware:
         """The page, or None for errors that others know."""
         if not isinstance(error, StemmaError):
             return None
-        if error.code == "forbidden":
-            return render(request, "refused.html", {"error": error, "status": 403}, status=403)
         status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
         if status is None:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from stemma.ids import now
+from stemma_portal.accounts.again import again
 from stemma_portal.licensing.access import access_key, access_license
 from stemma_portal.licensing.forms import KeyForm
 from stemma_portal.licensing.models import License
@@ -60,7 +60,7 @@ def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@again
 @never_cache
 def key_create(request: HttpRequest, license_id: str) -> HttpResponse:
     """Make a key; its secret is shown on this one page and never again."""

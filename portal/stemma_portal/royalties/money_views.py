@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +11,7 @@ from stemma.errors import NotFoundError
 from stemma.ids import now
 from stemma_portal.accounts.access import is_owner
 from stemma_portal.accounts.acting import acting
+from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.catalog.access import access_party
 from stemma_portal.catalog.models import Party
@@ -51,7 +51,7 @@ def payment(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@again
 def payment_change(request: HttpRequest) -> HttpResponse:
     """Say where it goes from now on."""
     organisation, party = _own(request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,6 +12,7 @@ from django.views.decorators.http import require_POST
 from stemma.errors import InvalidError
 from stemma_portal.accounts.access import access_organisation, is_owner
 from stemma_portal.accounts.acting import acting
+from stemma_portal.accounts.again import again
 from stemma_portal.design.paging import page
 from stemma_portal.webhooks.access import access_delivery, access_endpoint
 from stemma_portal.webhooks.forms import EndpointForm
@@ -41,7 +41,7 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@again
 @never_cache
 def endpoint_new(request: HttpRequest) -> HttpResponse:
     """Add an endpoint; its secret is shown on this one page and never again."""
@@ -78,7 +78,7 @@ def endpoint_detail(request: HttpRequest, endpoint_id: str) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@again
 @never_cache
 def endpoint_rotate(request: HttpRequest, endpoint_id: str) -> HttpResponse:
     """New keys, shown on this one page and never again."""

@@ -41,6 +41,7 @@ CLASSIFIED = {
     "catalog/<id:recording_id>/absence/<id:snapshot_id>.json": OWN,
     "catalog/<id:recording_id>/carried/": OWN,
     "catalog/<id:recording_id>/earned/": OWN,
+    "catalog/<id:recording_id>/reservation/": ACT,
     "catalog/<id:recording_id>/shares/": ACT,
     "catalog/<id:recording_id>/shares/history/": OWN,
     "claims/": MEMBER,
@@ -164,7 +165,9 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
     )
     consent = granted["Label"]
     domain = Domain.objects.create(organisation=cast.label, name="label.example", token="t", proved_at=own.created_at)
-    mark = reservation_state(recording=own, refused=["ai_training"], reason="Not yet.", by=cast.owner)
+    mark = reservation_state(
+        recording=own, party=consent.party, refused=["ai_training"], reason="Not yet.", by=cast.owner
+    )
     invitation = invite(organisation=cast.label, email="new@stemma.test", role="member", by=cast.owner)
     return {
         "domain_id": domain.id,

@@ -66,6 +66,7 @@ PAGES = (
     Page("consent", "label", "/consent/", follow=FIRST),
     Page("grant", "label", "/consent/new/"),
     Page("reservations", "label", "/reservations/"),
+    Page("reserve", "label", f"/catalog/{named_id('seed', 'recording', 'Wachet auf')}/reservation/"),
     Page("reservation", "label", "/reservations/", follow="a[aria-label^=Settle]"),
     Page("claims", "rights", "/claims/"),
     Page("case-staff", "rights", "/claims/", follow=FIRST),

@@ -181,7 +181,9 @@ def rights() -> None:
     )
     if not Reservation.objects.exists():
         marked = Recording.objects.get(title="Ein feste Burg")
-        reservation_state(recording=marked, refused=["style_prompting"], reason="Not in the style of ours.", by=staff)
+        owner = Party.objects.get(name=MASTERS[0])
+        reason = "Not in the style of ours."
+        reservation_state(recording=marked, party=owner, refused=["style_prompting"], reason=reason, by=staff)
     if not Claim.objects.exists():
         claimed = Recording.objects.get(title="The Entertainer")
         claim_open(

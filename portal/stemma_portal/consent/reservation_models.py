@@ -43,8 +43,10 @@ class Reservation(models.Model):
     recording = models.ForeignKey(
         Recording, on_delete=models.PROTECT, null=True, blank=True, related_name="reservations"
     )
+    party = models.ForeignKey(Party, on_delete=models.PROTECT, null=True, blank=True, related_name="reservations")
+    """The rights-holder whose statement it is; it alone settles it."""
     place = models.CharField(max_length=300, blank=True)
-    """Name of the domain or of the file."""
+    """Name of the domain, of the file or of the rights-holder."""
     uses = models.JSONField(default=dict)
     """By scope: `allowed`, `notAllowed` or `constrained`."""
     refused = ArrayField(models.CharField(max_length=40), default=list)

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -17,16 +18,31 @@ from stemma_portal.accounts.access import access_organisation, is_owner
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Domain, Organisation, User
-from stemma_portal.catalog.access import may_sign
+from stemma_portal.catalog.access import access_recording, may_sign
 from stemma_portal.catalog.models import Party
 from stemma_portal.consent.forms import SCOPES
 from stemma_portal.consent.reservation_models import Reservation
-from stemma_portal.consent.reservations import reservation_settle
+from stemma_portal.consent.reservations import reservation_settle, reservation_state
 from stemma_portal.consent.reserved import conflicts, policy_url, reservations_visible, sites, tdmrep_of
 from stemma_portal.consent.tasks import domain_read
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 from stemma_portal.design.paging import page
+
+
+class ReserveForm(forms.Form):
+    """What a rights-holder reserves on a recording."""
+
+    refused = forms.MultipleChoiceField(
+        label="What is reserved",
+        choices=[(name, title) for name, (title, _) in SCOPES.items()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="Choose nothing to take an earlier statement back.",
+    )
+    reason = forms.CharField(
+        label="In your words", max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
 
 
 class SettleForm(forms.Form):
@@ -100,19 +116,40 @@ def site_read(request: HttpRequest, domain_id: str) -> HttpResponse:
 
 
 def _signer(user: User, organisation: Organisation | None, reservation: Reservation) -> Party:
-    """In whose name the user settles it: a rights-holder whose site or recording it is.
-
-    Raises `ForbiddenError` for whoever may look but not sign.
-    """
-    if reservation.recording is not None:
+    """In whose name the user settles it: a rights-holder whose site, recording or statement it is."""
+    if reservation.party is not None:
+        owners = Party.objects.filter(id=reservation.party.pk)
+    elif reservation.recording is not None:
         owners = Party.objects.filter(shares__recording=reservation.recording).distinct()
     else:
         owners = Party.objects.filter(organisations=reservation.organisation)
+    return _able(user, organisation, owners)
+
+
+def _able(user: User, organisation: Organisation | None, owners: QuerySet[Party]) -> Party:
+    """The one of these in whose name the user signs; raises `ForbiddenError` for whoever may only look."""
     own = organisation.party_id if organisation else None
     able = [party for party in owners if may_sign(user, party.id)]
     if not able:
-        raise ForbiddenError("Only an owner of what this is about may settle it.", remedy="Ask one of them to do it.")
+        raise ForbiddenError("Only an owner of what this is about may sign for it.", remedy="Ask one of them to do it.")
     return next((party for party in able if party.id == own), able[0])
+
+
+@login_required
+@again
+def recording_reserve(request: HttpRequest, recording_id: str) -> HttpResponse:
+    """A rights-holder reserves uses of a recording, whatever its file or a website says."""
+    recording = access_recording(request.user, recording_id)
+    owners = Party.objects.filter(shares__recording=recording).distinct()
+    party = _able(request.user, acting(request), owners)
+    known = Reservation.objects.current().filter(recording=recording, party=party).first()
+    initial = {"refused": known.refused, "reason": known.text} if known else {}
+    form = ReserveForm(request.POST or None, initial=initial)
+    if form.is_valid():
+        reservation_state(recording=recording, party=party, **form.cleaned_data, by=request.user)
+        messages.success(request, "Your statement is kept.")
+        return redirect("dashboards:recording", recording.pk)
+    return render(request, "consent/reserve.html", {"recording": recording, "party": party, "form": form})
 
 
 @login_required

@@ -36,6 +36,7 @@ def reservation_note(
     refused: Collection[Scope],
     organisation: Organisation | None = None,
     recording: Recording | None = None,
+    party: Party | None = None,
     place: str = "",
     constraint: str = "",
     policy: str = "",
@@ -49,7 +50,9 @@ def reservation_note(
     """
     whose = recording.id if recording else f"{organisation.id} {place}" if organisation else ""
     lock(f"reservation:{source}:{whose}")
-    rows = Reservation.objects.current().filter(source=source, recording=recording, organisation=organisation)
+    rows = Reservation.objects.current().filter(
+        source=source, recording=recording, organisation=organisation, party=party
+    )
     known = (rows if recording else rows.filter(place=place)).first()
     given = {"uses": dict(uses), "refused": sorted(refused), "constraint": constraint, "policy": policy}
     given["sha256"] = digest or sha256(text.encode())
@@ -61,6 +64,7 @@ def reservation_note(
         source=source,
         organisation=organisation,
         recording=recording,
+        party=party,
         place=place[:300],
         text=_short(text),
         read_at=now(),
@@ -86,12 +90,19 @@ def _short(text: str) -> str:
 
 
 def reservation_state(
-    *, recording: Recording, refused: Collection[Scope], reason: str, by: Actor
+    *, recording: Recording, party: Party, refused: Collection[Scope], reason: str, by: Actor
 ) -> Reservation | None:
-    """A rights-holder says that uses of its recording are reserved, or with none that they are not any more."""
+    """A rights-holder says that uses of its recording are reserved, or with none that they are not any more.
+
+    Raises `InvalidError` for a recording that is not its own.
+    """
+    if not recordings_of_party(party_id=party.id).filter(id=recording.id).exists():
+        raise InvalidError(f"{party.name} has no share in this recording.", remedy="Look at its shares.")
     return reservation_note(
         source=Source.STATEMENT,
         recording=recording,
+        party=party,
+        place=party.name,
         text=reason,
         uses=dict.fromkeys(refused, "notAllowed"),
         refused=refused,
@@ -216,12 +227,14 @@ def reservation_settle(*, reservation: Reservation, party: Party, reason: str, b
         raise InvalidError(
             "This reservation does not count any more.", remedy="Look at what was read since.", code="superseded"
         )
-    if reservation.recording_id:
+    if reservation.party_id:
+        owns = reservation.party_id == party.id
+    elif reservation.recording_id:
         owns = recordings_of_party(party_id=party.id).filter(id=reservation.recording_id).exists()
     else:
         owns = Organisation.objects.filter(id=reservation.organisation_id, party=party).exists()
     if not owns:
-        raise InvalidError(f"{party.name} does not own what this is about.", remedy="Ask its owners to settle it.")
+        raise InvalidError(f"{party.name} may not settle this.", remedy="Ask whoever owns or said it.", code="not-own")
     settlement = Settlement.objects.create(
         reservation=reservation, party=party, reason=reason.strip(), at=now(), signed_by=by.email
     )

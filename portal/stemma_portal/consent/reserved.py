@@ -20,7 +20,7 @@ from stemma_portal.consent.selectors import ended
 
 def reservations_visible(user: User) -> QuerySet[Reservation]:
     """Staff see every reservation, others those on their own sites and recordings."""
-    rows = Reservation.objects.select_related("recording__work", "organisation__party")
+    rows = Reservation.objects.select_related("recording__work", "organisation__party", "party")
     if is_staff(user):
         return rows
     own = Share.objects.filter(recording=OuterRef("recording"), party__in=parties_of(user))
@@ -45,7 +45,7 @@ def conflicts(*, organisation: Organisation | None = None, recording: Recording 
     if recording is not None:
         rows = rows.filter(recording=recording)
     newest = beside.order_by("-consent__granted_at").values("consent")[:1]
-    return rows.filter(Exists(beside)).annotate(consent=Subquery(newest)).select_related("recording__work")
+    return rows.filter(Exists(beside)).annotate(consent=Subquery(newest)).select_related("recording__work", "party")
 
 
 def marks_of(recording: Recording) -> list[Reservation]:

@@ -204,7 +204,11 @@ def test_who_has_granted_nothing_offers_no_license(cast, catalog):
 @pytest.fixture
 def mark(granted, cast, recordings):
     return reservation_state(
-        recording=recordings[0], refused=["ai_generative_training"], reason="Not for machines.", by=cast.owner
+        recording=recordings[0],
+        party=cast.label.party,
+        refused=["ai_generative_training"],
+        reason="Not for machines.",
+        by=cast.owner,
     )
 
 
@@ -230,7 +234,13 @@ def test_what_it_does_not_refuse_goes_on(mark):
 
 def test_a_snapshot_taken_before_stays_as_it_is(granted, cast, recordings):
     snapshot = take()
-    reservation_state(recording=recordings[0], refused=["ai_generative_training"], reason="Now.", by=cast.owner)
+    reservation_state(
+        recording=recordings[0],
+        party=cast.label.party,
+        refused=["ai_generative_training"],
+        reason="Now.",
+        by=cast.owner,
+    )
     assert snapshot_offences(snapshot) == []
 
 
@@ -242,7 +252,9 @@ def test_a_withdrawal_ends_a_conflict_too(mark, granted, cast, recordings):
 
 
 def test_a_mark_beside_no_consent_for_it_is_no_conflict(granted, cast, recordings):
-    reservation_state(recording=recordings[0], refused=["data_mining"], reason="No.", by=cast.owner)
+    reservation_state(
+        recording=recordings[0], party=cast.label.party, refused=["data_mining"], reason="No.", by=cast.owner
+    )
     assert not conflicts(recording=recordings[0])
     assert recording_states([recordings[0].id])[recordings[0].id].state == "consented"
 
@@ -251,10 +263,14 @@ def test_settling_twice_changes_nothing_and_a_new_mark_asks_again(mark, cast, re
     party = cast.label.party
     first = reservation_settle(reservation=mark, party=party, reason="Older.", by=cast.owner)
     assert reservation_settle(reservation=mark, party=party, reason="Again.", by=cast.owner) == first
-    newer = reservation_state(recording=recordings[0], refused=SCOPES, reason="Really not.", by=cast.owner)
+    newer = reservation_state(
+        recording=recordings[0], party=cast.label.party, refused=SCOPES, reason="Really not.", by=cast.owner
+    )
     assert newer.supersedes == mark
     assert [row.id for row in conflicts(organisation=cast.label)] == [newer.id]
-    taken_back = reservation_state(recording=recordings[0], refused=[], reason="", by=cast.owner)
+    taken_back = reservation_state(
+        recording=recordings[0], party=cast.label.party, refused=[], reason="", by=cast.owner
+    )
     assert not conflicts(organisation=cast.label)
     for gone in (newer, taken_back):
         with pytest.raises(InvalidError, match="does not count"):
@@ -262,10 +278,22 @@ def test_settling_twice_changes_nothing_and_a_new_mark_asks_again(mark, cast, re
 
 
 def test_only_owners_settle_and_with_a_reason(mark, cast):
-    with pytest.raises(InvalidError, match="does not own"):
+    with pytest.raises(InvalidError, match="may not settle"):
         reservation_settle(reservation=mark, party=cast.other.party, reason="x", by=cast.stranger)
     with pytest.raises(InvalidError, match="reason"):
         reservation_settle(reservation=mark, party=cast.label.party, reason="  ", by=cast.owner)
+
+
+def test_each_owner_speaks_for_itself(granted, cast, catalog, recordings):
+    artist, one = catalog["Artist"], recordings[0]
+    said = reservation_state(recording=one, party=artist, refused=SCOPES, reason="Not mine.", by=cast.owner)
+    with pytest.raises(InvalidError, match="may not settle"):
+        reservation_settle(reservation=said, party=cast.label.party, reason="x", by=cast.owner)
+    reservation_state(recording=one, party=cast.label.party, refused=SCOPES, reason="Nor ours.", by=cast.owner)
+    reservation_state(recording=one, party=cast.label.party, refused=[], reason="", by=cast.owner)
+    assert [row.id for row in conflicts(recording=one)] == [said.id]
+    with pytest.raises(InvalidError, match="no share"):
+        reservation_state(recording=recordings[3], party=artist, refused=SCOPES, reason="x", by=cast.owner)
 
 
 def test_facts_are_never_changed(mark, cast):
@@ -288,7 +316,7 @@ def test_the_cost_does_not_grow_with_the_number_of_marks(granted, cast, recordin
 
     before = queries()
     for recording in recordings[:3]:
-        reservation_state(recording=recording, refused=SCOPES, reason="No.", by=cast.owner)
+        reservation_state(recording=recording, party=cast.label.party, refused=SCOPES, reason="No.", by=cast.owner)
     assert queries() == before
 
 
@@ -418,6 +446,23 @@ def test_an_owner_settles_after_the_password_was_typed_again(mark, redis, cast):
     assert browser.post(address, {"reason": "The mark is older.", "agree": "on"}).status_code == 302
     assert Settlement.objects.get().signed_by == "owner@stemma.test"
     assert b"The mark is older." in browser.get(address).content
+
+
+def test_an_owner_reserves_on_the_recordings_page(granted, redis, cast, recordings):
+    browser = Client()
+    browser.force_login(cast.owner)
+    browser.post("/accounts/reauthenticate/", {"password": "correct horse"})
+    assert b"Reserve uses of it" in browser.get(f"/catalog/{recordings[0].id}/").content
+    address = f"/catalog/{recordings[0].id}/reservation/"
+    sent = {"refused": ["ai_generative_training"], "reason": "Not yet."}
+    assert browser.post(address, sent).status_code == 302
+    assert "0" not in members(take())
+    assert b"Not yet." in browser.get(address).content
+    assert browser.post(address, {"reason": ""}).status_code == 302
+    assert "0" in members(take())
+    browser.force_login(cast.stranger)
+    browser.post("/accounts/reauthenticate/", {"password": "correct horse"})
+    assert browser.post(address, sent).status_code in {403, 404}
 
 
 def test_a_stranger_finds_nothing(mark, redis, domain, cast):

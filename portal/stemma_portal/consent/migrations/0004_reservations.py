@@ -29,6 +29,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', stemma_portal.core.fields.IdField(default=stemma.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('source', models.CharField(choices=[('tdmrep', 'tdmrep.json'), ('header', 'HTTP header or HTML'), ('cawg', 'Content credentials'), ('statement', 'Statement of a rights-holder')], max_length=10)),
+                ('party', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='catalog.party')),
                 ('place', models.CharField(blank=True, max_length=300)),
                 ('uses', models.JSONField(default=dict)),
                 ('refused', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), default=list, size=None)),

@@ -48,16 +48,21 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
     recording = access_recording(request.user, recording_id)
     grants = selectors.grants_on(recording, parties=parties_of(request.user))
     claims = claims_visible(request.user).filter(id__in=[claim.id for claim in grants.claims])
+    ownership = selectors.ownership(recording)
     context = {
         "recording": recording,
         "cases_seen": set(claims.values_list("id", flat=True)),
         "player": recording_player(recording),
         "may_state": may_state_shares(request.user, recording),
         "likenesses": selectors.likenesses(request.user, recording),
-        "ownership": selectors.ownership(recording),
+        "ownership": ownership,
         "state": recording_states([recording.id]).get(recording.id),
         "grants": grants,
         "marks": marks_of(recording),
+        "may_reserve": (own := acting(request)) is not None
+        and own.party_id is not None
+        and any(share.party_id == own.party_id for side in ownership for share in side.shares)
+        and may_sign(request.user, own.party_id),
         "conflicts": list(conflicts(recording=recording)),
         "may_grant": selectors.may_grant(recording, organisation=acting(request)),
         "training": selectors.trained(recording),

@@ -14,8 +14,10 @@ from django.urls import URLPattern, get_resolver
 
 from portal.making import ident
 from stemma_portal.accounts.invitations import invite, link_of
+from stemma_portal.accounts.models import Domain
 from stemma_portal.audio.services import upload_begin
 from stemma_portal.catalog.models import Likeness, Recording, Release
+from stemma_portal.consent.reservations import reservation_state
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
@@ -44,6 +46,7 @@ CLASSIFIED = {
     "catalog/<id:recording_id>/absence/<id:snapshot_id>.json": OWN,
     "catalog/<id:recording_id>/carried/": OWN,
     "catalog/<id:recording_id>/earned/": OWN,
+    "catalog/<id:recording_id>/reservation/": ACT,
     "catalog/<id:recording_id>/shares/": ACT,
     "catalog/<id:recording_id>/shares/history/": OWN,
     "claims/": MEMBER,
@@ -102,6 +105,10 @@ CLASSIFIED = {
     "playground/key/": MEMBER,
     "releases/": MEMBER,
     "releases/<id:release_id>/": OWN,
+    "reservations/": MEMBER,
+    "reservations/<id:reservation_id>/settle/": ACT,
+    "reservations/domains/<id:domain_id>/read/": ACT,
+    "reservations/tdmrep.json": MEMBER,
     "royalties/": MEMBER,
     "royalties/parties/<id:party_id>/": OWN,
     "royalties/payment/": MEMBER,
@@ -168,8 +175,14 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         one=one, other=other, kind="score", score=0.8, detail={"shared": 0.8, "limit": 0.7}, found_at=own.created_at
     )
     consent = granted["Label"]
+    domain = Domain.objects.create(organisation=cast.label, name="label.example", token="t", proved_at=own.created_at)
+    mark = reservation_state(
+        recording=own, party=consent.party, refused=["ai_training"], reason="Not yet.", by=cast.owner
+    )
     invitation = invite(organisation=cast.label, email="new@stemma.test", role="member", by=cast.owner)
     return {
+        "domain_id": domain.id,
+        "reservation_id": mark.id,
         "invitation_id": invitation.id,
         "token": link_of(invitation).split("/")[-2],
         "membership_id": cast.label.memberships.get(user=cast.owner).id,

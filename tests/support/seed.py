@@ -158,12 +158,13 @@ def _shares(number: int) -> list[dict[str, Any]]:
 
 
 def rights() -> None:
-    """Every party grants; one recording stays out, one is withdrawn, one is claimed."""
+    """Every party grants; one recording stays out, one is withdrawn, one is claimed, one says that it is reserved."""
     from stemma_portal.accounts.models import User
     from stemma_portal.catalog.demo import demo_link
     from stemma_portal.catalog.models import Party, Recording
     from stemma_portal.catalog.selectors import recordings_of_party
-    from stemma_portal.consent.models import Claim, Consent
+    from stemma_portal.consent.models import Claim, Consent, Reservation
+    from stemma_portal.consent.reservations import reservation_state
     from stemma_portal.consent.services import claim_open, consent_grant, consent_withdraw
 
     demo_link(by=None)
@@ -178,6 +179,11 @@ def rights() -> None:
     consent_withdraw(
         consent=Consent.objects.filter(items__recording=withdrawn).first(), recording_id=withdrawn.id, by=staff
     )
+    if not Reservation.objects.exists():
+        marked = Recording.objects.get(title="Ein feste Burg")
+        owner = Party.objects.get(name=MASTERS[0])
+        reason = "Not in the style of ours."
+        reservation_state(recording=marked, party=owner, refused=["style_prompting"], reason=reason, by=staff)
     if not Claim.objects.exists():
         claimed = Recording.objects.get(title="The Entertainer")
         claim_open(

@@ -7,11 +7,10 @@ from typing import Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stemma.rights.reservations import Use
 from stemma.rights.shares import Side
 
 Standing = Literal["consents", "unconsented"]
-Use = Literal["allowed", "notAllowed", "constrained"]
-"""What a reservation of rights says of one use, in the words of CAWG."""
 
 
 class PartyRecord(BaseModel):

@@ -13,19 +13,20 @@ import c2pa
 from stemma import __version__
 from stemma.errors import InvalidError, ProofError
 from stemma.provenance.authority import Authority
+from stemma.rights.reservations import ASSERTIONS, assertion
 
 ASSERTION = "org.stemma.certificate"
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 MIME = {".flac": "audio/flac", ".wav": "audio/wav", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}
 # Outputs are licensed to be used, not to be trained on: CAWG 1.1, training and data mining.
-TRAINING_MINING = {
-    "entries": {
-        "cawg.data_mining": {"use": "notAllowed"},
-        "cawg.ai_inference": {"use": "allowed"},
-        "cawg.ai_training": {"use": "notAllowed"},
-        "cawg.ai_generative_training": {"use": "notAllowed"},
+TRAINING_MINING = assertion(
+    {
+        "data_mining": "notAllowed",
+        "ai_inference": "allowed",
+        "ai_training": "notAllowed",
+        "ai_generative_training": "notAllowed",
     }
-}
+)
 
 
 class Marker:
@@ -60,7 +61,7 @@ class Marker:
                         ]
                     },
                 },
-                {"label": "cawg.training-mining", "data": TRAINING_MINING},
+                {"label": ASSERTIONS[0], "data": TRAINING_MINING},
                 {"label": ASSERTION, "data": {"certificate": certificate, "entitlement": entitlement}},
             ],
         }

@@ -141,7 +141,8 @@ class Offence(BaseModel):
     recording: str
     title: str
     rule: str
-    """`no-consent`, `scope`, `withdrawn`, `held`, `expired`, `bad-consent`, `content-hash` or `missing-content`."""
+    """`no-consent`, `scope`, `withdrawn`, `held`, `expired`, `bad-consent`, `content-hash` or `missing-content`;
+    of what goes into a new snapshot also `reserved`."""
     reason: str
     remedy: str
 

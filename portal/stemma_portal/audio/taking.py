@@ -25,12 +25,14 @@ from stemma.ids import new_id, now
 from stemma.music import notation
 from stemma.music.form import SCORES, SOUNDS, form_of
 from stemma.music.probe import Finding, Probe, findings, probe
+from stemma.provenance.mining import mining_of
 from stemma.storage import storage
 from stemma_portal.accounts.models import User
 from stemma_portal.audio.matching import match
 from stemma_portal.audio.models import Upload
 from stemma_portal.catalog.likeness import likeness_find
 from stemma_portal.catalog.models import Asset, Recording, RecordingVersion
+from stemma_portal.consent.reservations import MOST_TEXT, recording_marked
 from stemma_portal.core.services import audit
 from stemma_portal.intake.services import Stored, import_of_batch
 from stemma_portal.notices.models import Topic
@@ -119,6 +121,8 @@ def adopt(upload: Upload, *, by: User | None = None) -> None:
         if asset.recording_id is None:
             asset.recording = recording
             asset.save(update_fields=["recording"])
+        if asset.kind == Asset.Kind.AUDIO and "marks" in asset.measures:
+            recording_marked(recording=recording, place=upload.name, marks=asset.measures["marks"], by=who)
         _keep(upload)
     transaction.on_commit(lambda: likeness_find(recording), robust=True)
 
@@ -157,14 +161,44 @@ def _findings(asset: Asset, recording: Recording | None) -> list[list[str]]:
         if recording and recording.midi_sha256 not in ("", asset.measures["midi_sha256"]):
             found.append(_replaces("score"))
         return found
-    measures = {name: value for name, value in asset.measures.items() if name != "master_sha256"}
+    measures = {name: value for name, value in asset.measures.items() if name not in {"master_sha256", "marks"}}
     measured = Probe(**measures, fingerprint=b"")
     brought = bool(recording and recording.audio_sha256)
     expected = recording.duration_ms if recording and not brought else None
-    found = [list(each) for each in findings(measured, expected_ms=expected)]
+    found = [list(each) for each in (*findings(measured, expected_ms=expected), *_of_marks(asset.measures))]
     if recording and brought and recording.audio_sha256 != asset.measures["master_sha256"]:
         found.append(_replaces("sound"))
     return found
+
+
+def _of_marks(measures: dict[str, Any]) -> list[Finding]:
+    """What the file's content credentials say of mining and training: told, and settled beside a consent later."""
+    marks = measures.get("marks") or {}
+    if "problem" in marks:
+        return [Finding("credentials", "note", marks["problem"], "")]
+    refused = [scope.replace("_", " ") for scope, use in marks.get("uses", {}).items() if use != "allowed"]
+    if not refused:
+        return []
+    told = f"Its content credentials reserve {', '.join(refused)}."
+    return [Finding("reserved", "note", told, "An owner who grants this all the same settles it under Reservations.")]
+
+
+def _marks(path: Path, form: Any) -> dict[str, Any] | None:
+    """The same, as it is kept with the measures of the file."""
+    try:
+        found = mining_of(path, form)
+    except InvalidError as error:
+        return {"problem": f"{error.message} {error.remedy}"}
+    if found is None:
+        return None
+    return {
+        "uses": found.mining.uses,
+        "constraint": found.mining.constraint,
+        "text": found.text[:MOST_TEXT],
+        "sha256": hashlib.sha256(found.text.encode()).hexdigest(),
+        "issuer": found.issuer,
+        "intact": found.intact,
+    }
 
 
 def _replaces(what: str) -> list[str]:
@@ -226,7 +260,7 @@ def _sound(path: Path, form: Any, folder: Path, identifier: str) -> dict[str, An
     if not store.exists(f"audio/{digest}.flac"):
         store.put(f"audio/{digest}.flac", master, "audio/flac")
     store.put(key, preview, "audio/mpeg")
-    measures = found.measures() | {"peaks": list(found.peaks), "master_sha256": digest}
+    measures = found.measures() | {"peaks": list(found.peaks), "master_sha256": digest, "marks": _marks(path, form)}
     return {"kind": Asset.Kind.AUDIO, "preview_key": key, "measures": measures, "fingerprint": found.fingerprint}
 
 

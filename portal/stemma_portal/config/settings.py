@@ -268,6 +268,12 @@ CELERY_BEAT_SCHEDULE = {
     "answers": {"task": "stemma_portal.api.tasks.answers_forget", "schedule": 3600.0, "options": {"expires": 3600}},
     "holds": {"task": "stemma_portal.royalties.tasks.holds_settle", "schedule": 60.0, "options": {"expires": 60}},
     "cases": {"task": "stemma_portal.consent.tasks.deadlines_keep", "schedule": 3600.0, "options": {"expires": 3600}},
+    # Each domain once a week; this finds those whose week is over.
+    "reservations": {
+        "task": "stemma_portal.consent.tasks.domains_due",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     # Each change publishes at once; these heal what a broken moment has missed.
     "rights": {
         "task": "stemma_portal.consent.tasks.rights_status_publish",

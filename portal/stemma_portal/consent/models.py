@@ -5,7 +5,22 @@ from django.db import models
 
 from stemma.rights.consent import Condition
 from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.consent.reservation_models import DomainReading, Reservation, Settlement
 from stemma_portal.core.fields import IdField
+
+__all__ = [
+    "Claim",
+    "ClaimEvent",
+    "ClaimEvidence",
+    "ClaimParty",
+    "Consent",
+    "ConsentRecording",
+    "DomainReading",
+    "Reservation",
+    "Ruling",
+    "Settlement",
+    "Withdrawal",
+]
 
 
 class Consent(models.Model):

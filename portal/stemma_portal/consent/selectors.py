@@ -14,7 +14,7 @@ from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import Invitation, Organisation, User
 from stemma_portal.catalog.models import Party, Recording, Share
 from stemma_portal.catalog.selectors import recordings_of_party
-from stemma_portal.consent.models import Claim, ClaimParty, Consent, ConsentRecording, Withdrawal
+from stemma_portal.consent.models import Claim, ClaimParty, Consent, ConsentRecording, Reservation, Withdrawal
 
 
 def consents_visible(user: User) -> QuerySet[Consent]:
@@ -138,7 +138,7 @@ def standings(*, recording_id: str) -> list[Standing]:
     return found
 
 
-def _ended() -> Exists:
+def ended() -> Exists:
     """Whether the grant of a `ConsentRecording` was withdrawn, for this recording or as a whole."""
     facts = Withdrawal.objects.filter(consent=OuterRef("consent"))
     return Exists(facts.filter(Q(recording=None) | Q(recording=OuterRef("recording"))))
@@ -148,13 +148,13 @@ class State(NamedTuple):
     """How a recording stands, over all its owners."""
 
     state: str
-    """`claimed`, `not-free`, `consented`, `partial`, `withdrawn` or `unconsented`, in this order of weight."""
+    """`claimed`, `not-free`, `reserved`, `consented`, `partial`, `withdrawn` or `unconsented`, in this order."""
     why: str
     since: datetime | None
 
 
 def recording_states(recordings: Iterable[str]) -> dict[str, State]:
-    """How each of the recordings stands to training, in four queries."""
+    """How each of the recordings stands to training, in five queries."""
     wanted, moment = list(recordings), now()
     sources = Recording.objects.filter(id__in=wanted).order_by().values_list("id", "source_free", "source_note")
     held = Claim.objects.holding().filter(Q(recording__in=wanted) | Q(other__in=wanted))
@@ -165,16 +165,24 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
         owners[recording].add(party)
     granted: dict[str, dict[str, datetime]] = defaultdict(dict)
     left: dict[str, set[str]] = defaultdict(set)
+    scopes: dict[str, set[str]] = defaultdict(set)
     # What counts is whether a model may learn from it; each snapshot is judged by all that it is meant for.
     training = ConsentRecording.objects.filter(consent__scopes__contains=list(TRAINING_SCOPES))
-    items = training.filter(recording__in=wanted).annotate(ended=_ended())
-    for recording, party, since, until, over in items.values_list(
-        "recording_id", "consent__party_id", "consent__granted_at", "consent__valid_until", "ended"
+    items = training.filter(recording__in=wanted).annotate(ended=ended())
+    for recording, party, since, until, over, allowed in items.values_list(
+        "recording_id", "consent__party_id", "consent__granted_at", "consent__valid_until", "ended", "consent__scopes"
     ):
         if over:
             left[recording].add(party)
         elif until is None or until > moment:
             granted[recording][party] = since
+            scopes[recording].update(allowed)
+    marks = Reservation.objects.unsettled().filter(recording__in=wanted).order_by()
+    refused = {
+        recording: since
+        for recording, names, since in marks.values_list("recording_id", "refused", "read_at")
+        if scopes[recording].intersection(names)
+    }
     found = {}
     for recording, source_free, note in sources:
         agreed, all_of = granted[recording], owners[recording]
@@ -183,6 +191,8 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
             found[recording] = State("claimed", f"{claim.claimant}: {claim.reason}", claim.opened_at)
         elif not source_free:
             found[recording] = State("not-free", note or "Its source reserves rights.", None)
+        elif all_of and not open_owners and recording in refused:
+            found[recording] = State("reserved", "A mark refuses what was granted.", refused[recording])
         elif all_of and not open_owners:
             found[recording] = State("consented", "Every owner has granted it.", max(agreed.values()))
         elif left[recording] - agreed.keys():
@@ -194,16 +204,16 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
     return found
 
 
-def _running(items: QuerySet[ConsentRecording]) -> QuerySet[ConsentRecording]:
+def running(items: QuerySet[ConsentRecording]) -> QuerySet[ConsentRecording]:
     """Those of grants that hold now."""
     in_time = Q(consent__valid_until=None) | Q(consent__valid_until__gt=now())
-    return items.filter(in_time).exclude(_ended())
+    return items.filter(in_time).exclude(ended())
 
 
 def recordings_to_consent(party_id: str) -> QuerySet[Recording]:
     """Recordings of a party that it could grant and has no running grant for."""
-    running = _running(ConsentRecording.objects.filter(recording=OuterRef("pk"), consent__party=party_id))
-    return recordings_of_party(party_id=party_id).filter(~Exists(running), source_free=True).select_related("work")
+    granted = running(ConsentRecording.objects.filter(recording=OuterRef("pk"), consent__party=party_id))
+    return recordings_of_party(party_id=party_id).filter(~Exists(granted), source_free=True).select_related("work")
 
 
 class Missing(NamedTuple):
@@ -220,8 +230,8 @@ class Missing(NamedTuple):
 def owners_missing(party_id: str, *, most: int = 200) -> list[Missing]:
     """Who has not agreed to training on recordings that the party has granted for it, most recordings first."""
     training = ConsentRecording.objects.filter(consent__scopes__contains=list(TRAINING_SCOPES))
-    own = _running(training.filter(consent__party=party_id)).values("recording")
-    agreed = _running(training.filter(recording=OuterRef("recording"), consent__party=OuterRef("party")))
+    own = running(training.filter(consent__party=party_id)).values("recording")
+    agreed = running(training.filter(recording=OuterRef("recording"), consent__party=OuterRef("party")))
     others = Share.objects.filter(recording__in=own).exclude(party=party_id).filter(~Exists(agreed))
     counts = (
         others.order_by().values_list("party").annotate(n=Count("recording", distinct=True)).order_by("-n", "party")

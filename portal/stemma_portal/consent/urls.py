@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.consent import case_views, views
+from stemma_portal.consent import case_views, reservation_views, views
 
 app_name = "consent"
 urlpatterns = [
@@ -35,4 +35,9 @@ urlpatterns = [
     path("claims/<id:claim_id>/review/", case_views.case_under_review, name="case_review"),
     path("claims/<id:claim_id>/deadline/", case_views.case_deadline, name="case_extend"),
     path("claims/<id:claim_id>/resolution/", case_views.case_decide, name="resolve"),
+    path("catalog/<id:recording_id>/reservation/", reservation_views.recording_reserve, name="reserve"),
+    path("reservations/", reservation_views.reservation_list, name="reservations"),
+    path("reservations/tdmrep.json", reservation_views.reservation_file, name="tdmrep"),
+    path("reservations/domains/<id:domain_id>/read/", reservation_views.site_read, name="site_read"),
+    path("reservations/<id:reservation_id>/settle/", reservation_views.reservation_settling, name="settle"),
 ]

@@ -17,7 +17,7 @@ from stemma_portal.core.jobs import job_advance, job_end
 from stemma_portal.core.models import Job
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.intake.importing import carry
-from stemma_portal.intake.models import Import
+from stemma_portal.intake.models import Import, ImportRow
 from stemma_portal.intake.staging import counts, judge, stage
 from stemma_portal.notices.models import Topic
 from stemma_portal.notices.services import notify

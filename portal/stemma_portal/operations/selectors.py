@@ -12,7 +12,7 @@ from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.models import Recording, Share
-from stemma_portal.consent.models import Consent
+from stemma_portal.consent.models import Consent, Reservation
 from stemma_portal.consent.selectors import grants_of, rights_status
 from stemma_portal.core.keys import keyring
 from stemma_portal.core.selectors import covenant_in_force
@@ -92,6 +92,29 @@ def judge(manifest: Manifest) -> list[Offence]:
     return offences(manifest, rights_status(), keyring().jwks(), timestamp(now()))
 
 
+def stands_against(manifest: Manifest) -> list[Offence]:
+    """Why recordings may not go into a new snapshot: what the gate would say, and reservations not yet settled.
+
+    A reservation is no withdrawal: a snapshot that was taken before one was read stays as it is.
+    """
+    titles = {recording.recording: recording.title for recording in manifest.recordings}
+    rows = Reservation.objects.unsettled().filter(recording__isnull=False, refused__overlap=list(manifest.scopes))
+    found = judge(manifest)
+    for recording, source, refused in rows.order_by("recording").values_list("recording_id", "source", "refused"):
+        if recording in titles:
+            names = ", ".join(sorted(set(refused).intersection(manifest.scopes)))
+            found.append(
+                Offence(
+                    recording=recording,
+                    title=titles[recording],
+                    rule="reserved",
+                    reason=f"{Reservation.Source(source).label} refuses {names}.",
+                    remedy="Ask an owner to settle it on the page Reservations.",
+                )
+            )
+    return found
+
+
 def manifest_of(snapshot: Snapshot) -> Manifest:
     """The manifest as it lies in object storage."""
     return Manifest.model_validate_json(storage().get(snapshot.manifest_key))
@@ -107,7 +130,7 @@ def eligibility(*, scopes: tuple[Scope, ...], territory: str, family: Family = "
     offered = recordings_as_offered()
     manifest = draft(offered, name="draft", scopes=scopes, territory=territory, family=family, terms=terms_in_force())
     found: dict[str, list[Offence]] = {recording.recording: [] for recording in manifest.recordings}
-    for offence in judge(manifest):
+    for offence in stands_against(manifest):
         found[offence.recording].append(offence)
     return found
 

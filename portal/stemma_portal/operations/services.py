@@ -25,8 +25,8 @@ from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMemb
 from stemma_portal.operations.selectors import (
     consent_documents,
     draft,
-    judge,
     recordings_as_offered,
+    stands_against,
     terms_in_force,
 )
 from stemma_portal.operations.tasks import snapshot_receipt_publish
@@ -94,7 +94,7 @@ def _freeze(include: Snapshot.Include, identifier: str, **wanted: Any) -> tuple[
         wanted["terms"] = terms_in_force()
         offered = recordings_as_offered()
         if include == Snapshot.Include.ELIGIBLE:
-            offenders = {offence.recording for offence in judge(draft(offered, **wanted))}
+            offenders = {offence.recording for offence in stands_against(draft(offered, **wanted))}
             offered = [recording for recording in offered if recording.recording not in offenders]
         if not offered:
             raise InvalidError(

@@ -14,6 +14,7 @@ from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.search import find, styles
 from stemma_portal.catalog.selectors import organisations_bringing, releases_visible
+from stemma_portal.consent.reserved import conflicts, marks_of
 from stemma_portal.consent.selectors import claims_visible, recording_states, recordings_held
 from stemma_portal.core.fields import by_id
 from stemma_portal.dashboards import owners, selectors
@@ -47,15 +48,22 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
     recording = access_recording(request.user, recording_id)
     grants = selectors.grants_on(recording, parties=parties_of(request.user))
     claims = claims_visible(request.user).filter(id__in=[claim.id for claim in grants.claims])
+    ownership = selectors.ownership(recording)
     context = {
         "recording": recording,
         "cases_seen": set(claims.values_list("id", flat=True)),
         "player": recording_player(recording),
         "may_state": may_state_shares(request.user, recording),
         "likenesses": selectors.likenesses(request.user, recording),
-        "ownership": selectors.ownership(recording),
+        "ownership": ownership,
         "state": recording_states([recording.id]).get(recording.id),
         "grants": grants,
+        "marks": marks_of(recording),
+        "may_reserve": (own := acting(request)) is not None
+        and own.party_id is not None
+        and any(share.party_id == own.party_id for side in ownership for share in side.shares)
+        and may_sign(request.user, own.party_id),
+        "conflicts": list(conflicts(recording=recording)),
         "may_grant": selectors.may_grant(recording, organisation=acting(request)),
         "training": selectors.trained(recording),
         "influence": selectors.influence(recording),

@@ -28,6 +28,7 @@ STATES = {
     "claimed": ("bad", "Under claim"),
     "not-free": ("bad", "Source not free"),
     "partial": ("warn", "Partly consented"),
+    "reserved": ("warn", "Reserved: to settle"),
     "taken-down": ("quiet", "Taken down"),
     "merged": ("good", "Merged"),
     "separate": ("quiet", "Separated"),

@@ -1,0 +1,142 @@
+"""What a sound from outside says of mining and training, in its content credentials (C2PA, CAWG).
+
+The file is hostile until proven otherwise, and the reader of credentials is native code: it works in a
+process of its own, with bounds on time and memory and without the network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stemma.errors import InvalidError
+from stemma.rights.reservations import ASSERTIONS, Mining, of_assertion
+
+MIME = {"flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mpeg"}
+"""Formats that can carry credentials; AIFF and Ogg have no place for them that could be read."""
+MOST_BYTES = 1 << 30
+PATIENCE = 60.0
+MEMORY = 4 << 30
+MOST_ANSWER = 4 << 20
+_SETTINGS = {"verify": {"verify_trust": False, "remote_manifest_fetch": False, "ocsp_fetch": False}}
+
+
+class Marked(NamedTuple):
+    """An assertion that a file carries."""
+
+    mining: Mining
+    label: str
+    text: str
+    """The assertion as it stands there, as JSON."""
+    issuer: str
+    """Whoever signed it, by their own word."""
+    intact: bool
+    """Whether signature and hashes hold.  A refusal counts even where they do not: it takes nothing from anyone."""
+
+
+def mining_of(path: Path, form: str) -> Marked | None:
+    """The training and data mining assertion of a file; None where it has none.
+
+    That of the newest manifest that has one counts.  Raises `InvalidError` where the credentials are
+    there and cannot be read, or the file is too large to look.
+    """
+    mime = MIME.get(form)
+    if mime is None:
+        return None
+    if path.stat().st_size > MOST_BYTES:
+        raise InvalidError(
+            f"Content credentials are read of files up to {MOST_BYTES >> 30} GiB.", remedy="Say yourself what they say."
+        )
+    found = _read(path, mime)
+    if found is None:
+        return None
+    data = found["data"]
+    return Marked(
+        of_assertion(data),
+        str(found["label"])[:100],
+        json.dumps(data, ensure_ascii=False, sort_keys=True),
+        " ".join(str(found["issuer"]).split())[:200],
+        bool(found["intact"]),
+    )
+
+
+def _read(path: Path, mime: str) -> dict[str, Any] | None:
+    command = [sys.executable, "-m", "stemma.provenance.mining", str(path), mime]
+    environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    )
+    # Set from outside: code between fork and exec is not safe in a process with threads.
+    for bound, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, int(PATIENCE))):
+        resource.prlimit(process.pid, bound, (most, most))
+    try:
+        answer, _ = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise _unreadable("it takes too long") from error
+    if process.returncode or len(answer) > MOST_ANSWER:
+        raise _unreadable("their reader gave up")
+    told: dict[str, Any] = json.loads(answer)
+    if "problem" in told:
+        raise _unreadable(str(told["problem"])[:200])
+    return told.get("found")
+
+
+def _unreadable(why: str) -> InvalidError:
+    return InvalidError(
+        f"The file's content credentials cannot be read: {why}.",
+        remedy="Look whether they reserve anything, and say so if they do.",
+        code="credentials",
+    )
+
+
+# --- In the other process ---------------------------------------------------------------------------
+
+
+def look(path: str, mime: str) -> dict[str, Any]:
+    """`found`, the assertion and who signed it, or `problem`."""
+    import c2pa
+
+    try:
+        with Path(path).open("rb") as file, c2pa.Reader(mime, file, context=c2pa.Context(_settings())) as reader:
+            store = json.loads(reader.json())
+    except c2pa.C2paError as error:
+        if "ManifestNotFound" in str(error) or "no JUMBF" in str(error):
+            return {"found": None}
+        return {"problem": str(error)}
+    return {"found": newest(store)}
+
+
+def _settings() -> Any:
+    import c2pa
+
+    return c2pa.Settings.from_dict(_SETTINGS)
+
+
+def newest(store: dict[str, Any]) -> dict[str, Any] | None:
+    """The assertion in the active manifest, else in that of what it was made from, and so on."""
+    manifests, at, seen = store.get("manifests", {}), [store.get("active_manifest")], set()
+    intact = store.get("validation_state", "Invalid") != "Invalid"
+    while at:
+        name = at.pop(0)
+        manifest = manifests.get(name)
+        if manifest is None or name in seen:
+            continue
+        seen.add(name)
+        for one in manifest.get("assertions", []):
+            if one.get("label", "").partition("__")[0] in ASSERTIONS:
+                issuer = manifest.get("signature_info", {})
+                who = issuer.get("common_name") or issuer.get("issuer") or ""
+                return {"label": one["label"], "data": one.get("data"), "issuer": who, "intact": intact}
+        at += [each.get("active_manifest") for each in manifest.get("ingredients", [])]
+    return None
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(look(sys.argv[1], sys.argv[2])))

@@ -89,10 +89,14 @@ FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "work_title": ("Work title", ("composition", "composition title", "werktitel", "titre de l oeuvre", "obra")),
     "iswc": ("ISWC", ("iswc code", "work iswc")),
     "work_reference": ("Work reference", ("work id", "song id", "werknummer")),
-    "style": ("Style", ("genre", "repertoire", "main genre", "stil", "genero")),
+    "style": ("Style", ("genre", "repertoire", "tradition", "main genre", "stil", "genero")),
     "collection": ("Collection", ("series", "sammlung", "serie")),
-    "region": ("Region", ("country of origin", "origin", "herkunft", "pays", "pais")),
+    "region": ("Region", ("country of origin", "origin", "herkunft", "pays", "pais", "region of origin")),
     "year": ("Year", ("recording year", "p year", "jahr", "annee", "ano")),
+    "period": (
+        "Period",
+        ("century", "period of origin", "year of origin", "epoch", "epoche", "jahrhundert", "siecle", "siglo", "epoque"),
+    ),
     "tempo": ("Tempo", ("bpm",)),
     "key": ("Key", ("musical key", "tonart", "tonalite", "tonalidad")),
     "audio_file": (

@@ -95,7 +95,17 @@ FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "year": ("Year", ("recording year", "p year", "jahr", "annee", "ano")),
     "period": (
         "Period",
-        ("century", "period of origin", "year of origin", "epoch", "epoche", "jahrhundert", "siecle", "siglo", "epoque"),
+        (
+            "century",
+            "period of origin",
+            "year of origin",
+            "epoche",
+            "jahrhundert",
+            "epoque",
+            "siecle",
+            "epoca",
+            "siglo",
+        ),
     ),
     "tempo": ("Tempo", ("bpm",)),
     "key": ("Key", ("musical key", "tonart", "tonalite", "tonalidad")),

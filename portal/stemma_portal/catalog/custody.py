@@ -51,7 +51,7 @@ def in_force(recordings: Collection[str] | None = None) -> QuerySet[CustodyRecor
         else CustodyRecording.objects.filter(recording__in=recordings)
     )
     holding = rows.alias(said=_latest(CUSTODY)).filter(Q(said=Answer.ACCEPTED) | Q(said=None, custody__by_staff=True))
-    latest = holding.order_by("recording", "-number").distinct("recording").values("id")
+    latest = holding.order_by("recording_id", "-number").distinct("recording_id").values("id")
     return CustodyRecording.objects.filter(id__in=latest, custody__ended=False)
 
 

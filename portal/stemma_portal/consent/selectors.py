@@ -12,6 +12,7 @@ from stemma.ids import now, timestamp
 from stemma.rights.consent import Held, RightsStatus, Withdrawn
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.custody import Kept, kept
 from stemma_portal.catalog.models import Party, Recording, Share
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.models import Claim, ClaimParty, Consent, ConsentRecording, Withdrawal
@@ -143,14 +144,25 @@ class State(NamedTuple):
     """How a recording stands, over all its owners."""
 
     state: str
-    """`claimed`, `not-free`, `consented`, `partial`, `withdrawn` or `unconsented`, in this order of weight."""
+    """`claimed`, `not-free`, `withheld` (by its custodian), `consented`, `partial`, `withdrawn` or
+    `unconsented`, in this order of weight."""
     why: str
     since: datetime | None
 
 
+def _consented(since: datetime, keeper: Kept | None) -> State:
+    """What every owner has granted, as its custodian lets it be used."""
+    if keeper is not None and keeper.withheld:
+        why = f"Every owner has granted it; its custodian, {keeper.custody.community}, has not agreed."
+        return State("withheld", why, keeper.custody.at)
+    barred = " Its custodian allows no style prompting." if keeper is not None and keeper.unprompted else ""
+    return State("consented", f"Every owner has granted it.{barred}", since)
+
+
 def recording_states(recordings: Iterable[str]) -> dict[str, State]:
-    """How each of the recordings stands, in four queries."""
+    """How each of the recordings stands, in five queries."""
     wanted, moment = list(recordings), now()
+    custody = kept(wanted)
     sources = Recording.objects.filter(id__in=wanted).order_by().values_list("id", "source_free", "source_note")
     held = Claim.objects.holding().filter(Q(recording__in=wanted) | Q(other__in=wanted))
     claims = {recording: c for c in held for recording in (c.recording_id, c.other_id)}
@@ -177,7 +189,7 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
         elif not source_free:
             found[recording] = State("not-free", note or "Its source reserves rights.", None)
         elif all_of and not open_owners:
-            found[recording] = State("consented", "Every owner has granted it.", max(agreed.values()))
+            found[recording] = _consented(max(agreed.values()), custody.get(recording))
         elif left[recording] - agreed.keys():
             found[recording] = State("withdrawn", "An owner has withdrawn.", None)
         elif agreed:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from stemma.ids import now
 from stemma_portal.accounts.models import Organisation, User
+from stemma_portal.catalog.custody import questions_of
 from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Likeness, Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
@@ -143,6 +144,15 @@ def _owner_todos(party: Party, found: Overview) -> list[Todo]:
                 "Somebody stated anew what you own.",
                 reverse("dashboards:share_questions"),
                 "Look at it",
+            )
+        )
+    if kept := questions_of([party.id]):
+        todos.append(
+            Todo(
+                f"{grouped(kept)} custod{'ies wait' if kept != 1 else 'y waits'} for your answer",
+                "Recordings of your community’s repertoire: read the terms, and say yes or no.",
+                reverse("catalog:custodies"),
+                "Look at them",
             )
         )
     if waiting := recordings_to_consent(party.id).count():

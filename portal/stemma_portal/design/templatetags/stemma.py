@@ -156,6 +156,13 @@ def tail(value: Any, length: int = 8) -> SafeString | str:
 
 
 @register.filter
+def period(value: Any) -> str:
+    """A year, or a century such as `17XX`, in words."""
+    text = str(value or "")
+    return f"{text[:2]}00–{text[:2]}99" if text.endswith("XX") else text or "Unknown"
+
+
+@register.filter
 def words(value: Any) -> str:
     """A machine's name as words: `open_weights_release` → `open weights release`."""
     return str(value or "").replace("_", " ").replace("-", " ")

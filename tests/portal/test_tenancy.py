@@ -14,6 +14,7 @@ from django.urls import URLPattern, get_resolver
 
 from portal.making import ident
 from stemma_portal.audio.services import upload_begin
+from stemma_portal.catalog.custody import custody_set
 from stemma_portal.catalog.models import Likeness, Recording, Release
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
@@ -58,6 +59,11 @@ CLASSIFIED = {
     "consent/<id:consent_id>/withdrawal/<id:withdrawal_id>.json": OWN,
     "consent/<id:consent_id>/withdrawal/<id:withdrawal_id>.pdf": OWN,
     "consent/new/": MEMBER,
+    "custody/": MEMBER,
+    "custody/<id:custody_id>/": OWN,
+    "custody/<id:custody_id>/answer/": ACT,
+    "custody/<id:custody_id>/end/": ACT,
+    "custody/new/": MEMBER,
     "duplicates/": MEMBER,
     "duplicates/<id:likeness_id>/": OWN,
     "duplicates/<id:likeness_id>/decide/": ACT,
@@ -146,7 +152,11 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         one=one, other=other, kind="score", score=0.8, detail={"shared": 0.8, "limit": 0.7}, found_at=own.created_at
     )
     consent = granted["Label"]
+    custody = custody_set(
+        recordings=[own.id], party=granted["Artist"].party, terms="Ask.", conditions=[], by=None, by_staff=True
+    )
     return {
+        "custody_id": custody.id,
         "recording_id": own.id,
         "consent_id": consent.id,
         "withdrawal_id": consent_withdraw(consent=consent, recording_id=recordings[1].id, by=cast.owner).id,

@@ -370,6 +370,30 @@ def label() -> None:
         shares_set(recording=shared, shares=[Share(**each) for each in stated], by=user, cause="editor: contract 12")
 
 
+def custody() -> None:
+    """The artist's community looks after the early polyphony, and is asked to look after a chorale."""
+    from stemma_portal.accounts.models import Organisation, User
+    from stemma_portal.catalog.custody import custody_set
+    from stemma_portal.catalog.models import Custody, Recording
+
+    if Custody.objects.exists():
+        return
+    party = Organisation.objects.get(slug="artist").party
+    assert party is not None
+    users = {name: User.objects.get(email=f"{name}@stemma.test") for name in ("rights", "label")}
+    named = Recording.objects.filter(style="polyphony")
+    custody_set(
+        recordings=list(named.values_list("id", flat=True)), party=party, community="Demo choir of the old town",
+        terms="We have sung these for six generations. Say so wherever they are heard.",
+        conditions=["attribution", "no_style_prompting"], collection="Early polyphony",
+        by=users["rights"], by_staff=True,
+    )  # fmt: skip
+    custody_set(
+        recordings=[Recording.objects.get(title="Wachet auf").id], party=party, conditions=["ask_first"],
+        terms="It belongs to Advent. Ask us before a model learns from it.", by=users["label"], by_staff=False,
+    )  # fmt: skip
+
+
 def dispute() -> None:
     """Another label claims a share of a recording which has earned; the owner has answered, and its money is held."""
     from stemma_portal.accounts.models import Organisation, User
@@ -473,6 +497,7 @@ def seed() -> dict[str, Any]:
     generations(model())
     money()
     label()
+    custody()
     dispute()
     imports()
     audio()

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.test import Client
 
 from portal.making import SCOPES, ident, record
 from stemma.errors import InvalidError, NotFoundError
@@ -193,6 +194,108 @@ def test_a_custodian_sees_what_it_looks_after(say, cast, recordings):
         access_recording(cast.stranger, recordings[0].id)
     say(recordings[:1], by_staff=False)
     assert access_recording(cast.stranger, recordings[0].id) == recordings[0]
+
+
+def again(user) -> Client:
+    """A browser whose person has just typed the password."""
+    browser = Client()
+    browser.force_login(user)
+    assert browser.post("/accounts/reauthenticate/", {"password": "correct horse"}).status_code == 302
+    return browser
+
+
+@pytest.fixture
+def brought(cast, recordings):
+    """The label brought the first two; they are one collection."""
+    Recording.objects.filter(id__in=[each.id for each in recordings[:2]]).update(organisation=cast.label)
+    return Recording.objects.get(id=recordings[0].id)
+
+
+def test_an_owner_names_a_custodian_who_accepts_and_agrees(cast, brought, community, redis):
+    owner, keeper = again(cast.owner), again(cast.stranger)
+    address = f"/custody/new/?recording={brought.id}"
+    assert "All 2 of the collection" in owner.get(address).content.decode()
+    given = {
+        "which": "collection",
+        "custodian": "other",
+        "conditions": ["ask_first", "attribution"],
+        "community": "Sea",
+    }
+    sent = owner.post(address, {**given, "terms": "Only <b>with</b> us."}, follow=True)
+    assert "Waits for an answer" in sent.content.decode()
+    custody = Custody.objects.get()
+    assert (custody.items.count(), custody.collection, custody.party) == (2, "Tunes", community)
+
+    assert "custody waits for your answer" in keeper.get("/").content.decode()
+    assert "Your answer is asked" in keeper.get("/custody/").content.decode()
+    page = f"/custody/{custody.id}/"
+    assert "Only &lt;b&gt;with&lt;/b&gt; us." in keeper.get(page).content.decode()
+    assert "look after these recordings" in keeper.get(f"{page}answer/?answer=accepted").content.decode()
+    keeper.post(f"{page}answer/", {"answer": "accepted"})
+    shown = keeper.get(f"/catalog/{brought.id}/").content.decode()
+    assert "Sea" in shown
+    assert "in no new snapshot until the custodian agrees" in shown
+    assert held() == set(custody.items.values_list("recording__isrc", flat=True))
+
+    keeper.post(f"{page}answer/", {"answer": "agreed", "note": "This winter."})
+    assert held() == set()
+    keeper.post(f"{page}answer/", {"answer": "taken-back", "recording": brought.id})
+    assert held() == {brought.isrc}
+    text = keeper.get(page).content.decode()
+    assert "This winter." in text
+    assert "In your custody" in keeper.get("/").content.decode()
+
+    ended = owner.post(f"{page}end/", follow=True).content.decode()
+    assert "once the custodian has said yes" in ended
+    assert held() == {brought.isrc}
+
+
+def test_the_password_is_asked_once_more(cast, brought, say):
+    custody = say([brought])
+    for who, address in (
+        (cast.owner, f"/custody/new/?recording={brought.id}"),
+        (cast.stranger, f"/custody/{custody.id}/answer/?answer=declined"),
+        (cast.rights, f"/custody/{custody.id}/end/"),
+    ):
+        browser = Client()
+        browser.force_login(who)
+        answer = browser.get(address)
+        assert answer.status_code == 302
+        assert "reauthenticate" in answer["Location"]
+
+
+def test_who_may_not(cast, brought, say, recordings):
+    custody = say([brought], "ask_first")
+    for who, address in (
+        (cast.teammate, f"/custody/new/?recording={brought.id}"),
+        (cast.stranger, f"/custody/new/?recording={brought.id}"),
+        (cast.owner, f"/custody/new/?recording={recordings[2].id}"),
+        (cast.owner, f"/custody/{custody.id}/answer/?answer=agreed"),
+        (cast.stranger, f"/custody/{custody.id}/end/"),
+        (cast.licensee, f"/custody/{custody.id}/"),
+    ):
+        browser = again(who)
+        for answer in (browser.get(address), browser.post(address, {"answer": "agreed"})):
+            assert answer.status_code in {403, 404, 405}, address
+    assert not custody.answers.exists()
+    assert Custody.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"custodian": "Nobody"}, "No party of this name"),
+        ({"terms": " "}, "Write the terms"),
+        ({"terms": "x" * 4001}, "at most 4000"),
+        ({"conditions": ["share_ppm"]}, "not one of the available"),
+        ({"which": "release"}, "not one of the available"),
+    ],
+)
+def test_what_cannot_be_stated_is_told(cast, brought, change, told):
+    given = {"which": "recording", "custodian": "Other", "terms": "x", **change}
+    answer = again(cast.rights).post(f"/custody/new/?recording={brought.id}", given)
+    assert answer.status_code == 422
+    assert told in answer.content.decode()
 
 
 def test_many_recordings_take_few_queries(say, cast, community, django_assert_max_num_queries):

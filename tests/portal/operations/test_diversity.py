@@ -104,7 +104,7 @@ def test_an_older_snapshot_is_counted_today_and_says_so(snapshot):
     assert [row.title for row in found.facets[1].rows] == ["Ireland", "Scotland", "Unknown"]
 
 
-def test_pages_show_figures_a_picture_and_a_table(snapshot, cast):
+def test_pages_show_figures_a_picture_and_a_table(snapshot, cast, redis):
     release = ModelRelease.objects.create(
         id="m/1", name="m", version="1", run_id="r", snapshot=snapshot, statement="", metrics={},
         receipt=snapshot.receipt, created_at=snapshot.created_at,

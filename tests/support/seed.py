@@ -38,6 +38,13 @@ PIECES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ragtime": ("Ragtime", "Scott Joplin", ("Maple Leaf Rag", "The Entertainer")),
 }
 RESERVED = dict.fromkeys(("Agnus Dei", "Gloria"), "The edition’s encoder reserves commercial use.")
+ORIGINS: dict[str, tuple[str, int | None, str]] = {
+    "chorale": ("Germany", 1731, ""),
+    "polyphony": ("Italy", None, "15XX"),
+    "reel": ("United States", 1883, ""),
+    "ragtime": ("United States", None, ""),
+}
+"""Region, year and period by repertoire; of the songs nothing is known."""
 MASTERS = ("Northlight Demo Records", "Tidewater Demo Recordings")
 PUBLISHERS = ("Alma Demo-Reyes", "Jonas Demo-Hale", "Mirei Demo-Sato")
 ONE = 1_000_000
@@ -122,8 +129,7 @@ def records() -> list[dict[str, Any]]:
                     "composer": composer,
                     "style": style,
                     "collection": collection,
-                    "region": "",
-                    "year": 1731 if style == "chorale" else None,
+                    **dict(zip(("region", "year", "period"), ORIGINS.get(style, ("", None, "")), strict=True)),
                     "tempo": tempo,
                     "key": "G major",
                     "time_signature": "4/4",

@@ -202,7 +202,7 @@ def _diversity(beside: SnapshotFacts | None) -> list[str]:
     if named := beside.credits:
         lines += [f"Communities that look after recordings in it and are to be named: {'; '.join(named)}.", ""]
     if unprompted := sum("no_style_prompting" in each.conditions for each in beside.custody):
-        lines += [f"Of {unprompted} recordings their custodians allow no style prompting.", ""]
+        lines += [f"Recordings whose custodians allow no style prompting: {unprompted}.", ""]
     return lines
 
 

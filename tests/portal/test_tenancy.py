@@ -16,6 +16,7 @@ from portal.making import ident
 from stemma_portal.accounts.invitations import invite, link_of
 from stemma_portal.accounts.models import Domain
 from stemma_portal.audio.services import upload_begin
+from stemma_portal.catalog.custody import custody_set
 from stemma_portal.catalog.models import Likeness, Recording, Release
 from stemma_portal.consent.reservations import reservation_state
 from stemma_portal.consent.services import claim_open, consent_withdraw
@@ -68,6 +69,11 @@ CLASSIFIED = {
     "consent/<id:consent_id>/withdrawal/<id:withdrawal_id>.pdf": OWN,
     "consent/missing/": MEMBER,
     "consent/new/": MEMBER,
+    "custody/": MEMBER,
+    "custody/<id:custody_id>/": OWN,
+    "custody/<id:custody_id>/answer/": ACT,
+    "custody/<id:custody_id>/end/": ACT,
+    "custody/new/": MEMBER,
     "duplicates/": MEMBER,
     "duplicates/<id:likeness_id>/": OWN,
     "duplicates/<id:likeness_id>/decide/": ACT,
@@ -180,7 +186,11 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         recording=own, party=consent.party, refused=["ai_training"], reason="Not yet.", by=cast.owner
     )
     invitation = invite(organisation=cast.label, email="new@stemma.test", role="member", by=cast.owner)
+    custody = custody_set(
+        recordings=[own.id], party=granted["Artist"].party, terms="Ask.", conditions=[], by=None, by_staff=True
+    )
     return {
+        "custody_id": custody.id,
         "domain_id": domain.id,
         "reservation_id": mark.id,
         "invitation_id": invitation.id,

@@ -38,6 +38,13 @@ PIECES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ragtime": ("Ragtime", "Scott Joplin", ("Maple Leaf Rag", "The Entertainer")),
 }
 RESERVED = dict.fromkeys(("Agnus Dei", "Gloria"), "The edition’s encoder reserves commercial use.")
+ORIGINS: dict[str, tuple[str, int | None, str]] = {
+    "chorale": ("Germany", 1731, ""),
+    "polyphony": ("Italy", None, "15XX"),
+    "reel": ("United States", 1883, ""),
+    "ragtime": ("United States", None, ""),
+}
+"""Region, year and period by repertoire; of the songs nothing is known."""
 MASTERS = ("Northlight Demo Records", "Tidewater Demo Recordings")
 PUBLISHERS = ("Alma Demo-Reyes", "Jonas Demo-Hale", "Mirei Demo-Sato")
 ONE = 1_000_000
@@ -122,8 +129,7 @@ def records() -> list[dict[str, Any]]:
                     "composer": composer,
                     "style": style,
                     "collection": collection,
-                    "region": "",
-                    "year": 1731 if style == "chorale" else None,
+                    **dict(zip(("region", "year", "period"), ORIGINS.get(style, ("", None, "")), strict=True)),
                     "tempo": tempo,
                     "key": "G major",
                     "time_signature": "4/4",
@@ -376,6 +382,30 @@ def label() -> None:
         shares_set(recording=shared, shares=[Share(**each) for each in stated], by=user, cause="editor: contract 12")
 
 
+def custody() -> None:
+    """The artist's community looks after the early polyphony, and is asked to look after a chorale."""
+    from stemma_portal.accounts.models import Organisation, User
+    from stemma_portal.catalog.custody import custody_set
+    from stemma_portal.catalog.models import Custody, Recording
+
+    if Custody.objects.exists():
+        return
+    party = Organisation.objects.get(slug="artist").party
+    assert party is not None
+    users = {name: User.objects.get(email=f"{name}@stemma.test") for name in ("rights", "label")}
+    named = Recording.objects.filter(style="polyphony")
+    custody_set(
+        recordings=list(named.values_list("id", flat=True)), party=party, community="Demo choir of the old town",
+        terms="We have sung these for six generations. Say so wherever they are heard.",
+        conditions=["attribution", "no_style_prompting"], collection="Early polyphony",
+        by=users["rights"], by_staff=True,
+    )  # fmt: skip
+    custody_set(
+        recordings=[Recording.objects.get(title="Wachet auf").id], party=party, conditions=["ask_first"],
+        terms="It belongs to Advent. Ask us before a model learns from it.", by=users["label"], by_staff=False,
+    )  # fmt: skip
+
+
 def dispute() -> None:
     """Another label claims a share of a recording which has earned; the owner has answered, and its money is held."""
     from stemma_portal.accounts.models import Organisation, User
@@ -499,6 +529,7 @@ def seed() -> dict[str, Any]:
     generations(model())
     money()
     label()
+    custody()
     dispute()
     imports()
     audio()

@@ -31,6 +31,9 @@ name nobody's recordings and must never leave a demonstration."""
 ISWC_PREFIX = "9"
 """Our works are T-9…: the register has not got there yet, and no agency gave them out."""
 
+PERIODS = {"Trecento": "13XX"}
+"""Century by group, where the corpus names one and no year: “Polyphonic Music of the Fourteenth Century”."""
+
 Progress = Callable[[int, int, str], None]
 """Called with the number of pieces done, the number of all, and the title of the last."""
 
@@ -176,6 +179,7 @@ def records(piece: Piece, engraved: Engraved) -> Iterator[RecordingRecord]:
             collection=piece.collection,
             region=piece.region,
             year=piece.year,
+            period=PERIODS.get(group.name, ""),
             tempo=take.tempo,
             key=take.key,
             time_signature=take.time_signature,

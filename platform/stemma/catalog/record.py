@@ -108,7 +108,11 @@ class RecordingRecord(BaseModel):
     collection: str = Field(default="", max_length=200)
     """Such as `Bach chorales`."""
     region: str = Field(default="", max_length=100)
+    """Where the repertoire comes from: a code or a name, see `stemma.catalog.origin`."""
     year: int | None = None
+    """Of the work."""
+    period: str = Field(default="", pattern=r"^(\d{4}|\d{2}XX)?$")
+    """Year or century of origin, such as `17XX`, where it is not the year."""
     release: ReleaseRecord | None = None
     track: int | None = Field(default=None, gt=0, le=9999)
     tempo: float | None = Field(default=None, gt=0, lt=1000)

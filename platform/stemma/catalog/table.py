@@ -14,6 +14,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from stemma.catalog.columns import check_mapping
+from stemma.catalog.origin import period_code, region_code
 from stemma.catalog.record import PartyRecord, Problem, RecordingRecord, ReleaseRecord, ShareRecord
 from stemma.catalog.text import clean, homograph, shown, undefuse
 from stemma.errors import InvalidError
@@ -416,6 +417,24 @@ def read_style(text: str) -> Found:
     return slug, ()
 
 
+def read_region(text: str) -> Found:
+    """A region in the sender's words, with a warning where no code is known for them."""
+    value, told = _text("region", text)
+    if not value or region_code(value):
+        return value, told
+    remedy = "No code is known for it, so it counts as unknown. Write a country (IE), its part (GB-SCT) or M49 (419)."
+    return value, (*told, ("region", remedy, "warning"))
+
+
+def read_period(text: str) -> Found:
+    """A year or a century of origin."""
+    if not text.strip():
+        return _NOTHING
+    if code := period_code(text):
+        return code, ()
+    return _error("period", "Write a year (1731) or a century (17XX, 1700s or 18th century).")
+
+
 _YES, _NO = {"yes", "y", "true", "1", "x", "ja", "oui", "si"}, {"", "no", "n", "false", "0", "nein", "non"}
 
 
@@ -437,6 +456,8 @@ _CHECKS: dict[str, Callable[[str], Found]] = {
     "duration_ms": _whole(1, DAY_MS, "milliseconds"),
     "tempo": _tempo,
     "style": read_style,
+    "region": read_region,
+    "period": read_period,
     "takedown": _flag,
 }
 

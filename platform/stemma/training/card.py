@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from stemma.catalog.origin import century_name, region_name
 from stemma.rights.covenant import Covenant, Tier
+from stemma.rights.diversity import Facet
+from stemma.rights.facts import SnapshotFacts
 from stemma.rights.snapshot import Manifest
 
 _USES = {
@@ -56,7 +60,9 @@ def _tier(tier: Tier, money: str) -> str:
     return f"- **{tier.title}**{limit}: may {may}; {fee}, {minute}.{covered}"
 
 
-def model_card(facts: dict[str, Any], manifest: Manifest, name: str, version: str) -> str:
+def model_card(
+    facts: dict[str, Any], manifest: Manifest, name: str, version: str, beside: SnapshotFacts | None = None
+) -> str:
     """README.md of a release, in the form of Hugging Face model cards, with the figures of its run."""
     figures = facts["figures"]
     styles = ", ".join(facts["styles"])
@@ -127,6 +133,7 @@ model-index:
         "from the transparency log in `snapshot_receipt.json`.",
         f"{len(facts['held_out'])} recordings were held out for validation.",
         "",
+        *_diversity(beside),
         "## Training",
         "",
         f"{facts['steps']:,} steps in {facts['seconds']:,.0f} s at {facts['tokens_per_second']:,} tokens/s on",
@@ -172,6 +179,36 @@ model-index:
         "",
     ]
     return "\n".join(lines)
+
+
+def _diversity(beside: SnapshotFacts | None) -> list[str]:
+    """How diverse the training data is, and which communities are to be named."""
+    if beside is None:
+        return []
+    found = beside.diversity
+    lines = [
+        "### Diversity",
+        "",
+        "The effective number of groups is exp H with Shannon's entropy H (Hill number of order 1): as many groups of",
+        "equal size would be as diverse. What is unknown counts in none.",
+        "",
+        _row("by", "groups", "effective", "largest, of what is known", "unknown"),
+        _row(*["---"] * 5),
+        _facet("repertoire", found.repertoire, lambda code: code),
+        _facet("region of origin", found.region, region_name),
+        _facet("century of origin", found.period, century_name),
+        "",
+    ]
+    if named := beside.credits:
+        lines += [f"Communities that look after recordings in it and are to be named: {'; '.join(named)}.", ""]
+    if unprompted := sum("no_style_prompting" in each.conditions for each in beside.custody):
+        lines += [f"Recordings whose custodians allow no style prompting: {unprompted}.", ""]
+    return lines
+
+
+def _facet(name: str, facet: Facet, words: Callable[[str], str]) -> str:
+    largest = f"{words(facet.groups[0][0])}, {facet.largest_ppm / 1e4:.1f} %" if facet.groups else "–"
+    return _row(name, str(len(facet.groups)), f"{facet.effective:.1f}", largest, f"{facet.unknown_ppm / 1e4:.1f} %")
 
 
 def _style(style: str, f: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from stemma.proof.keys import verify as verify_jws
 from stemma.proof.log import Receipt, check_receipt
 from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights.covenant import Covenant
+from stemma.rights.facts import read_facts
 from stemma.rights.snapshot import Manifest
 from stemma.storage import Storage, storage
 from stemma.training import gate
@@ -69,7 +70,10 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     shutil.copy(run / "manifest.json", part / "manifest.json")
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
     (part / "LICENSE.md").write_text(license_text(covenant, manifest.covenant))
-    (part / "README.md").write_text(model_card(facts, manifest, name, free))
+    beside = read_facts(manifest, store)
+    if beside is not None:
+        (part / "snapshot_facts.json").write_text(beside.model_dump_json())
+    (part / "README.md").write_text(model_card(facts, manifest, name, free, beside))
     about = {
         "name": name,
         "version": free,

@@ -1,8 +1,9 @@
 """The only way to a recording or a party for a user."""
 
 from stemma.errors import NotFoundError
-from stemma_portal.accounts.access import is_owner, is_staff
+from stemma_portal.accounts.access import is_owner, is_staff, parties_of
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.custody import recordings_kept
 from stemma_portal.catalog.models import Likeness, Party, Recording, Release, ShareQuestion
 from stemma_portal.catalog.selectors import (
     likenesses_visible,
@@ -15,8 +16,10 @@ from stemma_portal.core.fields import by_id
 
 
 def access_recording(user: User, identifier: str) -> Recording:
-    """A recording that the user may see.  Raises `NotFoundError` for others."""
+    """A recording that the user may see, or looks after.  Raises `NotFoundError` for others."""
     found = by_id(recordings_visible(user), identifier)
+    if found is None and (own := parties_of(user)):
+        found = by_id(recordings_kept(own).select_related("work"), identifier)
     if found is None:
         raise NotFoundError(f"There is no recording {identifier}.")
     return found

@@ -41,7 +41,12 @@ class Work(models.Model):
     iswc = models.CharField(max_length=11, blank=True, db_index=True)
     composer = models.CharField(max_length=300, blank=True)
     year = models.IntegerField(null=True, blank=True)
+    period = models.CharField(max_length=4, blank=True, db_default="")
+    """Year or century of origin, such as `17XX`, where it is not the year (`stemma.catalog.origin`)."""
     region = models.CharField(max_length=100, blank=True)
+    """In the words of whoever brought it."""
+    region_code = models.CharField(max_length=6, blank=True, db_default="")
+    """What the words mean, by ISO 3166 or M49; empty: unknown."""
     organisation = models.ForeignKey(
         "accounts.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="works"
     )
@@ -437,19 +442,83 @@ class Asset(models.Model):
 
 
 class Custody(models.Model):
-    """A community looks after a recording of its repertoire, and says under which terms it may be used."""
+    """A statement of which community looks after recordings, and under which terms.  Never changed or removed.
+
+    `stemma_portal.catalog.custody` is its only writer and says which one is in force.
+    """
+
+    class Condition(models.TextChoices):
+        ATTRIBUTION = "attribution"
+        NO_STYLE_PROMPTING = "no_style_prompting"
+        ASK_FIRST = "ask_first"
 
     id = IdField()
-    recording = models.ForeignKey(Recording, on_delete=models.CASCADE, related_name="custody")
     party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="custody")
+    """The custodian."""
     community = models.CharField(max_length=200)
-    terms = models.TextField()
+    """Whose repertoire it is, as it is named in credits."""
+    terms = models.TextField(max_length=4000, blank=True)
+    conditions = ArrayField(models.CharField(max_length=20, choices=Condition), default=list, blank=True)
+    """Those terms that the platform itself keeps, sorted."""
+    ended = models.BooleanField(default=False)
+    """From here on nobody looks after the recordings."""
+    by_staff = models.BooleanField()
+    """Stated by rights staff, and in force unless the custodian declines; else it waits for the custodian's yes."""
+    collection = models.CharField(max_length=200, blank=True)
+    """The collection that was meant, where it was stated for a whole one."""
     at = models.DateTimeField()
     by = models.CharField(max_length=254, blank=True)
 
     class Meta:
+        ordering = ["-at", "-id"]
         verbose_name_plural = "custodies"
-        constraints = [models.UniqueConstraint(fields=["recording", "party"], name="custody_once")]
 
     def __str__(self) -> str:
-        return f"{self.community} keeps {self.recording_id}"
+        return f"{self.community}, {self.at:%Y-%m-%d}"
+
+
+class CustodyRecording(models.Model):
+    """A recording that a statement of custody names.  Never changed or removed."""
+
+    id = models.BigAutoField(primary_key=True)
+    custody = models.ForeignKey(Custody, on_delete=models.PROTECT, related_name="items")
+    recording = models.ForeignKey(Recording, on_delete=models.PROTECT, related_name="custody_items")
+    number = models.PositiveIntegerField()
+    """Which statement about this recording it is, from 1."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["recording", "number"], name="custody_number_once"),
+            models.UniqueConstraint(fields=["custody", "recording"], name="custody_recording_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"custody of {self.recording_id} v{self.number}"
+
+
+class CustodyAnswer(models.Model):
+    """What a custodian says: to the custody itself, and to use in snapshots.  Never changed or removed."""
+
+    class Answer(models.TextChoices):
+        ACCEPTED = "accepted"
+        DECLINED = "declined"
+        AGREED = "agreed"
+        TAKEN_BACK = "taken-back"
+
+    id = models.BigAutoField(primary_key=True)
+    custody = models.ForeignKey(Custody, on_delete=models.PROTECT, related_name="answers")
+    recording = models.ForeignKey(
+        Recording, on_delete=models.PROTECT, null=True, blank=True, related_name="custody_answers"
+    )
+    """None: every recording of the statement."""
+    answer = models.CharField(max_length=16, choices=Answer)
+    note = models.TextField(blank=True)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["custody", "-id"], name="custody_answers")]
+
+    def __str__(self) -> str:
+        return f"{self.answer} {self.custody_id}"

@@ -7,6 +7,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Max
 from pydantic import BaseModel
 
+from stemma.catalog.origin import region_code
 from stemma.catalog.record import PartyRecord, RecordingRecord
 from stemma.errors import InvalidError
 from stemma.ids import now
@@ -141,13 +142,15 @@ def _upsert(records: Sequence[RecordingRecord], hashes: dict[str, str]) -> None:
                 iswc=_plain(iswc(r.iswc)),
                 composer=r.composer,
                 year=r.year,
+                period=r.period,
                 region=r.region,
+                region_code=region_code(r.region),
             )
             for r in works.values()
         ],
         update_conflicts=True,
         unique_fields=["id"],
-        update_fields=["title", "iswc", "composer", "year", "region"],
+        update_fields=["title", "iswc", "composer", "year", "period", "region", "region_code"],
     )
     fields = _recording_fields()
     Recording.objects.bulk_create(

@@ -85,7 +85,7 @@ def tdmrep_of(party: Party | None) -> bytes:
     A grant is for licensees of this house under its covenant, never for everybody on the web: everything
     stays reserved.  Where something is granted, the policy says where licenses are to be had.
     """
-    granted = party is not None and running(ConsentRecording.objects.all()).filter(consent__party=party).exists()
+    granted = party is not None and running(ConsentRecording.objects.filter(consent__party=party)).exists()
     return write_rules([Rule("/", True, policy_url() if granted else "")])
 
 

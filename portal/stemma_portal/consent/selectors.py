@@ -12,6 +12,7 @@ from stemma.ids import now, timestamp
 from stemma.rights.consent import TRAINING_SCOPES, Held, RightsStatus, Withdrawn
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import Invitation, Organisation, User
+from stemma_portal.catalog.custody import Kept, kept
 from stemma_portal.catalog.models import Party, Recording, Share
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.models import Claim, ClaimParty, Consent, ConsentRecording, Reservation, Withdrawal
@@ -148,14 +149,25 @@ class State(NamedTuple):
     """How a recording stands, over all its owners."""
 
     state: str
-    """`claimed`, `not-free`, `reserved`, `consented`, `partial`, `withdrawn` or `unconsented`, in this order."""
+    """`claimed`, `not-free`, `reserved`, `withheld` (by its custodian), `consented`, `partial`, `withdrawn` or
+    `unconsented`, in this order of weight."""
     why: str
     since: datetime | None
 
 
+def _consented(since: datetime, keeper: Kept | None) -> State:
+    """What every owner has granted, as its custodian lets it be used."""
+    if keeper is not None and keeper.withheld:
+        why = f"Every owner has granted it; its custodian, {keeper.custody.community}, has not agreed."
+        return State("withheld", why, keeper.custody.at)
+    barred = " Its custodian allows no style prompting." if keeper is not None and keeper.unprompted else ""
+    return State("consented", f"Every owner has granted it.{barred}", since)
+
+
 def recording_states(recordings: Iterable[str]) -> dict[str, State]:
-    """How each of the recordings stands to training, in five queries."""
+    """How each of the recordings stands to training, in six queries."""
     wanted, moment = list(recordings), now()
+    custody = kept(wanted)
     sources = Recording.objects.filter(id__in=wanted).order_by().values_list("id", "source_free", "source_note")
     held = Claim.objects.holding().filter(Q(recording__in=wanted) | Q(other__in=wanted))
     claims = {recording: c for c in held for recording in (c.recording_id, c.other_id)}
@@ -194,7 +206,7 @@ def recording_states(recordings: Iterable[str]) -> dict[str, State]:
         elif all_of and not open_owners and recording in refused:
             found[recording] = State("reserved", "A mark refuses what was granted.", refused[recording])
         elif all_of and not open_owners:
-            found[recording] = State("consented", "Every owner has granted it.", max(agreed.values()))
+            found[recording] = _consented(max(agreed.values()), custody.get(recording))
         elif left[recording] - agreed.keys():
             found[recording] = State("withdrawn", "An owner has withdrawn.", None)
         elif agreed:

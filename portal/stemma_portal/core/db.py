@@ -32,6 +32,19 @@ def append_only(table: str) -> RunSQL:
     )
 
 
+def freeze(table: str, *columns: str) -> RunSQL:
+    """A migration operation after which these columns of a row stay as they were written."""
+    changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in columns)
+    return RunSQL(
+        sql=f"""
+        {_REFUSE}
+        CREATE TRIGGER {table}_freeze BEFORE UPDATE ON {table}
+            FOR EACH ROW WHEN ({changed}) EXECUTE FUNCTION stemma_refuse();
+        """,
+        reverse_sql=f"DROP TRIGGER {table}_freeze ON {table};",
+    )
+
+
 def lock(name: str) -> None:
     """Wait for, and hold until the end of the transaction, the one lock of this name."""
     with connection.cursor() as cursor:

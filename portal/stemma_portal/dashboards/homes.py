@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from stemma.ids import now
 from stemma_portal.accounts.models import Organisation, User
+from stemma_portal.catalog.custody import questions_of, recordings_kept
 from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Likeness, Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
@@ -128,7 +129,7 @@ def owner(user: User, organisation: Organisation) -> Home:
         lede="What your recordings are part of, and what they earn.",
         figures=figures,
         todos=_owner_todos(party, found),
-        listings=[_statements(user, party)],
+        listings=[_statements(user, party), *_custody(party)],
         listen=_listen_recording(party, [each.recording for each in found.heard]),
         overview=found,
     )
@@ -143,6 +144,15 @@ def _owner_todos(party: Party, found: Overview) -> list[Todo]:
                 "Somebody stated anew what you own.",
                 reverse("dashboards:share_questions"),
                 "Look at it",
+            )
+        )
+    if kept := questions_of([party.id]):
+        todos.append(
+            Todo(
+                f"{grouped(kept)} custod{'ies wait' if kept != 1 else 'y waits'} for your answer",
+                "Recordings of your community’s repertoire: read the terms, and say yes or no.",
+                reverse("catalog:custodies"),
+                "Look at them",
             )
         )
     if waiting := recordings_to_consent(party.id).count():
@@ -165,6 +175,16 @@ def _owner_todos(party: Party, found: Overview) -> list[Todo]:
             )
         )
     return todos
+
+
+def _custody(party: Party) -> list[Listing]:
+    """What the party looks after, where it looks after something."""
+    kept = recordings_kept([party.id])
+    rows = [
+        Row(each.title, each.collection, reverse("dashboards:recording", args=[each.id]))
+        for each in kept.order_by("title", "id")[:SHOWN]
+    ]
+    return [Listing("In your custody", rows, reverse("catalog:custodies"), "")] if rows else []
 
 
 def _case_todos(party: Party) -> list[Todo]:

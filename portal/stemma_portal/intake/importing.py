@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.db.models import Q
 
+from stemma.catalog.origin import region_code
 from stemma.ids import new_id, now
 from stemma.rights.shares import WHOLE, WORLD, Side
 from stemma.rights.shares import Share as ShareDocument
@@ -227,7 +228,8 @@ class _Carrier:
         title = record.get("work_title") or record["title"]
         made.works.append(
             (
-                *(identifier, title, code, record.get("composer", ""), record.get("year"), record.get("region", "")),
+                *(identifier, title, code, record.get("composer", ""), record.get("year"), record.get("period", "")),
+                *(record.get("region", ""), region_code(record.get("region", ""))),
                 *(self.organisation.id, reference, "[]"),
             )
         )
@@ -360,12 +362,15 @@ class _Carrier:
             return self._work(record, made)
         alone = work.organisation_id == self.organisation.id and work.recordings.count() == 1
         if alone:
+            region = record.get("region") or work.region
             Work.objects.filter(id=work.id).update(
                 title=record.get("work_title") or record["title"],
                 iswc=code or work.iswc,
                 composer=record.get("composer") or work.composer,
                 year=record.get("year") or work.year,
-                region=record.get("region") or work.region,
+                period=record.get("period") or work.period,
+                region=region,
+                region_code=region_code(region),
             )
         return str(work.id)
 
@@ -459,7 +464,8 @@ def _columns(record: dict[str, Any]) -> tuple[Any, ...]:
 
 
 _INTO = {
-    "works": "catalog_work (id, title, iswc, composer, year, region, organisation_id, reference, publishing)",
+    "works": "catalog_work (id, title, iswc, composer, year, period, region, region_code, organisation_id, reference,"
+    " publishing)",
     "releases": "catalog_release (id, title, upc, artist, label, released_on, organisation_id)",
     "recordings": "catalog_recording (id, organisation_id, work_id, release_id, record_sha256, created_at, updated_at,"
     f" version, source_free, {', '.join(COLUMNS)})",

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from stemma.royalties.facts import PPB
 from stemma.storage import storage
+from stemma_portal.catalog.custody import kept
 from stemma_portal.catalog.selectors import recordings_visible
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.shares import Slice, share_bar
@@ -48,6 +49,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         .values_list("id", flat=True)
     )
     named, rest = shares[:NAMED], shares[NAMED:]
+    keepers = kept(share.recording_id for share in named if share.recording_id)
     commons = sum(share.ppb for share in shares if share.recording_id is None)
     context = {
         "generation": generation,
@@ -58,6 +60,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         "rest": sum(share.ppb for share in rest),
         "rest_count": len(rest),
         "seen": seen,
+        "credited": {name: each.custody.community for name, each in keepers.items() if each.credited},
         "short": str(generation.pk)[-8:],
         "whole": PPB,
         "commons": commons,

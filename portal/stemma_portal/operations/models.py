@@ -27,6 +27,11 @@ class Snapshot(models.Model):
     covenant = models.CharField(max_length=64)
     manifest_key = models.CharField(max_length=200)
     receipt = models.JSONField()
+    diversity = models.JSONField(null=True, blank=True)
+    """`stemma.rights.diversity.Diversity` of its recordings as they were; None: taken before it was counted.
+    The database refuses to change it, and the hash beneath."""
+    facts_sha256 = models.CharField(max_length=64, blank=True, db_default="")
+    """Of `facts.json`, which lies beside the manifest (`stemma.rights.facts.SnapshotFacts`)."""
     created_at = models.DateTimeField()
     created_by = models.EmailField(blank=True)
     published = models.BooleanField(default=False)

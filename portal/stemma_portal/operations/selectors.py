@@ -1,5 +1,7 @@
 """Reading snapshots and releases, and judging what a snapshot may hold."""
 
+from collections.abc import Collection
+
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 from stemma.ids import now, timestamp
@@ -11,6 +13,7 @@ from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offence
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.custody import kept_out
 from stemma_portal.catalog.models import Recording, Share
 from stemma_portal.consent.models import Consent, Reservation
 from stemma_portal.consent.selectors import grants_of, rights_status
@@ -40,8 +43,11 @@ def snapshot_offences(snapshot: Snapshot) -> list[Offence]:
     return judge(manifest_of(snapshot))
 
 
-def recordings_as_offered() -> list[SnapshotRecording]:
-    """The whole catalog as a snapshot would hold it, with every grant that was ever made for it."""
+def recordings_as_offered(scopes: Collection[Scope] = ()) -> list[SnapshotRecording]:
+    """The whole catalog as a snapshot for these uses would hold it, with every grant that was ever made for it.
+
+    What its custodian keeps out is not offered, whoever takes the snapshot.
+    """
     shares = Prefetch("shares", Share.objects.order_by("party", "side", "territory"))
     complete = ~Q(midi_sha256="") & ~Q(audio_sha256="") & Q(duration_ms__isnull=False, tempo__isnull=False)
     for side in Share.Side:  # a right of which nobody is named yet cannot have been granted
@@ -49,6 +55,7 @@ def recordings_as_offered() -> list[SnapshotRecording]:
     standing_for_all = Q(cluster=None) | Q(cluster__canonical=F("pk"))
     rows = (
         Recording.objects.filter(complete & standing_for_all, taken_down_at=None)
+        .exclude(id__in=kept_out(scopes).values("id"))
         .select_related("work")
         .defer("peaks")
         .prefetch_related(shares)
@@ -127,7 +134,7 @@ def terms_in_force() -> Covenant:
 
 def eligibility(*, scopes: tuple[Scope, ...], territory: str, family: Family = "symbolic") -> dict[str, list[Offence]]:
     """What stands against each recording of the catalog now; an empty list for those that may be used."""
-    offered = recordings_as_offered()
+    offered = recordings_as_offered(scopes)
     manifest = draft(offered, name="draft", scopes=scopes, territory=territory, family=family, terms=terms_in_force())
     found: dict[str, list[Offence]] = {recording.recording: [] for recording in manifest.recordings}
     for offence in stands_against(manifest):

@@ -13,6 +13,7 @@ from stemma.proof.keys import verify
 from stemma.proof.log import Receipt
 from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights.consent import Family, Scope
+from stemma.rights.facts import FACTS, SnapshotFacts
 from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
 from stemma.storage import storage
 from stemma_portal.core.db import lock, one_moment
@@ -21,6 +22,7 @@ from stemma_portal.core.fields import by_id
 from stemma_portal.core.keys import keyring
 from stemma_portal.core.publish import after_commit
 from stemma_portal.core.services import Actor, audit, log_append
+from stemma_portal.operations.diversity import snapshot_facts
 from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMember
 from stemma_portal.operations.selectors import (
     consent_documents,
@@ -55,11 +57,12 @@ def snapshot_create(
             raise ConflictError(f"Snapshot {identifier} is another one.", remedy="Take a new identifier.")
         return known
     wanted = {"name": name, "scopes": tuple(sorted(set(scopes))), "territory": territory, "family": family}
-    manifest, receipts = _freeze(include, identifier or new_id(), **wanted)
-    document = canonical(manifest)
+    manifest, receipts, facts = _freeze(include, identifier or new_id(), **wanted)
+    document, beside = canonical(manifest), canonical(facts)
     folder = f"snapshots/{manifest.id}/"
     storage().put(folder + "manifest.json", document, "application/json")
     storage().put_json(folder + "consent_receipts.json", receipts)
+    storage().put(folder + FACTS, beside, "application/json")
     with transaction.atomic():
         moment = now()
         receipt = log_append(kind="snapshot", subject=manifest.id, document_digest=sha256(document), at=moment)
@@ -75,6 +78,8 @@ def snapshot_create(
             covenant=manifest.covenant,
             manifest_key=folder + "manifest.json",
             receipt=receipt.model_dump(mode="json"),
+            diversity=facts.diversity.model_dump(mode="json"),
+            facts_sha256=sha256(beside),
             created_at=moment,
             created_by=by.email if by else "",
         )
@@ -82,17 +87,24 @@ def snapshot_create(
             SnapshotMember(snapshot=snapshot, recording_id=r.recording) for r in manifest.recordings
         )
         audit(
-            by=by, action="snapshot.create", subject=snapshot.id, include=str(include), recordings=snapshot.recordings
+            by=by,
+            action="snapshot.create",
+            subject=snapshot.id,
+            include=str(include),
+            recordings=snapshot.recordings,
+            facts=snapshot.facts_sha256,
         )
         after_commit(snapshot_receipt_publish, snapshot.id)
     return snapshot
 
 
-def _freeze(include: Snapshot.Include, identifier: str, **wanted: Any) -> tuple[Manifest, dict[str, Any]]:
-    """The manifest as of one moment, and the receipts of its grants."""
+def _freeze(
+    include: Snapshot.Include, identifier: str, **wanted: Any
+) -> tuple[Manifest, dict[str, Any], SnapshotFacts]:
+    """The manifest as of one moment, the receipts of its grants, and what is said beside it."""
     with one_moment():
         wanted["terms"] = terms_in_force()
-        offered = recordings_as_offered()
+        offered = recordings_as_offered(wanted["scopes"])
         if include == Snapshot.Include.ELIGIBLE:
             offenders = {offence.recording for offence in stands_against(draft(offered, **wanted))}
             offered = [recording for recording in offered if recording.recording not in offenders]
@@ -108,7 +120,7 @@ def _freeze(include: Snapshot.Include, identifier: str, **wanted: Any) -> tuple[
         manifest = draft(
             ordered, identifier=identifier, root=snapshot_root(ordered), created_at=timestamp(now()), **wanted
         )
-        return manifest, consent_documents(ordered)[1]
+        return manifest, consent_documents(ordered)[1], snapshot_facts(manifest)
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from stemma_portal.design.svg.treemap import Leaf, treemap
 from stemma_portal.operations import figures
 from stemma_portal.operations.access import access_absence, access_release, access_snapshot
 from stemma_portal.operations.carrying import absence_proof, carried
+from stemma_portal.operations.diversity import shape
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshot_offences, snapshots_visible
 
@@ -44,6 +45,7 @@ def snapshot_detail(request: HttpRequest, snapshot_id: str) -> HttpResponse:
         "minutes": sum(row.milliseconds for row in repertoires),
         "composers": figures.composers(snapshot),
         "picture": _diversity(snapshot, repertoires),
+        "shape": shape(snapshot),
         "releases": list(snapshot.releases.all()),
         "readable": True,
     }
@@ -121,6 +123,7 @@ def release_detail(request: HttpRequest, name: str, version: str) -> HttpRespons
         "decisions": release.metrics.get("license_decisions", []),
         "card": _card(release),
         "repertoires": repertoires,
+        "shape": shape(release.snapshot),
     }
     return render(request, "operations/release.html", context)
 

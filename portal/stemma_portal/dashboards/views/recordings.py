@@ -6,10 +6,13 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from stemma.catalog.origin import region_name
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.acting import acting
 from stemma_portal.catalog.access import access_recording, may_sign, may_state_shares
+from stemma_portal.catalog.custody import history, kept
+from stemma_portal.catalog.custody_access import custody_visible, may_name
 from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.search import find, styles
@@ -53,6 +56,14 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
         "recording": recording,
         "cases_seen": set(claims.values_list("id", flat=True)),
         "player": recording_player(recording),
+        "keeper": kept([recording.id]).get(recording.id),
+        "custodies": history(recording),
+        "custodies_seen": set(
+            custody_visible(request.user).filter(items__recording=recording).values_list("id", flat=True)
+        ),
+        "may_name": may_name(request.user, [recording]),
+        "region": region_name(recording.work.region_code),
+        "period": recording.work.period or recording.work.year,
         "may_state": may_state_shares(request.user, recording),
         "likenesses": selectors.likenesses(request.user, recording),
         "ownership": ownership,

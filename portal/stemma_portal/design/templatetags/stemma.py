@@ -29,6 +29,14 @@ STATES = {
     "not-free": ("bad", "Source not free"),
     "partial": ("warn", "Partly consented"),
     "reserved": ("warn", "Reserved: to settle"),
+    "withheld": ("warn", "Custodian not agreed"),
+    "proposed": ("warn", "Waits for an answer"),
+    "in-force": ("good", "In force"),
+    "declined": ("quiet", "Declined"),
+    "earlier": ("quiet", "No longer in force"),
+    "agreed": ("good", "Agreed"),
+    "taken-back": ("warn", "Taken back"),
+    "accepted": ("good", "Accepted"),
     "taken-down": ("quiet", "Taken down"),
     "merged": ("good", "Merged"),
     "separate": ("quiet", "Separated"),
@@ -146,6 +154,13 @@ def tail(value: Any, length: int = 8) -> SafeString | str:
     """The end of an identifier: two UUIDv7 of one minute begin alike."""
     text = str(value or "")
     return format_html('<code class="hash" title="{}">…{}</code>', text, text[-length:])
+
+
+@register.filter
+def period(value: Any) -> str:
+    """A year, or a century such as `17XX`, in words."""
+    text = str(value or "")
+    return f"{text[:2]}00–{text[:2]}99" if text.endswith("XX") else text or "Unknown"
 
 
 @register.filter

@@ -4,12 +4,14 @@ import struct
 import zipfile
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mutagen.flac import FLAC
 from mutagen.id3 import ID3, TALB, TIT2, TPE1, TRCK, TSRC
 
 from music.sounds import tune, write
 from stemma.catalog.reading import open_rows
-from stemma.catalog.tags import title_of
+from stemma.catalog.tags import rows, title_of
 
 
 @pytest.fixture
@@ -96,6 +98,55 @@ def test_a_bomb_in_an_archive_is_one_bad_row(album, tmp_path):
         archive.write(album / "a.flac", "a.flac")
     good = [row.record() for row in read(path) if row.record()]
     assert [record.title for record in good] == ["Air"]
+
+
+def test_a_file_without_a_name_is_passed_over(album, tmp_path):
+    """A finding of the fuzzer: such a name broke the listing."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", "nothing")
+        archive.write(album / "a.flac", "a.flac")
+        archive.filelist[0].filename = ""  # as its directory will say
+    with zipfile.ZipFile(path) as archive:
+        assert [info.filename for info in archive.infolist()] == ["", "a.flac"]
+    assert [row.record().title for row in read(path)] == ["Air"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_file_of_an_archive_is_one_bad_row(album, tmp_path, method):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.write(album / "01 - First song.wav", "first.wav")
+        archive.write(album / "a.flac", "a.flac")
+    data = bytearray(path.read_bytes())
+    data[60:90] = bytes(30)
+    path.write_bytes(data)
+    bad, good = read(path)
+    assert bad.problems[0].rule == "no-music"
+    assert good.record().title == "Air"
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 43), st.binary(min_size=1, max_size=8), st.integers(0, 60_000))
+def test_a_header_that_lies_and_a_sound_that_is_cut_never_crash_the_reader(album, tmp_path, at, lie, end):
+    for name in ("01 - First song.wav", "a.flac", "disc/b.mp3"):
+        data = bytearray((album / name).read_bytes())
+        data[at : at + len(lie)] = lie
+        folder = tmp_path / "lies"
+        folder.mkdir(exist_ok=True)
+        (folder / "a.wav").write_bytes(data[: end or None])
+        for row in rows(folder):
+            assert (row.record() is None) == any(problem.severity == "error" for problem in row.problems)
+
+
+def test_a_wav_that_says_to_be_of_ten_gigabytes(album, tmp_path):
+    data = bytearray((album / "01 - First song.wav").read_bytes())
+    data[4:8] = data[40:44] = struct.pack("<I", 2**32 - 2)
+    folder = tmp_path / "lies"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(data)
+    (row,) = rows(folder)
+    assert row.record().title == "a"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Files that a fuzzer makes, read as a label's: `make fuzz` (FUZZ_SECONDS=n for each reader).
 
 Whatever a file holds, a reader refuses it with an `InvalidError` that says what to do, or gives rows
-of which each has a record or an error.  Anything else is a finding: the input is left in the folder
-`crashes`, and the run ends with 1.  Coverage guides it (atheris); a reader that takes more than ten
-seconds for one small input is a finding too.
+of which each has a record or an error; a sound or a score is told what it is, or refused.  Anything else
+is a finding: the input is left in the folder `crashes`, and the run ends with 1.  Coverage guides it
+(atheris); a reader that takes more than ten seconds for one small input is a finding too.
 """
 
 from __future__ import annotations
@@ -13,28 +13,45 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["stemma.catalog", "stemma.rights"]):
-    from stemma.catalog import columns
+with atheris.instrument_imports(include=["stemma.catalog", "stemma.rights", "stemma.music"]):
+    from stemma.catalog import batch, columns, tags
     from stemma.catalog.reading import headings, open_rows
+    from stemma.catalog.record import Row
     from stemma.errors import InvalidError
+    from stemma.music import form, notation
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 
-def seeds(target: str) -> list[bytes]:
-    """Files that are right, to begin with."""
+# --- Files that are right, to begin with ------------------------------------------------------------
+
+
+def _tables() -> list[bytes]:
+    plain = columns.template().encode()
+    return [plain, plain.replace(b",", b";"), columns.template().encode("utf-16"), b"Titel\tDauer\nLied\t3:45\n"]
+
+
+def _messages() -> list[bytes]:
     from catalog.messages import ern38, ern43
 
-    if target == "table":
-        plain = columns.template().encode()
-        return [plain, plain.replace(b",", b";"), columns.template().encode("utf-16"), b"Titel\tDauer\nLied\t3:45\n"]
-    if target == "ern":
-        return [ern43(2).encode(), ern38(2).encode()]
+    return [ern43(2).encode(), ern38(2).encode()]
+
+
+def _registrations() -> list[bytes]:
+    from catalog.registrations import message, message_3, song, song_3
+
+    two = message(song(0), song(1, recorded=False)).encode()
+    return [two, message_3(song_3(0), song_3(1, recorded=False)).encode()]
+
+
+def _books() -> list[bytes]:
     import openpyxl
 
     book, out = openpyxl.Workbook(), io.BytesIO()
@@ -44,17 +61,129 @@ def seeds(target: str) -> list[bytes]:
     return [out.getvalue()]
 
 
-def check(path: Path) -> None:
-    """Read a file as the portal does."""
-    try:
-        _, rows = open_rows(path)
-        for row in rows:
-            record, bad = row.record(), any(problem.severity == "error" for problem in row.problems)
-            assert (record is None) == bad, row.problems
-            assert all(p.remedy and p.value.isprintable() for p in row.problems), row.problems
-        headings(path)
-    except InvalidError:
-        return
+def _sounds() -> list[bytes]:
+    from mutagen.flac import FLAC
+    from mutagen.id3 import ID3, TIT2
+
+    from music.sounds import tune, write
+
+    made = []
+    with tempfile.TemporaryDirectory() as folder:
+        for ending in ("wav", "flac", "aif", "mp3", "ogg"):
+            path = write(Path(folder) / f"a.{ending}", tune(0.05, rate=8000), rate=8000)
+            if ending == "flac":
+                file = FLAC(path)
+                file.update({"title": "Air", "isrc": "QZSTM2600002"})
+                file.save()
+            elif ending == "mp3":
+                head = ID3()
+                head.add(TIT2(encoding=3, text="Air"))
+                head.save(path)
+            made.append(path.read_bytes())
+    return made
+
+
+def _midi() -> list[bytes]:
+    track = bytes.fromhex("00ff510307a120 00ff580403021808 00c028 00903c40 60803c40 00ff2f00")
+    return [b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x60MTrk" + len(track).to_bytes(4, "big") + track]
+
+
+def _musicxml() -> list[bytes]:
+    note = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration><type>quarter</type></note>"
+    first = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+    parts = '<part-list><score-part id="P1"><part-name>Violin</part-name></score-part></part-list>'
+    body = f'<part id="P1"><measure number="1">{first}{4 * note}</measure></part>'
+    return [f'<?xml version="1.0"?><score-partwise version="4.0">{parts}{body}</score-partwise>'.encode()]
+
+
+# --- What reads them --------------------------------------------------------------------------------
+
+
+def _catalog(path: Path) -> None:
+    _, rows = open_rows(path)
+    _hold(rows)
+    headings(path)
+
+
+def _hold(rows: Iterable[Row]) -> None:
+    """Every row has a record or an error, and says what to do in words that can be shown."""
+    for row in rows:
+        record, bad = row.record(), any(problem.severity == "error" for problem in row.problems)
+        assert (record is None) == bad, row.problems
+        assert all(p.remedy and p.value.isprintable() for p in row.problems), row.problems
+
+
+def _batch(path: Path) -> None:
+    batch.is_batch(path)
+    _hold(batch.rows(path))
+
+
+def _tags(path: Path) -> None:
+    _hold(tags.rows(path))
+
+
+def _form(path: Path) -> None:
+    form.form_of(path)
+
+
+def _notation(kind: str) -> Callable[[Path], None]:
+    def read(path: Path) -> None:
+        midi, said = {"midi": notation._midi, "musicxml": notation._musicxml}[kind](path)
+        assert midi.startswith(b"MThd"), kind
+        assert said["notes"] > 0, said
+
+    return read
+
+
+def _zipped(*names: str) -> Callable[[bytes], bytes]:
+    """Bytes that are no archive as a file of one: what is inside an archive a fuzzer hardly reaches."""
+
+    def zipped(data: bytes) -> bytes:
+        if data.startswith(b"PK"):
+            return data
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for name in names:
+                archive.writestr(name, data)
+        return out.getvalue()
+
+    return zipped
+
+
+def _archives(seeds: Callable[[], list[bytes]], *names: str) -> Callable[[], list[bytes]]:
+    return lambda: [*seeds(), *map(_zipped(*names), seeds())]
+
+
+def _in_book(data: bytes) -> bytes:
+    """The bytes as the first sheet of a workbook."""
+    if data.startswith(b"PK"):
+        return data
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(_BOOK)) as old, zipfile.ZipFile(out, "w") as new:
+        for info in old.infolist():
+            new.writestr(info, data if info.filename.endswith("sheet1.xml") else old.read(info))
+    return out.getvalue()
+
+
+def _same(data: bytes) -> bytes:
+    return data
+
+
+_BOOK = _books()[0]
+_IN_BATCH = ("N_1/A0/A0.xml", "N_1/A0/resources/EX-0.wav")
+_IN_HEAP = ("a.wav", "a.flac", "a.mp3", "a.aif", "a.ogg")
+TARGETS: dict[str, tuple[Callable[[], list[bytes]], Callable[[bytes], bytes], Callable[[Path], None]]] = {
+    "table": (_tables, _same, _catalog),
+    "xlsx": (_books, _in_book, _catalog),
+    "ern": (_messages, _same, _catalog),
+    "cwr": (_registrations, _same, _catalog),
+    "batch": (_archives(_messages, *_IN_BATCH), _zipped(*_IN_BATCH), _batch),
+    "tags": (_archives(_sounds, *_IN_HEAP), _zipped(*_IN_HEAP), _tags),
+    "form": (lambda: [*_sounds(), *_midi(), *_musicxml()], _same, _form),
+    "midi": (_midi, _same, _notation("midi")),
+    "musicxml": (_musicxml, _same, _notation("musicxml")),
+}
+"""For each reader: files to begin with, how bytes become its file, and how it is read."""
 
 
 def fuzz(target: str, seconds: int, folder: Path) -> None:
@@ -62,37 +191,28 @@ def fuzz(target: str, seconds: int, folder: Path) -> None:
     corpus, crashes = folder / target, HERE / "crashes"
     corpus.mkdir(parents=True)
     crashes.mkdir(exist_ok=True)
-    for number, seed in enumerate(seeds(target)):
+    seeds, shape, read = TARGETS[target]
+    for number, seed in enumerate(seeds()):
         (corpus / str(number)).write_bytes(seed)
     path = folder / f"{target}.file"
 
     def one(data: bytes) -> None:
-        if target == "xlsx" and not data.startswith(b"PK"):
-            data = _packed(data)
-        path.write_bytes(data)
-        check(path)
+        path.write_bytes(shape(data))
+        with suppress(InvalidError):
+            read(path)
 
     flags = [f"-max_total_time={seconds}", "-timeout=10", "-max_len=20000", "-print_final_stats=1"]
     atheris.Setup([sys.argv[0], *flags, f"-artifact_prefix={crashes}/{target}-", str(corpus)], one)
     atheris.Fuzz()
 
 
-def _packed(data: bytes) -> bytes:
-    """The bytes as the first sheet of a workbook: what is inside an archive a fuzzer hardly reaches."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(seeds("xlsx")[0])) as old, zipfile.ZipFile(out, "w") as new:
-        for info in old.infolist():
-            new.writestr(info, data if info.filename.endswith("sheet1.xml") else old.read(info))
-    return out.getvalue()
-
-
 def main(words: list[str]) -> int:
-    """Every target, each in a process of its own."""
-    if len(words) == 3:
+    """Every target, or those that are named, each in a process of its own."""
+    if len(words) == 3 and words[0] in TARGETS and Path(words[2]).is_dir():
         fuzz(words[0], int(words[1]), Path(words[2]))
         return 0
     seconds, failed = words[0] if words else "60", 0
-    for target in ("table", "ern", "xlsx"):
+    for target in words[1:] or TARGETS:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, __file__, target, seconds, folder]
             done = subprocess.run(command, capture_output=True, text=True, check=False)

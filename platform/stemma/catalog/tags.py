@@ -168,7 +168,8 @@ def packed(path: Path, *, names: Callable[[str], bool] = wanted) -> Iterator[lis
             raise InvalidError(
                 f"The archive holds more than {MOST_FILES:,} files.", remedy="Bring it in parts.", code="too-many-files"
             )
-        kept = [info for info in infos if not info.is_dir() and names(info.filename)]
+        # A name may be empty, which `is_dir` does not expect.
+        kept = [info for info in infos if info.filename and not info.is_dir() and names(info.filename)]
         yield [(info.filename, partial(_unpack, archive, info)) for info in kept]
 
 

@@ -153,7 +153,7 @@ def upload_cancel(*, upload: Upload, by: Actor) -> Upload:
         audit(by=by, action="upload.cancel", subject=upload.id)
     if began:
         storage().parts_abandon(upload.key, upload.multipart)
-    elif upload.asset_id is None:
+    elif upload.asset_id is None and upload.batch_id is None:
         storage().delete(upload.key)
     return upload
 

@@ -394,7 +394,7 @@ def plain_name(name: str) -> str:
 def _refuse(upload: Upload, told: str) -> None:
     upload.state, upload.message = State.REFUSED, told
     _keep(upload)
-    if upload.asset is None:
+    if upload.asset is None and upload.batch_id is None:
         _delete_later(upload.key)
 
 

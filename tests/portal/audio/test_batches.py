@@ -8,6 +8,7 @@ from portal.intake.conftest import line, table
 from stemma.storage import storage as bucket
 from stemma_portal.audio import tasks
 from stemma_portal.audio.models import Upload
+from stemma_portal.audio.services import upload_cancel
 from stemma_portal.catalog.models import Recording
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
@@ -121,6 +122,16 @@ def test_a_recording_that_is_gone_on_the_way_is_left_out(bring, take, folder, tm
     batch.rows.filter(number=1).update(recording="00000000-0000-7000-8000-000000000000")
     take()
     assert Upload.objects.get(batch=batch).files.count() == 3
+
+
+def test_a_batch_whose_file_is_damaged_since_is_told_and_kept(bring, take, labels, folder, tmp_path):
+    batch = bring(pack(folder, tmp_path / "batch.zip").read_bytes())
+    bucket().put(batch.key, b"PK\x03\x04 and nothing more")
+    take()
+    upload = Upload.objects.get(batch=batch)
+    assert (upload.state, upload.message) == ("refused", "The archive is broken. Pack it anew.")
+    upload_cancel(upload=upload, by=labels.owner)
+    assert bucket().exists(batch.key)
 
 
 def test_no_other_organisation_sees_or_touches_its_recordings(bring, take, labels, folder, tmp_path):

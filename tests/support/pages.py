@@ -34,6 +34,8 @@ FIRST = "main tbody a.row-title"
 PAGES = (
     Page("landing", None, "/"),
     Page("sign-in", None, "/accounts/login/"),
+    Page("sign-up", None, "/accounts/signup/"),
+    Page("sign-on", None, "/sign-on/"),
     Page("verify", None, "/verify/"),
     Page("home-label", "label", "/"),
     Page("home-artist", "artist", "/"),
@@ -96,6 +98,14 @@ PAGES = (
     Page("periods", "rights", "/royalties/"),
     Page("period", "rights", "/royalties/", follow="tr:has-text('Closed') a.row-title"),
     Page("status", "ops", "/status/"),
+    Page("team", "label", "/organisation/team/"),
+    Page("sign-on-settings", "label", "/organisation/sign-on/"),
+    Page("trail", "label", "/organisation/trail/"),
+    Page("who-is-who", "rights", "/identities/"),
+    Page("missing-owners", "label", "/consent/missing/"),
+    Page("sessions", "label", "/accounts/sessions/"),
+    Page("passkeys", "label", "/accounts/2fa/webauthn/"),
+    Page("passkey-new", "label", "/accounts/2fa/webauthn/add/"),
     Page("password", "label", "/accounts/password/change/"),
     Page("second-step", "label", "/accounts/2fa/"),
 )

@@ -12,7 +12,7 @@ from stemma.ids import now
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.tasks import search_refresh
 from stemma_portal.core.db import held
-from stemma_portal.core.jobs import job_advance, job_end
+from stemma_portal.core.jobs import job_advance, job_again, job_end
 from stemma_portal.core.models import Job
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.intake.importing import carry
@@ -21,6 +21,8 @@ from stemma_portal.intake.staging import counts, judge, stage
 from stemma_portal.webhooks.services import event_emit
 
 log = logging.getLogger(__name__)
+MOST_LOST = 4
+"""Workers that an import may cost before it is given up."""
 
 
 @shared_task(autoretry_for=(UnavailableError,), retry_backoff=2, max_retries=8)
@@ -83,13 +85,11 @@ def _guarded(batch: Import, work: object) -> None:
         raise
     except (StemmaError, SoftTimeLimitExceeded) as error:
         told = str(error) or "It took too long; go on with it, and it continues where it is."
-        job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
-        _become(batch, Import.State.FAILED, told)
+        _give_up(batch, told)
     except Exception as error:
         log.exception("Import %s failed", batch.id)
         told = f"Something is wrong on our side ({type(error).__name__}). What was taken stays; go on with it later."
-        job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
-        _become(batch, Import.State.FAILED, told)
+        _give_up(batch, told)
 
 
 def _wanted(import_id: str, state: Import.State) -> Import | None:
@@ -122,20 +122,31 @@ def imports_heal() -> None:
     """Hand out again what no worker is at: the broker was away, or the worker is lost.
 
     A running worker holds the lock of its import, and a second one that gets the same task leaves at once.
+    An import that has cost several workers is not tried for ever: it may be what kills them.
     """
     for batch in Import.objects.filter(state__in=[Import.State.STAGING, Import.State.IMPORTING])[:200]:
         with held(_work(batch.id)) as idle:
             pass
         if not idle:
             continue
-        if batch.state == Import.State.STAGING:
+        if batch.job_id is not None and job_again(job_id=batch.job_id):
+            batch.lost += 1
+            batch.save(update_fields=["lost"])
+        if batch.lost > MOST_LOST:
+            _give_up(batch, f"Its worker was lost {batch.lost} times. What was taken stays; bring the file in parts.")
+        elif batch.state == Import.State.STAGING:
             import_stage.delay(batch.id)
         elif user := User.objects.filter(email=batch.confirmed_by or batch.created_by, is_active=True).first():
             import_run.delay(batch.id, str(user.pk))
         else:
             told = "Whoever confirmed it has no account any more. What was taken stays; go on with it yourself."
-            job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
-            _become(batch, Import.State.FAILED, told)
+            _give_up(batch, told)
+
+
+def _give_up(batch: Import, told: str) -> None:
+    if batch.job_id is not None:
+        job_end(job_id=batch.job_id, state=Job.State.FAILED, message=told)
+    _become(batch, Import.State.FAILED, told)
 
 
 def _soon(send: object) -> None:

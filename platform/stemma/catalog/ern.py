@@ -224,12 +224,6 @@ def _local(element: Any) -> str:
 
 def _text(element: Any, path: str) -> str:
     """The text at a path of local names, cut; empty where there is none."""
-    found = _below(element, path)
-    return "" if found is None else (found.text or "").strip()[:LONGEST_TEXT]
-
-
-def _below(element: Any, path: str) -> Any:
-    """The element at a path of local names; None where there is none."""
     for name in _steps(path):
         for child in element:
             tag = child.tag
@@ -237,6 +231,15 @@ def _below(element: Any, path: str) -> Any:
                 element = child
                 break
         else:
+            return ""
+    return (element.text or "").strip()[:LONGEST_TEXT]
+
+
+def _below(element: Any, path: str) -> Any:
+    """The element at a path of local names; None where there is none."""
+    for name in _steps(path):
+        element = next(iter(_all(element, name)), None)
+        if element is None:
             return None
     return element
 

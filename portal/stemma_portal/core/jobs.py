@@ -55,6 +55,12 @@ def job_end(*, job_id: str, state: Job.State, message: str = "") -> None:
     Job.objects.filter(id=job_id).exclude(state__in=ENDED).update(state=state, message=message, finished_at=now())
 
 
+def job_again(*, job_id: str) -> bool:
+    """Let a job wait again whose worker is lost; whether it had one."""
+    running = Job.objects.filter(id=job_id, state=Job.State.RUNNING)
+    return bool(running.update(state=Job.State.QUEUED, updated_at=now()))
+
+
 def job_cancel(*, job_id: str, by: Actor | None) -> None:
     """Ask a job to stop at its next step."""
     Job.objects.filter(id=job_id).exclude(state__in=ENDED).update(cancel_requested=True)

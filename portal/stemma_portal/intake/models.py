@@ -44,6 +44,8 @@ class Import(models.Model):
     created_at = models.DateTimeField()
     confirmed_by = models.CharField(max_length=254, blank=True)
     """Who has it taken into the catalog: the work is done in their name, whoever brought the file."""
+    lost = models.PositiveSmallIntegerField(default=0)
+    """How many workers were lost over what goes on now."""
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -167,8 +167,8 @@ def _back(batch: Import, state: Import.State = Import.State.STAGED) -> Import:
 def _stage(batch: Import, by: Actor) -> Import:
     job, _ = job_start(kind="import.stage", run_key=f"import.stage/{batch.id}/{new_id()}", by=by)
     batch.state, batch.job, batch.counts, batch.message = Import.State.STAGING, job, {}, ""
-    batch.finished_at = None
-    batch.save(update_fields=["state", "job", "counts", "message", "mapping", "finished_at"])
+    batch.finished_at, batch.lost = None, 0
+    batch.save(update_fields=["state", "job", "counts", "message", "mapping", "finished_at", "lost"])
     import_stage_soon(batch.id)
     return batch
 
@@ -177,8 +177,8 @@ def _run(batch: Import, by: Actor) -> Import:
     total = batch.counts["rows"] - batch.counts.get("errors", 0)
     job, _ = job_start(kind="import.run", run_key=f"import.run/{batch.id}/{new_id()}", total=total, by=by)
     batch.state, batch.job, batch.message, batch.finished_at = Import.State.IMPORTING, job, "", None
-    batch.confirmed_by = by.email
-    batch.save(update_fields=["state", "job", "message", "finished_at", "confirmed_by"])
+    batch.confirmed_by, batch.lost = by.email, 0
+    batch.save(update_fields=["state", "job", "message", "finished_at", "confirmed_by", "lost"])
     import_run_soon(batch.id, by)
     return batch
 

@@ -13,7 +13,7 @@ from stemma.ids import now
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.tasks import search_refresh
 from stemma_portal.core.db import held
-from stemma_portal.core.jobs import job_advance, job_end
+from stemma_portal.core.jobs import job_advance, job_again, job_end
 from stemma_portal.core.models import Job
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.intake.importing import carry
@@ -24,6 +24,8 @@ from stemma_portal.notices.services import notify
 from stemma_portal.webhooks.services import event_emit
 
 log = logging.getLogger(__name__)
+MOST_LOST = 4
+"""Workers that an import may cost before it is given up."""
 
 
 @shared_task(autoretry_for=(UnavailableError,), retry_backoff=2, max_retries=8)
@@ -104,18 +106,12 @@ def _guarded(batch: Import, work: object) -> None:
     except UnavailableError:
         raise
     except (StemmaError, SoftTimeLimitExceeded) as error:
-        _fail(batch, str(error) or "It took too long; go on with it, and it continues where it is.")
+        told = str(error) or "It took too long; go on with it, and it continues where it is."
+        _give_up(batch, told)
     except Exception as error:
         log.exception("Import %s failed", batch.id)
-        wrong = f"Something is wrong on our side ({type(error).__name__})."
-        _fail(batch, f"{wrong} What was taken stays; go on with it later.")
-
-
-@transaction.atomic
-def _fail(batch: Import, told: str) -> None:
-    job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
-    _become(batch, Import.State.FAILED, told)
-    _told(batch, f"The import of {batch.name} has stopped", told)
+        told = f"Something is wrong on our side ({type(error).__name__}). What was taken stays; go on with it later."
+        _give_up(batch, told)
 
 
 def _wanted(import_id: str, state: Import.State) -> Import | None:
@@ -148,20 +144,33 @@ def imports_heal() -> None:
     """Hand out again what no worker is at: the broker was away, or the worker is lost.
 
     A running worker holds the lock of its import, and a second one that gets the same task leaves at once.
+    An import that has cost several workers is not tried for ever: it may be what kills them.
     """
     for batch in Import.objects.filter(state__in=[Import.State.STAGING, Import.State.IMPORTING])[:200]:
         with held(_work(batch.id)) as idle:
             pass
         if not idle:
             continue
-        if batch.state == Import.State.STAGING:
+        if batch.job_id is not None and job_again(job_id=batch.job_id):
+            batch.lost += 1
+            batch.save(update_fields=["lost"])
+        if batch.lost > MOST_LOST:
+            _give_up(batch, f"Its worker was lost {batch.lost} times. What was taken stays; bring the file in parts.")
+        elif batch.state == Import.State.STAGING:
             import_stage.delay(batch.id)
         elif user := User.objects.filter(email=batch.confirmed_by or batch.created_by, is_active=True).first():
             import_run.delay(batch.id, str(user.pk))
         else:
             told = "Whoever confirmed it has no account any more. What was taken stays; go on with it yourself."
-            job_end(job_id=_job(batch).id, state=Job.State.FAILED, message=told)
-            _become(batch, Import.State.FAILED, told)
+            _give_up(batch, told)
+
+
+@transaction.atomic
+def _give_up(batch: Import, told: str) -> None:
+    if batch.job_id is not None:
+        job_end(job_id=batch.job_id, state=Job.State.FAILED, message=told)
+    _become(batch, Import.State.FAILED, told)
+    _told(batch, f"The import of {batch.name} has stopped", told)
 
 
 def _soon(send: object) -> None:

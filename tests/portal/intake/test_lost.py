@@ -15,10 +15,10 @@ from portal.intake.conftest import line, table
 from stemma_portal.catalog.models import Recording
 from stemma_portal.consent.models import Claim
 from stemma_portal.core.db import held
-from stemma_portal.core.models import AuditEvent
+from stemma_portal.core.models import AuditEvent, Job
 from stemma_portal.intake import importing, tasks
 from stemma_portal.intake.models import Import
-from stemma_portal.intake.services import import_cancel, import_confirm
+from stemma_portal.intake.services import import_cancel, import_confirm, import_resume
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -135,6 +135,26 @@ def test_a_file_whose_reader_is_killed_is_read_again(bring, labels, worker, hand
     task(*words)
     batch.refresh_from_db()
     assert (batch.state, batch.counts["rows"]) == ("staged", 35)
+
+
+def test_an_import_that_costs_every_worker_is_given_up(bring, labels, handed_out, monkeypatch):
+    monkeypatch.setattr(tasks.import_stage, "delay", tasks.import_stage)
+    batch = bring(table(line(1)), confirm=False)
+    import_confirm(batch=batch, by=labels.owner)
+    handed_out.clear()
+    for _ in range(tasks.MOST_LOST):
+        Job.objects.update(state="running")  # as the lost worker has left it
+        tasks.imports_heal()
+        tasks.imports_heal()  # that none has come for it yet is no loss
+    assert len(handed_out) == 2 * tasks.MOST_LOST
+    Job.objects.update(state="running")
+    tasks.imports_heal()
+    batch.refresh_from_db()
+    assert (batch.state, len(handed_out)) == ("failed", 2 * tasks.MOST_LOST)
+    import_resume(batch=batch, by=labels.owner)
+    import_confirm(batch=batch, by=labels.owner)
+    batch.refresh_from_db()
+    assert (batch.state, batch.lost) == ("importing", 0)
 
 
 def test_an_import_of_somebody_who_has_left_is_told(bring, labels, handed_out, monkeypatch):

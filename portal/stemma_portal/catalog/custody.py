@@ -26,7 +26,7 @@ CUSTODY, USE = (Answer.ACCEPTED, Answer.DECLINED), (Answer.AGREED, Answer.TAKEN_
 """What is answered to the custody itself, and what to use in snapshots."""
 CONDITIONS: dict[str, tuple[str, str]] = {
     Condition.ATTRIBUTION: ("Name the community", "Wherever the recording is credited, the community is named."),
-    Condition.NO_STYLE_PROMPTING: ("No style prompting", "Nobody asks for music in the style of these recordings."),
+    Condition.NO_STYLE_PROMPTING: ("No style prompting", "They are in no snapshot that is for style prompting."),
     Condition.ASK_FIRST: ("Ask first", "No new snapshot holds them unless the custodian agrees."),
 }
 """Each typed condition in plain words."""

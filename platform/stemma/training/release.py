@@ -24,7 +24,7 @@ from stemma.proof.keys import Jwks, KeyRing
 from stemma.proof.keys import verify as verify_jws
 from stemma.proof.log import Receipt, check_receipt
 from stemma.provenance.statement import RELEASE, ReleaseStatement
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import read_covenant
 from stemma.rights.facts import read_facts
 from stemma.rights.snapshot import Manifest
 from stemma.storage import Storage, storage
@@ -58,7 +58,7 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     stored = {key.split("/")[2] for key in store.keys(f"releases/{name}/")}
     free = str(max([0, *versions, *(int(v) for v in stored if v.isdigit())]) + 1)
     manifest = Manifest.model_validate_json((run / "manifest.json").read_bytes())
-    covenant = Covenant.model_validate(store.get_json(f"covenants/{manifest.covenant}.json"))
+    covenant = read_covenant(store.get_json(f"covenants/{manifest.covenant}.json"))
     if digest(covenant) != manifest.covenant:
         raise ProofError("The covenant in object storage is not the one of the snapshot.", code="other-document")
 

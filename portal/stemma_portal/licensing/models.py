@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import AnyCovenant, read_covenant
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.core.fields import IdField
 
@@ -22,9 +22,9 @@ class CovenantVersion(models.Model):
     def __str__(self) -> str:
         return self.version
 
-    def covenant(self) -> Covenant:
+    def covenant(self) -> AnyCovenant:
         """The terms."""
-        return Covenant.model_validate(self.document)
+        return read_covenant(self.document)
 
 
 class License(models.Model):

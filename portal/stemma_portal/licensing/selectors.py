@@ -3,7 +3,7 @@
 from django.db.models import QuerySet
 
 from stemma.ids import new_id, now, timestamp
-from stemma.rights.covenant import Tier
+from stemma.rights.covenant import AnyTier
 from stemma.rights.entitlement import ApiKey as KeyDocument
 from stemma.rights.entitlement import Entitlement, Revocations
 from stemma_portal.accounts.access import is_staff
@@ -22,7 +22,7 @@ def covenant_current() -> CovenantVersion | None:
     return CovenantVersion.objects.first()
 
 
-def tier_of(*, license_: License) -> Tier:
+def tier_of(*, license_: License) -> AnyTier:
     """What the license's tier allows and costs, under its own covenant."""
     return license_.covenant.covenant().tier(license_.tier)
 

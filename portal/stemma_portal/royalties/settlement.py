@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from stemma.errors import NotFoundError
 from stemma.ids import timestamp
 from stemma.proof.canonical import sha256
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import Share
 from stemma.rights.snapshot import Manifest
 from stemma.royalties.allocation import Allocation, allocate
@@ -215,7 +215,7 @@ def subscriptions_due(*, currency: str, starts: datetime, ends: datetime) -> lis
     return due
 
 
-def covenants_of(*, currency: str) -> dict[str, Covenant]:
+def covenants_of(*, currency: str) -> dict[str, AnyCovenant]:
     """The covenants that are priced in this currency, by digest."""
     versions = CovenantVersion.objects.filter(document__currency=currency)
     return {version.digest: version.covenant() for version in versions}
@@ -244,7 +244,7 @@ def _settle(
     bases: list[Basis],
     waiting: dict[str, int],
     subscriptions: list[Subscription],
-    covenants: Mapping[str, Covenant],
+    covenants: Mapping[str, AnyCovenant],
     current: str | None,
     facts: Facts,
     objects: Mapping[str, str],
@@ -325,7 +325,7 @@ def _candidates(*, ends: datetime, covenants: Iterable[str]) -> list[Candidate]:
 
 
 def _unbillable(
-    candidate: Candidate, covenants: Mapping[str, Covenant], licenses: Collection[str], snapshots: Collection[str]
+    candidate: Candidate, covenants: Mapping[str, AnyCovenant], licenses: Collection[str], snapshots: Collection[str]
 ) -> str | None:
     """Why it cannot be settled whatever its attribution says: its terms, license or snapshot are not known."""
     covenant = covenants.get(candidate.covenant)

@@ -28,9 +28,7 @@ def subset(values, least=0):
 @st.composite
 def tiers(draw, name):
     uses = draw(subset(USES, 1))
-    cover = st.builds(
-        Cover, use=st.sampled_from(uses), cap=st.none() | few, exclusions=subset(EXCLUSIONS)
-    )
+    cover = st.builds(Cover, use=st.sampled_from(uses), cap=st.none() | few, exclusions=subset(EXCLUSIONS))
     return Tier(
         name=name,
         title=name,

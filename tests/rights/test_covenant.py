@@ -21,6 +21,7 @@ from stemma.rights.covenant import (
     lift,
     read_covenant,
 )
+from stemma.rights.covenant_text import markdown, sections, summary
 
 pytestmark = pytest.mark.unit
 
@@ -106,7 +107,14 @@ def test_what_is_no_covenant_is_refused(document):
     ],
 )
 def test_a_tier_that_says_no_sense_is_refused(wrong):
-    sound = {"name": "research", "title": "R", "uses": USES, "monthly_fee": 0, "minute_fee": 0, "requests_per_minute": 1}
+    sound = {
+        "name": "research",
+        "title": "R",
+        "uses": USES,
+        "monthly_fee": 0,
+        "minute_fee": 0,
+        "requests_per_minute": 1,
+    }
     Tier(**sound)
     with pytest.raises(ValidationError):
         Tier(**{**sound, **wrong})
@@ -136,3 +144,69 @@ def test_odd_terms_of_form_1_are_lifted_too():
     lifted = lift(FIRST.model_copy(update={"tiers": (odd, empty, odd), "notice": "", "title": ""}))
     [tier] = lifted.tiers
     assert (tier.uses, tier.revenue_limit, tier.notice_on) == (("broadcast",), 0, ("broadcast",))
+
+
+def leaves(value, path=""):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from leaves(inner, f"{path}.{inner.get('name') or inner['use']}")
+    else:
+        yield path
+
+
+def test_every_field_is_said_by_a_clause_and_every_clause_by_its_number():
+    found = sections(HOUSE)
+    clauses = [clause for section in found for clause in section.clauses]
+    assert [c.number for c in clauses] == [f"{s.number}.{n}" for s in found for n in range(1, len(s.clauses) + 1)]
+    said = {clause.field for clause in clauses}
+    for leaf in leaves(HOUSE.model_dump(mode="json")):
+        if leaf.endswith((".name", ".title")):
+            continue
+        assert any(leaf == field or leaf.startswith(f"{field}.") for field in said), leaf
+
+
+@settings(max_examples=40, deadline=None)
+@given(covenants())
+def test_other_terms_have_another_text(terms):
+    text = markdown(terms, "0" * 64)
+    assert "None" not in text
+    assert markdown(read_covenant(canonical(terms)), "0" * 64) == text
+    assert all(point.answers for point in summary(terms))
+
+
+def test_the_text_says_what_the_data_says():
+    text = markdown(HOUSE, digest(HOUSE))
+    for words in (
+        digest(HOUSE),
+        "The fee is USD 49.00 a month.",
+        "Each generated minute costs USD 0.05.",
+        "50 % of every revenue goes to creators.",
+        "yearly revenue of up to USD 1,000,000.",
+        "keeps it for 90 days more",
+        "The licensee may not pass the weights on, build the model into products or broadcast outputs.",
+        "up to USD 1,000,000 a year, except for what was altered after it was handed over",
+    ):
+        assert words in text
+    assert "2.6. The fee" not in text
+    parts = HOUSE.creators.model_copy(update={"usage": 512_345})
+    text = markdown(HOUSE.model_copy(update={"creators": parts}), "")
+    assert "50 % of monthly fees, 51.2345 % of fees for generated minutes" in text
+
+
+def test_no_promise_is_put_into_the_mouth_of_form_1():
+    text = markdown(FIRST, digest(FIRST))
+    assert FIRST.on_withdrawal in text
+    for word in ("grows past", "put it right", "whole world"):
+        assert word not in text
+        assert word in markdown(HOUSE, "")
+
+
+def test_the_summary_fits_one_screen():
+    points = summary(HOUSE)
+    assert sum(len(point.answers) for point in points) <= 16
+    assert points[0].answers[1] == (
+        "Professional up to USD 20,000,000 of revenue: everything, USD 49.00 a month and USD 0.05 a minute."
+    )

@@ -16,11 +16,15 @@ UP = {EQUAL, WIDER}
 HOUSE = house_covenant()
 some = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
-chains = covenants().flatmap(lambda a: st.tuples(st.just(a), near(a))).flatmap(
-    lambda two: st.tuples(st.just(two[0]), st.just(two[1]), near(two[1]))
+chains = (
+    covenants()
+    .flatmap(lambda a: st.tuples(st.just(a), near(a)))
+    .flatmap(lambda two: st.tuples(st.just(two[0]), st.just(two[1]), near(two[1])))
 )
-climbs = covenants().flatmap(lambda a: st.tuples(st.just(a), wider(a))).flatmap(
-    lambda two: st.tuples(st.just(two[0]), st.just(two[1]), wider(two[1]))
+climbs = (
+    covenants()
+    .flatmap(lambda a: st.tuples(st.just(a), wider(a)))
+    .flatmap(lambda two: st.tuples(st.just(two[0]), st.just(two[1]), wider(two[1])))
 )
 
 
@@ -90,8 +94,8 @@ def test_no_sequence_of_accepted_publications_narrows_a_grant(data):
             published.append(terms)
             for seen, holder in granted:
                 assert compare(seen, terms).of(holder) in UP
-            for holder in data.draw(st.sets(st.sampled_from(["creators", "owners", *(t.name for t in terms.tiers)]))):
-                granted.append((terms, holder))
+            holders = ["creators", "owners", *(tier.name for tier in terms.tiers)]
+            granted += [(terms, holder) for holder in data.draw(st.sets(st.sampled_from(holders)))]
         terms = data.draw(st.one_of(near(published[-1]), wider(published[-1]), covenants()))
     for seen, holder in granted:
         for later in published[published.index(seen) :]:

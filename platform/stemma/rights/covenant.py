@@ -182,7 +182,9 @@ class Covenant(Closed):
         """What happens when an owner withdraws, in words."""
         then = self.withdrawal
         when = f"after {then.prompting_days} days is" if then.prompting_days else "is"
-        kept = {kept: [name for name in ("outputs", "weights") if getattr(then, name) == kept] for kept in ("stay", "end")}
+        kept = {
+            kept: [name for name in ("outputs", "weights") if getattr(then, name) == kept] for kept in ("stay", "end")
+        }
         words = [f"The recording leaves every later snapshot and {when} no longer used for style prompting."]
         if kept["stay"]:
             words.append(f"{' and '.join(kept['stay']).capitalize()} licensed before keep their license.")

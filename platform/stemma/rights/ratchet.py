@@ -131,7 +131,9 @@ def losses(new: Covenant1 | Covenant, grants: Iterable[tuple[Covenant1 | Covenan
     for terms, holder in grants:
         held.setdefault((terms.model_dump_json(), holder), terms)
     return [
-        Loss(terms.version, step) for (_, holder), terms in held.items() for step in compare(terms, new).losses([holder])
+        Loss(terms.version, step)
+        for (_, holder), terms in held.items()
+        for step in compare(terms, new).losses([holder])
     ]
 
 
@@ -197,7 +199,11 @@ def _threshold(tier: Tier, terms: Covenant) -> Told:
     told = f"{counting.currency} {limit or 0:,}"
     said = f"of the {counting.of}, {words(counting.over)}"
     rows = (
-        (f"tiers.{tier.name}.revenue_limit", "up to a revenue of", Value("threshold", (counting.currency, limit), told)),
+        (
+            f"tiers.{tier.name}.revenue_limit",
+            "up to a revenue of",
+            Value("threshold", (counting.currency, limit), told),
+        ),
         ("revenue", "revenue is counted", Value("counting", (counting.over, counting.of == "licensee"), said)),
         ("growth.grace_days", "days of grace after growth", _more_days(growth.grace_days)),
         ("growth.outputs", "outputs after growth", _kept(growth.outputs)),

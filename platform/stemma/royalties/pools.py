@@ -110,7 +110,9 @@ def _pool(
     )
 
 
-def _terms(license_id: str, tier: str, digest: str, covenants: Mapping[str, AnyCovenant]) -> tuple[AnyCovenant, AnyTier]:
+def _terms(
+    license_id: str, tier: str, digest: str, covenants: Mapping[str, AnyCovenant]
+) -> tuple[AnyCovenant, AnyTier]:
     try:
         covenant = covenants[digest]
         return covenant, covenant.tier(tier)

@@ -231,6 +231,23 @@ class Covenant1(Closed):
         return self.creators_ppm
 
 
+class Acceptance(Closed):
+    """That a licensee has taken a later version in place of the one it held; logged by its hash."""
+
+    format: Literal["stemma.acceptance/1"] = "stemma.acceptance/1"
+    id: str
+    license: str
+    tier: TierName
+    covenant: str
+    """SHA-256 of the terms accepted."""
+    replaces: str
+    """SHA-256 of the terms held before."""
+    accepted_by: str
+    """Who accepted for the licensee: e-mail address of the account."""
+    at: str
+    """RFC 3339, UTC; from then on the terms accepted hold."""
+
+
 AnyCovenant = Annotated[Covenant1 | Covenant, Field(discriminator="format")]
 AnyTier = Tier1 | Tier
 _READER: TypeAdapter[Covenant1 | Covenant] = TypeAdapter(AnyCovenant)

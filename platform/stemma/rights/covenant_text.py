@@ -55,7 +55,7 @@ def sections(terms: Covenant1 | Covenant) -> tuple[Section, ...]:
         ("Breach", _breach(lifted)),
         ("Later versions", _later()),
     ]
-    found = []
+    found: list[Section] = []
     for title, said in parts:
         kept = [(field, text) for field, text in said if not (isinstance(terms, Covenant1) and _unsaid(field))]
         if kept:
@@ -270,8 +270,8 @@ def _parts(terms: Covenant) -> str:
 
 def _training(terms: Covenant) -> str:
     return (
-        f"{percent(terms.training_ppm)} of that is shared equally per work that a model was trained on, the rest goes to "
-        "the works that shaped each output."
+        f"{percent(terms.training_ppm)} of that is shared equally per work that a model was trained on, the rest goes "
+        "to the works that shaped each output."
     )
 
 

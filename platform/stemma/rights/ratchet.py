@@ -254,7 +254,7 @@ def _wide(low: Value, high: Value) -> bool:
 def _place(dimension: Dimension) -> tuple[int, int, str]:
     holder = HOLDERS.index(dimension.holder)
     parts = dimension.field.split(".")
-    use = next((USES.index(part) for part in parts if part in USES), 0)  # type: ignore[arg-type]
+    use = next((USES.index(part) for part in parts if part in USES), 0)
     return holder, _ROWS.index(next(row for row in _ROWS if row in parts)) * 10 + use, dimension.field
 
 

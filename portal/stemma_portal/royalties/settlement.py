@@ -30,6 +30,7 @@ from stemma.royalties.pools import Subscription
 from stemma.storage import Storage
 from stemma_portal.consent.models import Ruling
 from stemma_portal.licensing.models import CovenantVersion, License
+from stemma_portal.licensing.selectors import covenant_at
 from stemma_portal.metering.models import Generation
 from stemma_portal.royalties.models import Period, Settled
 
@@ -193,25 +194,30 @@ def subscriptions_due(*, currency: str, starts: datetime, ends: datetime) -> lis
     """Licenses of this currency and how many of their monthly fees fall due from `starts` to before `ends`.
 
     The fee of a calendar month falls due when the month begins, or the license in it; so periods that
-    follow one another bill every month once, however they cut the year.
+    follow one another bill every month once, however they cut the year.  Each is billed under the terms that
+    the license held at that moment.
     """
     due = []
-    licenses = License.objects.select_related("covenant").filter(
+    licenses = License.objects.select_related("covenant").prefetch_related("acceptances").filter(
         covenant__document__currency=currency, not_before__lt=ends, expires_at__gt=starts
     )
     for license_ in licenses.order_by("pk"):
         until = min(license_.expires_at, license_.revoked_at or license_.expires_at)
-        months = sum(starts <= moment < min(ends, until) for moment in _fee_moments(license_.not_before, ends))
-        if months:
-            due.append(
-                Subscription(
-                    license=license_.pk,
-                    licensee=str(license_.organisation_id),
-                    tier=license_.tier,
-                    covenant=license_.covenant_id,
-                    months=months,
-                )
+        months = Counter(
+            covenant_at(license_=license_, moment=moment)
+            for moment in _fee_moments(license_.not_before, ends)
+            if starts <= moment < min(ends, until)
+        )
+        due.extend(
+            Subscription(
+                license=license_.pk,
+                licensee=str(license_.organisation_id),
+                tier=license_.tier,
+                covenant=covenant,
+                months=count,
             )
+            for covenant, count in months.items()
+        )
     return due
 
 

@@ -198,8 +198,10 @@ def subscriptions_due(*, currency: str, starts: datetime, ends: datetime) -> lis
     the license held at that moment.
     """
     due = []
-    licenses = License.objects.select_related("covenant").prefetch_related("acceptances").filter(
-        covenant__document__currency=currency, not_before__lt=ends, expires_at__gt=starts
+    licenses = (
+        License.objects.select_related("covenant")
+        .prefetch_related("acceptances")
+        .filter(covenant__document__currency=currency, not_before__lt=ends, expires_at__gt=starts)
     )
     for license_ in licenses.order_by("pk"):
         until = min(license_.expires_at, license_.revoked_at or license_.expires_at)

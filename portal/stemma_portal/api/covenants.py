@@ -26,7 +26,7 @@ from stemma_portal.api.schemas import (
     PointOut,
     StepOut,
 )
-from stemma_portal.licensing.access import access_covenant, access_license
+from stemma_portal.licensing.access import access_acceptance, access_covenant
 from stemma_portal.licensing.models import CovenantVersion
 from stemma_portal.licensing.services import covenant_accept, covenant_publish
 
@@ -94,7 +94,7 @@ def accept_covenant(request: HttpRequest, license_id: UUID, body: AcceptIn) -> L
     Who speaks by a session must have shown within five minutes who they are; a token is made for this.
     """
     user = caller(request)
-    license_ = access_license(user, str(license_id), owner=True)
+    license_ = access_acceptance(user, str(license_id))
     if not request.headers.get("Authorization"):
         require_lately(request)
     version = access_covenant(body.covenant)

@@ -3,8 +3,9 @@
 import re
 
 from stemma.errors import NotFoundError
-from stemma_portal.accounts.access import access_organisation, is_staff
+from stemma_portal.accounts.access import access_organisation, is_owner, is_staff
 from stemma_portal.accounts.models import User
+from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
 from stemma_portal.licensing.selectors import licenses_visible
@@ -19,6 +20,16 @@ def access_license(user: User, identifier: str, *, owner: bool = False) -> Licen
         raise NotFoundError(f"There is no license {identifier}.")
     if owner and not is_staff(user):
         access_organisation(user, found.organisation_id, owner=True)
+    return found
+
+
+def access_acceptance(user: User, identifier: str) -> License:
+    """A license for which the user may accept later terms: owners of the licensee alone, not even staff."""
+    found = access_license(user, identifier)
+    if not is_owner(user, found.organisation):
+        raise ForbiddenError(
+            f"Only owners of {found.organisation.name} may accept terms for it.", remedy="Ask one of its owners."
+        )
     return found
 
 

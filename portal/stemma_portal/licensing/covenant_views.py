@@ -18,7 +18,7 @@ from stemma.rights.covenant_text import sections, summary
 from stemma.rights.ratchet import Comparison, Holder, Step, Verdict, compare
 from stemma_portal.accounts.again import again
 from stemma_portal.design.typeset import typeset
-from stemma_portal.licensing.access import access_covenant, access_license
+from stemma_portal.licensing.access import access_acceptance, access_covenant
 from stemma_portal.licensing.forms import AcceptForm
 from stemma_portal.licensing.models import CovenantVersion
 from stemma_portal.licensing.selectors import covenants_ahead
@@ -102,7 +102,7 @@ def covenant_compare(request: HttpRequest) -> HttpResponse:
 @never_cache
 def license_accept(request: HttpRequest, license_id: str) -> HttpResponse:
     """Take a later version of the terms for a license, after seeing what it changes for it."""
-    license_ = access_license(request.user, license_id, owner=True)
+    license_ = access_acceptance(request.user, license_id)
     ahead = covenants_ahead(license_=license_)
     wanted = request.POST.get("covenant") or request.GET.get("version", "")
     chosen = next((version for version in ahead if version.digest == wanted), None)

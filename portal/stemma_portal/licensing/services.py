@@ -85,7 +85,8 @@ def covenant_accept(*, license_: License, covenant: CovenantVersion, replaces: s
     versions at once, the second is refused with `ConflictError`.  Raises `InvalidError` for a license that no
     longer holds, and for terms that are not ahead of its own.
     """
-    license_ = License.objects.select_for_update(of=("self",)).select_related("covenant").get(id=license_.id)
+    # Not joined with its terms: whoever waits here for another acceptance would find the row gone from the join.
+    license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
     held = license_.covenant
     if held == covenant:
         return license_

@@ -83,7 +83,7 @@ CLASSIFIED = {
     "GET /licenses": MEMBER,
     "POST /licenses": STAFF,
     "GET /licenses/{license_id}": OWN,
-    "POST /licenses/{license_id}/covenant": ACT,
+    "POST /licenses/{license_id}/covenant": PRIVATE_ACT,
     "POST /licenses/{license_id}/keys": ACT,
     "POST /licenses/{license_id}/keys/{key_id}/revocation": ACT,
     "POST /licenses/{license_id}/revocation": STAFF,

@@ -48,7 +48,7 @@ def license_(covenant, cast) -> License:
 
 
 @pytest.fixture
-def studio(cast, license_) -> Client:
+def studio(cast, license_, redis) -> Client:
     browser = Client()
     browser.post("/accounts/login/", {"login": cast.licensee.email, "password": "correct horse"})
     return browser

@@ -50,7 +50,8 @@ def license_(covenant, cast) -> License:
 @pytest.fixture
 def studio(cast, license_, redis) -> Client:
     browser = Client()
-    browser.post("/accounts/login/", {"login": cast.licensee.email, "password": "correct horse"})
+    browser.force_login(cast.licensee)
+    assert browser.post("/accounts/reauthenticate/", {"password": "correct horse"}).status_code == 302
     return browser
 
 
@@ -311,3 +312,66 @@ def test_terms_of_the_first_form_have_their_pages_too(db, storage):
     assert house_covenant_1().on_withdrawal in page
     assert reader.get(f"/covenants/{first.digest}.pdf").status_code == 200
     assert sha256(reader.get(f"/covenants/{first.digest}.json").content) == first.digest
+
+
+@pytest.fixture
+def stemma(api, keyring, monkeypatch, tmp_path):
+    """The command line as a member of the cast, with this portal behind it."""
+    from typer.testing import CliRunner
+
+    from stemma.cli import covenant as module
+    from stemma.cli.portal_client import _refusal
+
+    class Here:
+        def __init__(self, who) -> None:
+            self.api, self.url = api(who), ""
+
+        def get(self, path):
+            return self._read(self.api.get(path))
+
+        def post(self, path, body=None):
+            return self._read(self.api.post(path, body))
+
+        def _read(self, answer):
+            if answer.status_code >= 400:
+                raise _refusal(answer.status_code, answer.json())
+            return answer.json()
+
+    def run(*words, who="rights"):
+        monkeypatch.setattr(module, "Portal", lambda: Here(who))
+        return CliRunner().invoke(module.app, list(words), env={"COLUMNS": "200"})
+
+    monkeypatch.setattr(module, "_keys", lambda _: keyring.jwks())
+    return run
+
+
+def test_the_command_line_shows_replays_publishes_and_accepts(license_, covenant, stemma, tmp_path):
+    shown = stemma("show")
+    assert digest(json.loads(shown.stdout)) == covenant.digest
+    assert "1.1. This is the Stemma Covenant" in stemma("text", covenant.digest[:10]).stdout
+    assert stemma("text", "2.0.0", "--summary").stdout.startswith("Who may use it")
+
+    wide, dear = terms(monthly_fee=40_000_000), terms(monthly_fee=50_000_000)
+    for name, value in (("wide", wide), ("dear", dear)):
+        (tmp_path / f"{name}.json").write_text(value.model_dump_json())
+    assert stemma("compare", "2.0.0", str(tmp_path / "wide.json")).exit_code == 0
+    narrow = stemma("compare", covenant.digest, str(tmp_path / "dear.json"), "--json")
+    assert (narrow.exit_code, json.loads(narrow.stdout)["holders"]["professional"]) == (3, "narrower")
+    assert stemma("publish", str(tmp_path / "wide.json")).exit_code == 0
+    refused = stemma("publish", str(tmp_path / "dear.json")).exception
+    assert isinstance(refused, InvalidError)
+    assert "fee a month was USD 49.00 and would be USD 50.00" in refused.message
+
+    done = stemma("history")
+    assert (done.exit_code, done.stdout.count("✓")) == (0, 2)
+    assert [row["verdict"] for row in json.loads(stemma("history", "--json").stdout)] == [None, "wider"]
+    publish(terms("enterprise", monthly_fee=10**9))
+    assert stemma("history").exit_code == 3
+    (tmp_path / "other.json").write_text('{"keys": []}')
+    assert stemma("history", "--keys", str(tmp_path / "other.json")).exit_code == 4
+
+    accepted = stemma("accept", license_.id, wide.version, "--yes", who="licensee")
+    assert accepted.exit_code == 0, accepted.exception
+    assert "USD 49.00 → USD 40.00" in accepted.stdout
+    assert License.objects.get(id=license_.id).covenant_id == digest(wide)
+    assert "no covenant 9.9" in str(stemma("show", "9.9").exception)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class StemmaError(Exception):
     """A problem that a user can understand and mend.
 
     `code` is a stable kebab-case name for programs, `message` says what is wrong and `remedy` what
     to do; the command line prints both and leaves with `exit_code`, the APIs turn them into a
-    problem body (RFC 9457).
+    problem body (RFC 9457).  `details` name single places: `field`, `rule` and `remedy` of each.
     """
 
     code = "error"
     exit_code = 1
 
-    def __init__(self, message: str, *, remedy: str = "", code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: str | None = None,
+        details: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.details = tuple(details)
         if code is not None:
             self.code = code
 

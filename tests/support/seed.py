@@ -512,6 +512,16 @@ def notices() -> None:
     own.filter(key="seed").update(mail_due_at=None, mail_error="550 5.1.1 There is no such person here")
 
 
+def _later_terms() -> None:
+    """A second version of the terms, a little wider, so that there is something to compare and to accept."""
+    from stemma.rights.covenant import house_covenant
+    from stemma_portal.licensing.services import covenant_publish
+
+    house = house_covenant()
+    growth = house.growth.model_copy(update={"grace_days": 120})
+    covenant_publish(covenant=house.model_copy(update={"version": "2.1.0", "growth": growth}), by=None)
+
+
 def seed() -> dict[str, Any]:
     """All of it; what `demo.json` holds."""
     import django
@@ -522,6 +532,7 @@ def seed() -> dict[str, Any]:
     from stemma_portal.operations.demo import demo_seed
 
     known = demo_seed()
+    _later_terms()
     if not Recording.objects.exists():
         result = recordings_import(records=records(), by=None)
         assert not result.rejected, result.rejected

@@ -54,7 +54,7 @@ def test_the_card_has_real_figures_and_front_matter(trained):
 def test_the_license_is_the_covenant_in_words(trained):
     text = (trained.bundle / "LICENSE.md").read_text()
     assert trained.manifest.covenant in text
-    assert "USD 49.00 a month" in text
+    assert "The fee is USD 49.00 a month." in text
     assert "50 % of every revenue goes to creators" in text
 
 

@@ -49,6 +49,7 @@ COMMANDS = {
     "claim": Entry("rights:claim", "Disputes about who owns a recording.", RIGHTS),
     "snapshot": Entry("rights:snapshot", "Frozen, provable sets of consented recordings.", RIGHTS),
     "license": Entry("rights:license", "Licenses and API keys.", RIGHTS),
+    "covenant": Entry("covenant:app", "License terms: what they say, and what a version changes.", RIGHTS),
     "keys": Entry("keys:app", "Signing keys of this installation.", RIGHTS),
     "ledger": Entry("ledger:app", "Accounts and postings.", MONEY),
     "period": Entry("period:app", "Royalty periods and statements.", MONEY),

@@ -99,6 +99,10 @@ def _refusal(status: int, body: Any) -> StemmaError:
     problem = body if isinstance(body, dict) else {}
     kind = UnavailableError if status >= 500 else NotFoundError if status == 404 else InvalidError
     detail = str(problem.get("detail", f"The portal answers {status}."))
-    for wrong in problem.get("errors", [])[:5]:
-        detail += f"\n  {wrong.get('field')}: {wrong.get('remedy')}"
-    return kind(detail, remedy=str(problem.get("remedy", "")), code=str(problem.get("code", "error")))
+    wrong = problem.get("errors", [])
+    for each in wrong[:5]:
+        detail += f"\n  {each.get('field')}: {each.get('remedy')}"
+    if len(wrong) > 5:
+        detail += f"\n  and {len(wrong) - 5} more"
+    code = str(problem.get("code", "error"))
+    return kind(detail, remedy=str(problem.get("remedy", "")), code=code, details=wrong)

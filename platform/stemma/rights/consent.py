@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import WHOLE, WORLD
 
 CONSENT = "stemma-consent+jws"
@@ -42,7 +42,7 @@ class Purpose(BaseModel):
     """None: any kind of model."""
     covenant: str
     """SHA-256 of the covenant under which it is used."""
-    terms: Covenant | None = None
+    terms: AnyCovenant | None = None
     """That covenant, where it is at hand."""
 
 
@@ -100,7 +100,7 @@ class Condition(BaseModel):
             yield words, _pays(terms, fee)
 
 
-def _pays(terms: Covenant | None, least: int) -> bool:
+def _pays(terms: AnyCovenant | None, least: int) -> bool:
     paid = [tier.minute_fee for tier in terms.tiers if tier.monthly_fee or tier.minute_fee] if terms else []
     return terms is not None and all(fee >= least for fee in paid)
 

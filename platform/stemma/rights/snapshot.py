@@ -13,7 +13,7 @@ from stemma.proof.canonical import canonical, digest, sha256
 from stemma.proof.keys import Jwks, verify
 from stemma.proof.merkle import Tree, leaf_hash
 from stemma.rights.consent import CONSENT, Family, Grant, Purpose, RightsStatus, Scope
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import WORLD, Share
 
 Form = Literal["stemma.snapshot/1", "stemma.snapshot/2"]
@@ -76,7 +76,7 @@ class Manifest(BaseModel):
     covenant: str
     family: Family | None = None
     """The kind of model it is meant for; None: any."""
-    terms: Covenant | None = None
+    terms: AnyCovenant | None = None
     """The covenant itself, so that conditions about it can be judged from this document alone."""
     recordings: tuple[SnapshotRecording, ...]
     """Sorted by identifier."""

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stemma.errors import InvalidError
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import WHOLE, WORLD, Side
 from stemma.rights.snapshot import Manifest, SnapshotRecording
 from stemma.royalties.facts import COMMONS, PPB
@@ -183,7 +183,7 @@ def allocate(
     *,
     facts: Facts,
     subscriptions: Iterable[Subscription],
-    covenants: Mapping[str, Covenant],
+    covenants: Mapping[str, AnyCovenant],
     manifests: Mapping[str, Manifest],
     current: str | None,
 ) -> Allocation:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from stemma.errors import InvalidError
-from stemma.rights.covenant import Covenant, Tier
+from stemma.rights.covenant import AnyCovenant, AnyTier
 from stemma.rights.shares import WHOLE
 
 MS_PER_MINUTE = 60_000
@@ -55,7 +55,7 @@ class Pool:
         return self.revenue - self.creators
 
 
-def pools(subscriptions: Iterable[Subscription], usage: pa.Table, covenants: Mapping[str, Covenant]) -> list[Pool]:
+def pools(subscriptions: Iterable[Subscription], usage: pa.Table, covenants: Mapping[str, AnyCovenant]) -> list[Pool]:
     """One pool per license, tier and covenant that paid or generated, sorted.
 
     `usage` has the rows of `USAGE_SCHEMA`, each fact once; a generation is billed under the tier
@@ -87,12 +87,12 @@ def _pool(
     *,
     months: int,
     billed: tuple[int, int],
-    covenants: Mapping[str, Covenant],
+    covenants: Mapping[str, AnyCovenant],
 ) -> Pool:
     covenant, tier = _terms(license_id, tier_name, digest, covenants)
     billed_ms, generations = billed
-    revenue = months * tier.monthly_fee + tier.minute_fee * billed_ms // MS_PER_MINUTE
-    creators = revenue * covenant.creators_ppm // WHOLE
+    fees, minutes = months * tier.monthly_fee, tier.minute_fee * billed_ms // MS_PER_MINUTE
+    creators = (fees * covenant.part_of("subscription") + minutes * covenant.part_of("usage")) // WHOLE
     training = creators * covenant.training_ppm // WHOLE
     return Pool(
         license=license_id,
@@ -102,7 +102,7 @@ def _pool(
         currency=covenant.currency,
         generations=generations,
         billed_ms=billed_ms,
-        revenue=revenue,
+        revenue=fees + minutes,
         creators=creators,
         training=training,
         output=creators - training,
@@ -110,7 +110,9 @@ def _pool(
     )
 
 
-def _terms(license_id: str, tier: str, digest: str, covenants: Mapping[str, Covenant]) -> tuple[Covenant, Tier]:
+def _terms(
+    license_id: str, tier: str, digest: str, covenants: Mapping[str, AnyCovenant]
+) -> tuple[AnyCovenant, AnyTier]:
     try:
         covenant = covenants[digest]
         return covenant, covenant.tier(tier)

@@ -1,4 +1,4 @@
-"""The words of a release: its model card and its license."""
+"""The words of a release: its model card."""
 
 from __future__ import annotations
 
@@ -6,58 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from stemma.catalog.origin import century_name, region_name
-from stemma.rights.covenant import Covenant, Tier
 from stemma.rights.diversity import Facet
 from stemma.rights.facts import SnapshotFacts
 from stemma.rights.snapshot import Manifest
-
-_USES = {
-    "api_outputs": "use what the API makes",
-    "open_weights": "run the weights",
-    "fine_tuning": "fine-tune the weights",
-    "redistribution": "pass the weights on",
-    "embedding": "build the model into products",
-    "broadcast": "broadcast outputs",
-}
-
-
-def license_text(covenant: Covenant, digest: str) -> str:
-    """The covenant as readable terms."""
-    lines = [
-        f"# {covenant.title} {covenant.version}",
-        "",
-        f"These terms are generated from the covenant with SHA-256 `{digest}`, which decides in case of doubt.",
-        "",
-        "## Who may do what",
-        "",
-        *(_tier(tier, covenant.currency) for tier in covenant.tiers),
-        "",
-        "## What creators receive",
-        "",
-        f"{covenant.creators_ppm / 1e4:g} % of every revenue goes to creators.",
-        f"{covenant.training_ppm / 1e4:g} % of that is shared equally per trained work, the rest by attribution of",
-        "outputs to works.",
-        f"Of each recording's money {covenant.master_ppm / 1e4:g} % goes to the master side.",
-        "",
-        "## Notice",
-        "",
-        f"> {covenant.notice}",
-        "",
-        "## When an owner withdraws",
-        "",
-        covenant.on_withdrawal,
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _tier(tier: Tier, money: str) -> str:
-    limit = "" if tier.revenue_limit is None else f" up to {money} {tier.revenue_limit:,} of yearly revenue"
-    fee = "no monthly fee" if not tier.monthly_fee else f"{money} {tier.monthly_fee / 1e6:,.2f} a month"
-    minute = "no fee for use" if not tier.minute_fee else f"{money} {tier.minute_fee / 1e6:,.4f} a generated minute"
-    may = ", ".join(_USES[use] for use in tier.uses)
-    covered = " Outputs are indemnified." if tier.indemnified else ""
-    return f"- **{tier.title}**{limit}: may {may}; {fee}, {minute}.{covered}"
 
 
 def model_card(

@@ -24,12 +24,13 @@ from stemma.proof.keys import Jwks, KeyRing
 from stemma.proof.keys import verify as verify_jws
 from stemma.proof.log import Receipt, check_receipt
 from stemma.provenance.statement import RELEASE, ReleaseStatement
-from stemma.rights.covenant import Covenant
+from stemma.rights import covenant_text
+from stemma.rights.covenant import read_covenant
 from stemma.rights.facts import read_facts
 from stemma.rights.snapshot import Manifest
 from stemma.storage import Storage, storage
 from stemma.training import gate
-from stemma.training.card import license_text, model_card
+from stemma.training.card import model_card
 from stemma.training.gate import Progress, silent, trusted_keys
 
 PRODUCTION = "releases/production.json"
@@ -58,7 +59,7 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     stored = {key.split("/")[2] for key in store.keys(f"releases/{name}/")}
     free = str(max([0, *versions, *(int(v) for v in stored if v.isdigit())]) + 1)
     manifest = Manifest.model_validate_json((run / "manifest.json").read_bytes())
-    covenant = Covenant.model_validate(store.get_json(f"covenants/{manifest.covenant}.json"))
+    covenant = read_covenant(store.get_json(f"covenants/{manifest.covenant}.json"))
     if digest(covenant) != manifest.covenant:
         raise ProofError("The covenant in object storage is not the one of the snapshot.", code="other-document")
 
@@ -69,7 +70,7 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     shutil.copytree(run / "checkpoints", part / "checkpoints", ignore=shutil.ignore_patterns("*.part"))
     shutil.copy(run / "manifest.json", part / "manifest.json")
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
-    (part / "LICENSE.md").write_text(license_text(covenant, manifest.covenant))
+    (part / "LICENSE.md").write_text(covenant_text.markdown(covenant, manifest.covenant))
     beside = read_facts(manifest, store)
     if beside is not None:
         (part / "snapshot_facts.json").write_text(beside.model_dump_json())

@@ -44,6 +44,16 @@ def again(view: View) -> View:
     return wrapper
 
 
+def require_lately(request: HttpRequest) -> None:
+    """Raise `ForbiddenError` unless whoever is signed in has shown within five minutes who they are."""
+    if not _lately(request):
+        raise ForbiddenError(
+            "This needs to know again that it is you.",
+            remedy="Do it on the page, which asks; or send a token.",
+            code="show-again",
+        )
+
+
 def _lately(request: HttpRequest) -> bool:
     records = get_authentication_records(request, request.user)
     return any(time.time() - record["at"] < app_settings.REAUTHENTICATION_TIMEOUT for record in records)

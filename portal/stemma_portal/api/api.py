@@ -6,6 +6,7 @@ from stemma_portal.api import (
     cases,
     catalog,
     consents,
+    covenants,
     duplicates,
     imports,
     licenses,
@@ -35,7 +36,16 @@ api = DescribedAPI(
 install(api)
 ROUTERS = (
     *(catalog.router, imports.router, shares.router, duplicates.router, consents.router, cases.router),
-    *(operations.router, licenses.router, money.router, people.router, webhooks.router, uploads.router, log.router),
+    *(
+        operations.router,
+        licenses.router,
+        covenants.router,
+        money.router,
+        people.router,
+        webhooks.router,
+        uploads.router,
+        log.router,
+    ),
 )
 for router in ROUTERS:
     api.add_router("", router)

@@ -45,19 +45,19 @@ def grant_license(request: HttpRequest, body: LicenseIn) -> Status[LicenseOut]:
         identifier=str(body.id) if body.id else None,
         by=user,
     )
-    return Status(201, _license(license_))
+    return Status(201, license_out(license_))
 
 
 @router.get("licenses", response=list[LicenseOut])
 def list_licenses(request: HttpRequest) -> list[LicenseOut]:
     """Licenses that the caller may see, newest first."""
-    return [_license(row) for row in licenses_visible(caller(request)).prefetch_related("keys")[:1000]]
+    return [license_out(row) for row in licenses_visible(caller(request)).prefetch_related("keys")[:1000]]
 
 
 @router.get("licenses/{license_id}", response=LicenseOut)
 def show_license(request: HttpRequest, license_id: UUID) -> LicenseOut:
     """One license."""
-    return _license(access_license(caller(request), str(license_id)))
+    return license_out(access_license(caller(request), str(license_id)))
 
 
 @router.post("licenses/{license_id}/revocation", response=LicenseOut)
@@ -66,7 +66,7 @@ def revoke_license(request: HttpRequest, license_id: UUID) -> LicenseOut:
     user = caller(request)
     found = access_license(user, str(license_id))
     require_staff(user, "revoke licenses")
-    return _license(license_revoke(license_=found, by=user))
+    return license_out(license_revoke(license_=found, by=user))
 
 
 @router.post("licenses/{license_id}/keys", response={201: KeyMade})
@@ -88,7 +88,8 @@ def revoke_key(request: HttpRequest, license_id: UUID, key_id: UUID) -> KeyOut:
     return _key(api_key_revoke(key=access_key(user, str(license_id), str(key_id)), by=user))
 
 
-def _license(row: License) -> LicenseOut:
+def license_out(row: License) -> LicenseOut:
+    """A license as answers show it."""
     return LicenseOut(
         id=row.id,
         organisation=row.organisation_id,

@@ -70,7 +70,8 @@ def problem(
 def of_error(error: StemmaError) -> HttpResponse:
     """The refusal that tells of one of our errors."""
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    return problem(status, error.code, error.message, remedy=error.remedy)
+    errors = [dict(each) for each in error.details]
+    return problem(status, error.code, error.message, remedy=error.remedy, errors=errors)
 
 
 def of_validation(error: ValidationError) -> HttpResponse:

@@ -424,6 +424,84 @@ class LicenseOut(Schema):
     keys: list[KeyOut]
 
 
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of license terms")]
+
+
+class CovenantIn(Request):
+    """Terms to publish."""
+
+    document: dict[str, Any]
+    """In the form `stemma.covenant/2`."""
+
+
+class CovenantRow(Schema):
+    """A version of the terms as lists show it."""
+
+    digest: str
+    version: str
+    title: str
+    format: str
+    published_at: datetime
+
+
+class CovenantOut(CovenantRow):
+    """A version of the terms, its document and its receipt from the log."""
+
+    document: dict[str, Any]
+    receipt: Receipt
+
+
+class ClauseOut(Schema):
+    """A sentence or two of the terms."""
+
+    number: str
+    section: str
+    field: str
+    text: str
+
+
+class PointOut(Schema):
+    """One thing that people want to know."""
+
+    question: str
+    answers: list[str]
+
+
+class CovenantText(Schema):
+    """The terms in words."""
+
+    clauses: list[ClauseOut]
+    summary: list[PointOut]
+    markdown: str
+
+
+class StepOut(Schema):
+    """One dimension of two versions."""
+
+    holder: str
+    field: str
+    title: str
+    old: str
+    new: str
+    verdict: str
+
+
+class ComparisonOut(Schema):
+    """What one version is beside another."""
+
+    verdict: str
+    holders: dict[str, str]
+    steps: list[StepOut]
+
+
+class AcceptIn(Request):
+    """A later version in place of the one that the license holds."""
+
+    covenant: Hash
+    replaces: Hash
+    """The version that the caller knows the license to hold: if it has another by now, nothing is accepted."""
+
+
 class KeyIn(Request):
     """A new key."""
 

@@ -61,6 +61,7 @@ def consent_grant(
     if identifier and (known := Consent.objects.filter(id=identifier).first()):
         return _same(known, party, recordings, scopes, territory, valid_until, conditions)
     granted = _grantable(party, recordings)
+    lock("covenant")  # nobody publishes terms that take from creators between the look at them and this grant
     grant = Grant(
         id=identifier or new_id(),
         party=party.id,

@@ -2,7 +2,8 @@
 
 from django.db import models
 
-from stemma.rights.covenant import Covenant
+from stemma.proof.log import Receipt
+from stemma.rights.covenant import AnyCovenant, read_covenant
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.core.fields import IdField
 
@@ -22,9 +23,13 @@ class CovenantVersion(models.Model):
     def __str__(self) -> str:
         return self.version
 
-    def covenant(self) -> Covenant:
+    def covenant(self) -> AnyCovenant:
         """The terms."""
-        return Covenant.model_validate(self.document)
+        return read_covenant(self.document)
+
+    def position(self) -> int:
+        """Its place in the log: what comes later is a later version."""
+        return Receipt.model_validate(self.receipt).index
 
 
 class License(models.Model):
@@ -51,6 +56,27 @@ class License(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organisation}: {self.tier}"
+
+
+class CovenantAcceptance(models.Model):
+    """That a license has taken a later version of the terms.  The database refuses to change or remove it."""
+
+    id = IdField()
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="acceptances")
+    covenant = models.ForeignKey(CovenantVersion, on_delete=models.PROTECT, related_name="+")
+    replaces = models.ForeignKey(CovenantVersion, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    accepted_by = models.EmailField()
+    document = models.JSONField()
+    """`stemma.rights.covenant.Acceptance`, as it was logged."""
+    receipt = models.JSONField()
+    """`stemma.proof.log.Receipt`."""
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.license_id}: {self.covenant_id}"
 
 
 class ApiKey(models.Model):

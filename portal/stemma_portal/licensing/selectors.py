@@ -1,13 +1,18 @@
 """Reading licenses, and the documents that follow from them."""
 
+from datetime import datetime
+
 from django.db.models import QuerySet
 
 from stemma.ids import new_id, now, timestamp
-from stemma.rights.covenant import Tier
+from stemma.rights.covenant import AnyCovenant, AnyTier
 from stemma.rights.entitlement import ApiKey as KeyDocument
 from stemma.rights.entitlement import Entitlement, Revocations
+from stemma.rights.ratchet import Holder
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
+from stemma_portal.consent.models import ConsentRecording
+from stemma_portal.consent.selectors import running
 from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
 
 
@@ -22,7 +27,33 @@ def covenant_current() -> CovenantVersion | None:
     return CovenantVersion.objects.first()
 
 
-def tier_of(*, license_: License) -> Tier:
+def grants_in_force() -> list[tuple[AnyCovenant, Holder]]:
+    """Who holds a promise now, and under which terms: licensees of each tier, and those who have consented."""
+    active = License.objects.filter(state=License.State.ACTIVE, expires_at__gt=now())
+    held = set(active.order_by().values_list("covenant", "tier").distinct())
+    consented = running(ConsentRecording.objects.all()).order_by().values_list("consent__covenant", flat=True)
+    held |= {(digest, holder) for digest in consented.distinct() for holder in ("creators", "owners")}
+    versions = CovenantVersion.objects.in_bulk({digest for digest, _ in held})
+    return [(versions[digest].covenant(), holder) for digest, holder in sorted(held) if digest in versions]
+
+
+def covenant_at(*, license_: License, moment: datetime) -> str:
+    """SHA-256 of the terms that held for a license then: what it accepts later does not change what was."""
+    later = (each for each in license_.acceptances.all() if each.at > moment)
+    first = next(iter(sorted(later, key=lambda each: (each.at, each.id))), None)
+    return str(first.replaces_id if first else license_.covenant_id)
+
+
+def covenants_ahead(*, license_: License) -> list[CovenantVersion]:
+    """Versions that a license may accept, newest first: published later, with its tier, in its currency."""
+    held = license_.covenant
+    later = CovenantVersion.objects.filter(published_at__gt=held.published_at)
+    terms = ((version, version.covenant()) for version in later)
+    currency = held.covenant().currency
+    return [v for v, t in terms if t.currency == currency and license_.tier in {tier.name for tier in t.tiers}]
+
+
+def tier_of(*, license_: License) -> AnyTier:
     """What the license's tier allows and costs, under its own covenant."""
     return license_.covenant.covenant().tier(license_.tier)
 

@@ -6,18 +6,19 @@ from datetime import datetime
 from django.db import transaction
 
 from stemma.errors import InvalidError
-from stemma.ids import new_id, now
-from stemma.proof.canonical import canonical, sha256
-from stemma.rights.covenant import Covenant
+from stemma.ids import new_id, now, timestamp
+from stemma.proof.canonical import canonical, digest, sha256
+from stemma.rights.covenant import Acceptance, AnyCovenant
 from stemma.rights.entitlement import hash_api_key, new_api_key
+from stemma.rights.ratchet import losses
 from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.publish import after_commit
 from stemma_portal.core.services import Actor, audit, log_append
-from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
-from stemma_portal.licensing.selectors import covenant_current
+from stemma_portal.licensing.models import ApiKey, CovenantAcceptance, CovenantVersion, License
+from stemma_portal.licensing.selectors import covenant_current, covenants_ahead, grants_in_force
 from stemma_portal.licensing.tasks import entitlement_publish, revocations_publish
 
 MAX_MONTHS = 120
@@ -25,32 +26,114 @@ MAX_KEYS = 20
 
 
 @transaction.atomic
-def covenant_publish(*, covenant: Covenant, by: Actor | None) -> CovenantVersion:
+def covenant_publish(*, covenant: AnyCovenant, by: Actor | None) -> CovenantVersion:
     """Put license terms into object storage and into the log; the same terms again change nothing.
 
-    Raises `ConflictError` when the version is published with other terms.
+    Raises `ConflictError` when the version is published with other terms, and `InvalidError` that names each
+    loss when somebody who holds a license or has consented could lose something.
     """
     lock("covenant")
     document = canonical(covenant)
-    digest = sha256(document)
-    if known := CovenantVersion.objects.filter(digest=digest).first():
+    hashed = sha256(document)
+    if known := CovenantVersion.objects.filter(digest=hashed).first():
         return known
     if CovenantVersion.objects.filter(version=covenant.version).exists():
         raise ConflictError(
             f"Covenant {covenant.version} is published with other terms.", remedy="Give changed terms a new version."
         )
-    storage().put(f"covenants/{digest}.json", document, "application/json")
+    _refuse_losses(covenant)
+    storage().put(f"covenants/{hashed}.json", document, "application/json")
     moment = now()
-    receipt = log_append(kind="covenant", subject=covenant.version, document_digest=digest, at=moment)
+    receipt = log_append(kind="covenant", subject=covenant.version, document_digest=hashed, at=moment)
     version = CovenantVersion.objects.create(
-        digest=digest,
+        digest=hashed,
         version=covenant.version,
         document=covenant.model_dump(mode="json"),
         receipt=receipt.model_dump(mode="json"),
         published_at=moment,
     )
-    audit(by=by, action="covenant.publish", subject=digest, version=covenant.version)
+    audit(by=by, action="covenant.publish", subject=hashed, version=covenant.version)
     return version
+
+
+def _refuse_losses(covenant: AnyCovenant) -> None:
+    """Raise `InvalidError` when these terms take something from somebody who holds a grant now."""
+    found = losses(covenant, grants_in_force())
+    if not found:
+        return
+    raise InvalidError(
+        f"Covenant {covenant.version} takes something away from those who hold earlier terms, in {len(found)} "
+        f"place{'s' if len(found) > 1 else ''}.",
+        remedy="Publish terms that are as wide for them, or wait until their licenses and consents have ended.",
+        code="covenant-narrows",
+        details=[
+            {
+                "field": step.field,
+                "rule": step.verdict.value,
+                "remedy": f"{step.sentence()} (held under version {under}).",
+            }
+            for under, step in found
+        ],
+    )
+
+
+@transaction.atomic
+def covenant_accept(*, license_: License, covenant: CovenantVersion, replaces: str, by: Actor) -> License:
+    """Let a license take a later version of the terms; accepting the same again changes nothing.
+
+    `replaces` is the hash of the terms that whoever accepts believes to hold: of two who accept different
+    versions at once, the second is refused with `ConflictError`.  Raises `InvalidError` for a license that no
+    longer holds, and for terms that are not ahead of its own.
+    """
+    # Not joined with its terms: whoever waits here for another acceptance would find the row gone from the join.
+    license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
+    held = license_.covenant
+    if held == covenant:
+        return license_
+    if held.digest != replaces:
+        raise ConflictError(
+            f"This license holds version {held.version} meanwhile.", remedy="Compare with that one, and decide again."
+        )
+    _still_holds(license_)
+    if covenant not in covenants_ahead(license_=license_):
+        raise InvalidError(
+            f"Version {covenant.version} cannot take the place of {held.version} for this license.",
+            remedy="Accept one that is published later, has its tier and the same currency; or ask for a new license.",
+            code="not-ahead",
+        )
+    moment, identifier = now(), new_id()
+    document = Acceptance(
+        id=identifier,
+        license=license_.id,
+        tier=license_.tier,
+        covenant=covenant.digest,
+        replaces=held.digest,
+        accepted_by=by.email,
+        at=timestamp(moment),
+    )
+    receipt = log_append(kind="acceptance", subject=license_.id, document_digest=digest(document), at=moment)
+    CovenantAcceptance.objects.create(
+        id=identifier,
+        license=license_,
+        covenant=covenant,
+        replaces=held,
+        at=moment,
+        accepted_by=by.email,
+        document=document.model_dump(mode="json"),
+        receipt=receipt.model_dump(mode="json"),
+    )
+    license_.covenant, license_.published = covenant, False
+    license_.save(update_fields=["covenant", "published"])
+    audit(by=by, action="license.accept", subject=license_.id, before=held.digest, after=covenant.digest)
+    after_commit(entitlement_publish, license_.id)
+    return license_
+
+
+def _still_holds(license_: License) -> None:
+    if license_.state != License.State.ACTIVE or license_.expires_at <= now():
+        raise InvalidError(
+            "This license is revoked or has expired.", remedy="Ask for a new license.", code="license-ended"
+        )
 
 
 @transaction.atomic
@@ -68,6 +151,7 @@ def license_grant(
     Raises `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the
     identifier names another license.
     """
+    lock("covenant")  # nobody publishes narrower terms between the look at what is held and this grant
     current = covenant_current()
     if current is None:
         raise InvalidError("No covenant is published yet.", remedy="Publish one first.", code="no-covenant")
@@ -117,10 +201,7 @@ def api_key_create(
     Raises `InvalidError` for a license that no longer holds or has too many keys.
     """
     license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
-    if license_.state != License.State.ACTIVE or license_.expires_at <= now():
-        raise InvalidError(
-            "This license is revoked or has expired.", remedy="Ask for a new license.", code="license-ended"
-        )
+    _still_holds(license_)
     if license_.keys.filter(revoked_at=None).count() >= MAX_KEYS:
         raise InvalidError(
             f"This license has {MAX_KEYS} keys already.", remedy="Revoke one that is not used.", code="too-many-keys"

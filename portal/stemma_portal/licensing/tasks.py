@@ -17,11 +17,8 @@ JOSE = "application/jose"
 def entitlement_publish(license_id: str) -> None:
     """Put the newest entitlement of a license where serving reads it."""
     with transaction.atomic():
-        license_ = (
-            License.objects.select_for_update(of=("self",))
-            .select_related("organisation", "covenant")
-            .get(id=license_id)
-        )
+        # Not joined with its terms: if it accepts others meanwhile, the row would be gone from the join.
+        license_ = License.objects.select_for_update(of=("self",)).select_related("organisation").get(id=license_id)
         document = keyring().sign("license", ENTITLEMENT, entitlement(license_=license_))
         storage().put(f"{ENTITLEMENTS_PREFIX}{license_.id}.jws", document.encode(), JOSE)
         License.objects.filter(id=license_.id).update(published=True)

@@ -1,13 +1,19 @@
-"""Addresses of the pages about licenses and API keys."""
+"""Addresses of the pages about license terms, licenses and API keys."""
 
 from django.urls import path
 
-from stemma_portal.licensing import views
+from stemma_portal.licensing import covenant_views, views
 
 app_name = "licensing"
 urlpatterns = [
+    path("covenants/", covenant_views.covenant_list, name="covenants"),
+    path("covenants/compare/", covenant_views.covenant_compare, name="compare"),
+    path("covenants/<str:digest>/", covenant_views.covenant_detail, name="covenant"),
+    path("covenants/<str:digest>.json", covenant_views.covenant_file, {"form": "json"}, name="covenant_json"),
+    path("covenants/<str:digest>.pdf", covenant_views.covenant_file, {"form": "pdf"}, name="covenant_pdf"),
     path("license/", views.license_list, name="licenses"),
     path("license/<id:license_id>/", views.license_detail, name="license"),
+    path("license/<id:license_id>/covenant/", covenant_views.license_accept, name="accept"),
     path("license/<id:license_id>/keys/", views.key_create, name="key_create"),
     path("license/<id:license_id>/keys/<id:key_id>/revocation/", views.key_revoke, name="key_revoke"),
 ]

@@ -14,7 +14,7 @@ from stemma_portal.accounts.again import again
 from stemma_portal.licensing.access import access_key, access_license
 from stemma_portal.licensing.forms import KeyForm
 from stemma_portal.licensing.models import License
-from stemma_portal.licensing.selectors import licenses_visible, tier_of
+from stemma_portal.licensing.selectors import covenants_ahead, licenses_visible, tier_of
 from stemma_portal.licensing.services import api_key_create, api_key_revoke
 
 USES = {
@@ -54,6 +54,7 @@ def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
         "currency": license_.covenant.covenant().currency,
         "uses": [USES[use] for use in tier.uses],
         "keys": list(license_.keys.all()),
+        "ahead": covenants_ahead(license_=license_),
         "now": now(),
     }
     return render(request, "licensing/license.html", context)

@@ -7,7 +7,7 @@ from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 from stemma.ids import now, timestamp
 from stemma.proof.canonical import digest
 from stemma.rights.consent import Family, Scope
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import Share as ShareDocument
 from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences
 from stemma.storage import storage
@@ -127,7 +127,7 @@ def manifest_of(snapshot: Snapshot) -> Manifest:
     return Manifest.model_validate_json(storage().get(snapshot.manifest_key))
 
 
-def terms_in_force() -> Covenant:
+def terms_in_force() -> AnyCovenant:
     """The covenant under which recordings are used now."""
     return CovenantVersion.objects.get(digest=covenant_in_force()).covenant()
 
@@ -149,7 +149,7 @@ def draft(
     scopes: tuple[Scope, ...],
     territory: str,
     family: Family,
-    terms: Covenant,
+    terms: AnyCovenant,
     identifier: str = "",
     root: str = "0" * 64,
     created_at: str = "",

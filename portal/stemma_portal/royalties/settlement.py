@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from stemma.errors import NotFoundError
 from stemma.ids import timestamp
 from stemma.proof.canonical import sha256
-from stemma.rights.covenant import Covenant
+from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import Share
 from stemma.rights.snapshot import Manifest
 from stemma.royalties.allocation import Allocation, allocate
@@ -30,6 +30,7 @@ from stemma.royalties.pools import Subscription
 from stemma.storage import Storage
 from stemma_portal.consent.models import Ruling
 from stemma_portal.licensing.models import CovenantVersion, License
+from stemma_portal.licensing.selectors import covenant_at
 from stemma_portal.metering.models import Generation
 from stemma_portal.royalties.models import Period, Settled
 
@@ -193,29 +194,36 @@ def subscriptions_due(*, currency: str, starts: datetime, ends: datetime) -> lis
     """Licenses of this currency and how many of their monthly fees fall due from `starts` to before `ends`.
 
     The fee of a calendar month falls due when the month begins, or the license in it; so periods that
-    follow one another bill every month once, however they cut the year.
+    follow one another bill every month once, however they cut the year.  Each is billed under the terms that
+    the license held at that moment.
     """
     due = []
-    licenses = License.objects.select_related("covenant").filter(
-        covenant__document__currency=currency, not_before__lt=ends, expires_at__gt=starts
+    licenses = (
+        License.objects.select_related("covenant")
+        .prefetch_related("acceptances")
+        .filter(covenant__document__currency=currency, not_before__lt=ends, expires_at__gt=starts)
     )
     for license_ in licenses.order_by("pk"):
         until = min(license_.expires_at, license_.revoked_at or license_.expires_at)
-        months = sum(starts <= moment < min(ends, until) for moment in _fee_moments(license_.not_before, ends))
-        if months:
-            due.append(
-                Subscription(
-                    license=license_.pk,
-                    licensee=str(license_.organisation_id),
-                    tier=license_.tier,
-                    covenant=license_.covenant_id,
-                    months=months,
-                )
+        months = Counter(
+            covenant_at(license_=license_, moment=moment)
+            for moment in _fee_moments(license_.not_before, ends)
+            if starts <= moment < min(ends, until)
+        )
+        due.extend(
+            Subscription(
+                license=license_.pk,
+                licensee=str(license_.organisation_id),
+                tier=license_.tier,
+                covenant=covenant,
+                months=count,
             )
+            for covenant, count in months.items()
+        )
     return due
 
 
-def covenants_of(*, currency: str) -> dict[str, Covenant]:
+def covenants_of(*, currency: str) -> dict[str, AnyCovenant]:
     """The covenants that are priced in this currency, by digest."""
     versions = CovenantVersion.objects.filter(document__currency=currency)
     return {version.digest: version.covenant() for version in versions}
@@ -244,7 +252,7 @@ def _settle(
     bases: list[Basis],
     waiting: dict[str, int],
     subscriptions: list[Subscription],
-    covenants: Mapping[str, Covenant],
+    covenants: Mapping[str, AnyCovenant],
     current: str | None,
     facts: Facts,
     objects: Mapping[str, str],
@@ -325,7 +333,7 @@ def _candidates(*, ends: datetime, covenants: Iterable[str]) -> list[Candidate]:
 
 
 def _unbillable(
-    candidate: Candidate, covenants: Mapping[str, Covenant], licenses: Collection[str], snapshots: Collection[str]
+    candidate: Candidate, covenants: Mapping[str, AnyCovenant], licenses: Collection[str], snapshots: Collection[str]
 ) -> str | None:
     """Why it cannot be settled whatever its attribution says: its terms, license or snapshot are not known."""
     covenant = covenants.get(candidate.covenant)

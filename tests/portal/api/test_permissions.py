@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 
 from portal.making import SCOPES, Api, ident, problem
+from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
 from stemma_portal.api.api import api as the_api
 from stemma_portal.audio.services import upload_begin
@@ -53,6 +54,11 @@ CLASSIFIED = {
     "POST /consents/{consent}/withdrawals": ACT,
     "GET /consents/{consent}/withdrawals/{withdrawal}/receipt": OWN,
     "GET /consents/{consent}/withdrawals/{withdrawal}/receipt.pdf": OWN,
+    "GET /covenants": OPEN,
+    "POST /covenants": STAFF,
+    "GET /covenants/{digest}": OPEN,
+    "GET /covenants/{digest}/comparison/{other}": OPEN,
+    "GET /covenants/{digest}/text": OPEN,
     "GET /duplicates": MEMBER,
     "GET /duplicates/{duplicate}": MUSIC,
     "POST /duplicates/{duplicate}/decision": ACT,
@@ -77,6 +83,7 @@ CLASSIFIED = {
     "GET /licenses": MEMBER,
     "POST /licenses": STAFF,
     "GET /licenses/{license_id}": OWN,
+    "POST /licenses/{license_id}/covenant": PRIVATE_ACT,
     "POST /licenses/{license_id}/keys": ACT,
     "POST /licenses/{license_id}/keys/{key_id}/revocation": ACT,
     "POST /licenses/{license_id}/revocation": STAFF,
@@ -181,6 +188,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "consent": granted["Label"].id,
         "claim": claim.id,
         "license_id": license_.id,
+        "digest": license_.covenant_id,
         "key_id": key.id,
         "snapshot": snapshot.id,
         "import_id": batch.id,
@@ -213,6 +221,8 @@ BODIES = {
     "/snapshots": {"name": "x", "scopes": SCOPES},
     "/releases": {"name": "x", "version": "1", "statement": "x"},
     "/licenses": {"organisation": "label", "tier": "enterprise", "months": 12},
+    "/covenants": {"document": house_covenant().model_dump(mode="json")},
+    "/licenses/{license_id}/covenant": {"covenant": "{digest}", "replaces": "{digest}"},
     "/licenses/{license_id}/keys": {"name": "mine"},
     "/webhooks": {"organisation": "{organisation}", "url": "https://example.com/"},
     "/uploads": {"organisation": "{organisation}", "name": "a.wav", "size": 9},

@@ -163,8 +163,19 @@ APPEND_ONLY = (
     "consent_consentrecording",
     "consent_withdrawal",
     "licensing_covenantversion",
+    "licensing_covenantacceptance",
     "operations_snapshotmember",
 )
+
+
+def _accepted(cast) -> None:
+    """A license holds a later version of the terms."""
+    from stemma.rights.covenant import house_covenant
+    from stemma_portal.licensing.services import covenant_accept, covenant_publish, license_grant
+
+    held = license_grant(organisation=cast.studio, tier="community", months=1, by=None)
+    later = covenant_publish(covenant=house_covenant().model_copy(update={"version": "2.1.0"}), by=None)
+    covenant_accept(license_=held, covenant=later, replaces=held.covenant_id, by=cast.licensee)
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
@@ -174,6 +185,7 @@ def test_the_database_refuses_to_change_what_is_append_only(table, statement, gr
     from stemma_portal.consent.services import consent_withdraw
     from stemma_portal.operations.services import snapshot_create
 
+    _accepted(cast)
     snapshot_create(name="s", include="all", scopes=["ai_generative_training"], by=cast.operator)
     consent_withdraw(consent=granted["Label"], recording_id=recordings[0].id, by=cast.rights)
     with connection.cursor() as cursor:

@@ -61,7 +61,7 @@ def test_the_same_terms_again_change_nothing_and_a_version_means_one_text(covena
     assert covenant_publish(covenant=house_covenant(), by=None) == covenant
     assert LogEntry.objects.filter(kind="covenant").count() == 1
     with pytest.raises(ConflictError, match="other terms"):
-        covenant_publish(covenant=house_covenant().model_copy(update={"creators_ppm": 1}), by=None)
+        covenant_publish(covenant=house_covenant().model_copy(update={"training_ppm": 1}), by=None)
 
 
 def test_terms_that_cannot_be_stored_are_not_published(db, storage, s3_away):

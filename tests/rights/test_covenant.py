@@ -1,0 +1,212 @@
+"""Terms are closed data with one hash; form 1 stays what it was."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from pydantic import ValidationError
+
+from rights.terms import covenants
+from stemma.errors import InvalidError
+from stemma.proof.canonical import canonical, digest
+from stemma.rights.consent import Purpose
+from stemma.rights.covenant import (
+    USES,
+    Covenant,
+    Covenant1,
+    Cover,
+    Tier,
+    house_covenant,
+    house_covenant_1,
+    lift,
+    read_covenant,
+)
+from stemma.rights.covenant_text import markdown, sections, summary
+
+pytestmark = pytest.mark.unit
+
+HOUSE, FIRST = house_covenant(), house_covenant_1()
+
+
+def test_the_first_terms_keep_their_hash():
+    """Licenses name it: 3f769656… must be found for ever."""
+    document = canonical(FIRST)
+    assert digest(FIRST) == "3f769656f098259d53b309815f9ef758b5a5a7f811fe7070145cfac31976d847"
+    read = read_covenant(document)
+    assert isinstance(read, Covenant1)
+    assert canonical(read) == document
+
+
+def test_terms_inside_another_document_keep_their_form():
+    for terms in (FIRST, HOUSE):
+        purpose = Purpose(covenant=digest(terms), terms=terms)
+        again = Purpose.model_validate_json(purpose.model_dump_json())
+        assert type(again.terms) is type(terms)
+        assert digest(again.terms) == digest(terms)
+
+
+@settings(max_examples=40, deadline=None)
+@given(covenants())
+def test_terms_are_read_as_they_were_written(terms):
+    document = canonical(terms)
+    assert read_covenant(document) == terms
+    assert canonical(read_covenant(json.loads(document))) == document
+    assert lift(terms) is terms
+
+
+def places(value, path=()):
+    if isinstance(value, dict):
+        yield path
+        for key, inner in value.items():
+            yield from places(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from places(inner, (*path, index))
+
+
+def test_an_unknown_key_is_refused_anywhere():
+    whole = HOUSE.model_dump(mode="json")
+    found = list(places(whole))
+    assert len(found) > 12
+    for path in found:
+        document = json.loads(json.dumps(whole))
+        inner = document
+        for step in path:
+            inner = inner[step]
+        inner["surprise"] = 1
+        with pytest.raises(InvalidError) as refused:
+            read_covenant(document)
+        assert refused.value.code == "not-a-covenant"
+        assert refused.value.details[0]["field"] == ".".join(map(str, (*path, "surprise")))
+
+
+@pytest.mark.parametrize("document", ["", "[]", "null", '{"format": "stemma.covenant/3"}', "{}", b"\xff", 7, '"x"'])
+def test_what_is_no_covenant_is_refused(document):
+    with pytest.raises(InvalidError, match="not a covenant"):
+        read_covenant(document)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"monthly_fee": 49.0},
+        {"monthly_fee": "49"},
+        {"monthly_fee": -1},
+        {"monthly_fee": True},
+        {"minute_fee": 2**53},
+        {"uses": ()},
+        {"uses": ("api_outputs", "api_outputs")},
+        {"notice_on": ("broadcast",), "uses": ("api_outputs",)},
+        {"territories": ("FR", "DE")},
+        {"territories": ("Germany",)},
+        {"territories": ("de",)},
+        {"requests_per_minute": 0},
+        {"revenue_limit": 1.5},
+        {"indemnity": (Cover(use="broadcast"),), "uses": ("api_outputs",)},
+        {"indemnity": (Cover(use="broadcast"), Cover(use="broadcast", cap=1))},
+    ],
+)
+def test_a_tier_that_says_no_sense_is_refused(wrong):
+    sound = {
+        "name": "research",
+        "title": "R",
+        "uses": USES,
+        "monthly_fee": 0,
+        "minute_fee": 0,
+        "requests_per_minute": 1,
+    }
+    Tier(**sound)
+    with pytest.raises(ValidationError):
+        Tier(**{**sound, **wrong})
+
+
+def test_a_tier_is_there_once_and_exclusions_are_in_order():
+    with pytest.raises(ValidationError, match="twice"):
+        Covenant(**{**dict(HOUSE), "tiers": (HOUSE.tiers[0], HOUSE.tiers[0])})
+    with pytest.raises(ValidationError, match="alphabet"):
+        Cover(use="broadcast", exclusions=("prompted_likeness", "altered_after"))
+
+
+def test_both_forms_answer_to_the_names_that_settlement_asks_for():
+    for terms in (FIRST, HOUSE):
+        assert (terms.creators_ppm, terms.training_ppm, terms.master_ppm) == (500_000, 300_000, 500_000)
+        assert terms.part_of("usage") == terms.part_of("subscription") == 500_000
+        assert [t.indemnified for t in terms.tiers] == [False, False, True, False, False]
+        assert terms.tier("professional").monthly_fee == 49_000_000
+        assert terms.on_withdrawal.startswith("The recording leaves every later snapshot")
+    parts = HOUSE.creators.model_copy(update={"other": 1})
+    assert HOUSE.model_copy(update={"creators": parts}).creators_ppm == 1
+
+
+def test_odd_terms_of_form_1_are_lifted_too():
+    odd = FIRST.tiers[0].model_copy(update={"uses": ("broadcast", "broadcast"), "title": "", "revenue_limit": -5})
+    empty = FIRST.tiers[1].model_copy(update={"uses": ()})
+    lifted = lift(FIRST.model_copy(update={"tiers": (odd, empty, odd), "notice": "", "title": ""}))
+    [tier] = lifted.tiers
+    assert (tier.uses, tier.revenue_limit, tier.notice_on) == (("broadcast",), 0, ("broadcast",))
+
+
+def leaves(value, path=""):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from leaves(inner, f"{path}.{inner.get('name') or inner['use']}")
+    else:
+        yield path
+
+
+def test_every_field_is_said_by_a_clause_and_every_clause_by_its_number():
+    found = sections(HOUSE)
+    clauses = [clause for section in found for clause in section.clauses]
+    assert [c.number for c in clauses] == [f"{s.number}.{n}" for s in found for n in range(1, len(s.clauses) + 1)]
+    said = {clause.field for clause in clauses}
+    for leaf in leaves(HOUSE.model_dump(mode="json")):
+        if leaf.endswith((".name", ".title")):
+            continue
+        assert any(leaf == field or leaf.startswith(f"{field}.") for field in said), leaf
+
+
+@settings(max_examples=40, deadline=None)
+@given(covenants())
+def test_other_terms_have_another_text(terms):
+    text = markdown(terms, "0" * 64)
+    assert "None" not in text
+    assert markdown(read_covenant(canonical(terms)), "0" * 64) == text
+    assert all(point.answers for point in summary(terms))
+
+
+def test_the_text_says_what_the_data_says():
+    text = markdown(HOUSE, digest(HOUSE))
+    for words in (
+        digest(HOUSE),
+        "The fee is USD 49.00 a month.",
+        "Each generated minute costs USD 0.05.",
+        "50 % of every revenue goes to creators.",
+        "yearly revenue of up to USD 1,000,000.",
+        "keeps it for 90 days more",
+        "The licensee may not pass the weights on, build the model into products or broadcast outputs.",
+        "up to USD 1,000,000 a year, except for what was altered after it was handed over",
+    ):
+        assert words in text
+    assert "2.6. The fee" not in text
+    parts = HOUSE.creators.model_copy(update={"usage": 512_345})
+    text = markdown(HOUSE.model_copy(update={"creators": parts}), "")
+    assert "50 % of monthly fees, 51.2345 % of fees for generated minutes" in text
+
+
+def test_no_promise_is_put_into_the_mouth_of_form_1():
+    text = markdown(FIRST, digest(FIRST))
+    assert FIRST.on_withdrawal in text
+    for word in ("grows past", "put it right", "whole world"):
+        assert word not in text
+        assert word in markdown(HOUSE, "")
+
+
+def test_the_summary_fits_one_screen():
+    points = summary(HOUSE)
+    assert sum(len(point.answers) for point in points) <= 16
+    assert points[0].answers[1] == (
+        "Professional up to USD 20,000,000 of revenue: everything, USD 49.00 a month and USD 0.05 a minute."
+    )

@@ -27,7 +27,7 @@ from stemma.rights.covenant import TierName, Use
 from stemma.rights.entitlement import REVOCATIONS, Revocations, Terms, check_logged
 
 LICENSE_FILE = "stemma-license-file+jws"
-OFFLINE = "stemma:offline"
+OFFLINE: Literal["stemma:offline"] = "stemma:offline"
 """Audience of license files: serving refuses them, and `open_license` refuses everything else."""
 BEGIN, END = "-----BEGIN STEMMA LICENSE-----", "-----END STEMMA LICENSE-----"
 WIDTH = 72
@@ -133,7 +133,7 @@ def binding_of(kind: BindingKind, identifier: str, license_id: str) -> str:
 
 
 def machine_identifier(path: Path = MACHINE_ID) -> str:
-    """This machine's identifier."""
+    """The identifier of this machine."""
     try:
         return path.read_text().strip()
     except OSError as error:

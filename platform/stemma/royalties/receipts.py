@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
@@ -251,7 +251,7 @@ def read_batch(data: bytes, license_id: str, keys: Jwks) -> Batch:
 
 
 def _check_order(lines: Sequence[Line]) -> None:
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if line.receipt.counter != before.receipt.counter + 1:
             raise gap(before.receipt.counter, line.receipt.counter)
         if line.receipt.previous != before.sha256:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,6 +37,22 @@ class GatewayConfig(_Strict):
     """How often a generation is started when replicas die under it."""
     url_seconds: int = Field(default=3600, ge=60, le=604_800)
     """How long signed addresses of outputs hold."""
+
+
+class LicensesConfig(_Strict):
+    """How long serving goes on with what it last heard about revoked licenses and keys."""
+
+    stale_seconds: float = Field(default=900, ge=60)
+    """Age of the list of revocations after which it counts as stale; the portal renews it twice a minute."""
+    when_stale: Literal["allow", "refuse"] = "allow"
+    """`allow` goes on with the last list for a while, `refuse` answers nobody before there is a fresh one."""
+    allow_seconds: float = Field(default=259_200, ge=60, le=2_592_000)
+    """For how long `allow` goes on, counted from the moment at which the list was signed."""
+
+    @property
+    def trust_seconds(self) -> float:
+        """Age of the list at which serving stops."""
+        return self.stale_seconds if self.when_stale == "refuse" else max(self.stale_seconds, self.allow_seconds)
 
 
 class GeneratorConfig(_Strict):
@@ -98,6 +114,7 @@ class ServingConfig(_Strict):
     """All of it."""
 
     gateway: GatewayConfig = GatewayConfig()
+    licenses: LicensesConfig = LicensesConfig()
     generator: GeneratorConfig = GeneratorConfig()
     attributor: AttributorConfig = AttributorConfig()
     spool: SpoolConfig = SpoolConfig()

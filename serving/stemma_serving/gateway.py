@@ -23,6 +23,7 @@ from stemma.errors import NotFoundError, StemmaError
 from stemma.ids import new_id, now, timestamp
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT, MAX_SECONDS
 from stemma.proof.canonical import sha256
+from stemma.rights.entitlement import KeyScope
 from stemma.storage import Storage
 from stemma_serving.config import ServingConfig
 from stemma_serving.licenses import Grant, Licenses, check_release
@@ -64,7 +65,7 @@ class Gateway:
         self._replicas = config.gateway.autoscaling.max_replicas
         self._storage = Storage(settings())
         spool = settings().spool_path
-        self._licenses = Licenses(self._storage, spool / "licenses.json", settings().keys_path)
+        self._licenses = Licenses(self._storage, spool / "licenses.json", settings().keys_path, config.licenses)
         self._limits = Limits()
         self._journal = Journal(spool / "usage", config.spool)
         self._metrics = GatewayMetrics()
@@ -100,7 +101,7 @@ class Gateway:
 
     async def generate(self, request: Request) -> Response:
         """A new generation."""
-        grant = await self._admit(request)
+        grant = await self._admit(request, "generate")
         allowed_after = self._limits.take(
             grant.entitlement.license,
             max(1, grant.entitlement.requests_per_minute // self._replicas),
@@ -192,10 +193,10 @@ class Gateway:
 
     # How they are answered.
 
-    async def _admit(self, request: Request) -> Grant:
+    async def _admit(self, request: Request, scope: KeyScope | None = None) -> Grant:
         key = _bearer(request)
         try:
-            return self._licenses.decide(key)
+            return self._licenses.decide(key, scope)
         except RefusedError as error:
             # Keys are used seconds after they were made: look again before saying no.  Whoever tries
             # keys at random makes us look once a second and not more, and finds few places to wait.
@@ -207,7 +208,7 @@ class Gateway:
             await self._refresh()
         finally:
             self._unknown -= 1
-        return self._licenses.decide(key)
+        return self._licenses.decide(key, scope)
 
     async def _read(self, request: Request) -> bytes:
         limit = self._config.body_bytes
@@ -264,7 +265,7 @@ class Gateway:
             raise
 
     async def _record(self, request: Request, generation: str) -> Record:
-        grant = await self._admit(request)
+        grant = await self._admit(request, "read")
         missing = RefusedError(
             Problem(404, "not-found", "There is no such generation under this license.", "Check the identifier.")
         )

@@ -1,7 +1,9 @@
 """Who may call: signed entitlements and revocations, kept here so that no caller waits for the portal.
 
 They are read from object storage every few seconds and written to disk, so that serving decides as
-before when the portal and the storage are down, and after a restart.
+before when the portal and the storage are down, and after a restart.  What was the newest list of
+revocations is written down beside them: an older one is never taken for it, and when none comes any
+more, serving stops after the time that its configuration gives.
 """
 
 from __future__ import annotations
@@ -9,12 +11,14 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypedDict
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stemma.errors import ProofError
 from stemma.ids import now, timestamp
@@ -25,16 +29,21 @@ from stemma.rights.entitlement import (
     ENTITLEMENTS_PREFIX,
     REVOCATIONS,
     REVOCATIONS_KEY,
+    SERVING,
     ApiKey,
     Entitlement,
+    KeyScope,
     Revocations,
     hash_api_key,
 )
 from stemma.storage import Storage
+from stemma_serving.config import LicensesConfig
 from stemma_serving.files import write_whole
 from stemma_serving.problems import Problem, RefusedError
 
 JWKS_KEY = "keys/jwks.json"
+SKEW = timedelta(seconds=60)
+"""How far this clock may be behind the portal's before a license that has just begun has not begun yet."""
 log = logging.getLogger(__name__)
 
 
@@ -59,8 +68,8 @@ class Book:
     revoked_licenses: frozenset[str] = frozenset()
     revoked_keys: frozenset[str] = frozenset()
 
-    def decide(self, key: str | None, at: str) -> Grant:
-        """The grant behind an API key at a moment (RFC 3339).  Raises `RefusedError`."""
+    def decide(self, key: str | None, at: str, scope: KeyScope | None = None) -> Grant:
+        """The grant behind an API key at a moment (RFC 3339), for a scope.  Raises `RefusedError`."""
         if not key:
             raise _refusal(401, "missing-key", "The request carries no API key.", _HOW_TO_SIGN_IN)
         grant = self.grants.get(hash_api_key(key))
@@ -73,7 +82,7 @@ class Book:
             raise _refusal(401, "expired-key", f"This API key expired {grant.key.expires_at}.", _NEW_KEY)
         if entitlement.license in self.revoked_licenses:
             raise _refusal(403, "revoked-license", "This license was revoked.", "Ask the licensor why; see the portal.")
-        if at < entitlement.not_before:
+        if at < entitlement.not_before and _later(at, SKEW) < entitlement.not_before:
             raise _refusal(403, "not-yet", f"This license begins {entitlement.not_before}.", "Come back then.")
         if entitlement.expires_at <= at:
             raise _refusal(
@@ -85,6 +94,13 @@ class Book:
                 "use-not-licensed",
                 f"The {entitlement.tier} license does not cover outputs of the API.",
                 "Choose a tier in the portal that does.",
+            )
+        if scope is not None and scope not in grant.key.scopes:
+            raise _refusal(
+                403,
+                "scope",
+                f"This API key is for {' and '.join(grant.key.scopes) or 'nothing'}, not for {scope}.",
+                "Use another key, or make one with this scope in the portal.",
             )
         return grant
 
@@ -108,6 +124,27 @@ def _refusal(status: int, code: str, detail: str, remedy: str) -> RefusedError:
     return RefusedError(Problem(status, code, detail, remedy))
 
 
+def _later(at: str, by: timedelta) -> str:
+    return timestamp(datetime.fromisoformat(at) + by)
+
+
+class Seen(BaseModel):
+    """The newest list of revocations that ever came here: what is older is not taken, after a restart either."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sequence: int = 0
+    at: str = ""
+    """When it was signed; empty while none has come."""
+    since: str
+    """From when its age counts: when it was signed or, if that is earlier, taken."""
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """As `Revocations.order`."""
+        return self.sequence, self.at
+
+
 class _Documents(TypedDict):
     jwks: Jwks
     revocations: str | None
@@ -117,14 +154,21 @@ class _Documents(TypedDict):
 class Licenses:
     """The current book, its copy on disk, and its source."""
 
-    def __init__(self, storage: Storage, cache: Path, keys_path: Path) -> None:
+    def __init__(self, storage: Storage, cache: Path, keys_path: Path, config: LicensesConfig | None = None) -> None:
         """`keys_path` is the folder of this installation's signing keys, which may hold none."""
         self.book = Book()
         self.read_at: float | None = None
+        self._trust = timedelta(seconds=(config or LicensesConfig()).trust_seconds)
         self._storage, self._cache, self._ring = storage, cache, KeyRing(keys_path)
         self._etags: dict[str, str] = {}
         self._documents: _Documents = {"jwks": {"keys": []}, "revocations": None, "entitlements": {}}
-        self._revoked_at = ""
+        self._offered: str | None = None
+        self._seen_path = cache.with_name(f"{cache.stem}-seen.json")
+        self._seen = self._read_seen()
+        self._heard = self._seen.at == ""
+        self._steady = 0.0
+        self._until = ""
+        self._trust_again()
         self._lock = threading.Lock()
         if cache.exists():
             try:
@@ -133,9 +177,29 @@ class Licenses:
             except (ValueError, KeyError, TypeError) as error:
                 log.warning("The copy of the licenses in %s cannot be read (%s); it is read anew.", cache, error)
 
-    def decide(self, key: str | None) -> Grant:
-        """The grant behind an API key now.  Raises `RefusedError`."""
-        return self.book.decide(key, timestamp(now()))
+    def decide(self, key: str | None, scope: KeyScope | None = None) -> Grant:
+        """The grant behind an API key now, for a scope.  Raises `RefusedError`."""
+        at = self.moment()
+        if at >= self._until:
+            raise RefusedError(
+                Problem(
+                    503,
+                    "stale-revocations",
+                    f"Serving does not know which keys were revoked: the last list counts from {self._seen.since}.",
+                    "Try again later; the operator must see to it that the portal and object storage answer.",
+                    retry_after=30,
+                )
+            )
+        return self.book.decide(key, at, scope)
+
+    def moment(self) -> str:
+        """Now, and never earlier than the newest list and the time that has passed since it came.
+
+        A clock that is behind the portal's, or set back, so brings back nothing that has expired.
+        """
+        wall = time.time()
+        steady = self._steady + time.monotonic()
+        return timestamp(datetime.fromtimestamp(max(wall, steady), UTC))
 
     def refresh(self) -> bool:
         """Read what has changed in object storage; whether anything had.  Raises `UnavailableError`."""
@@ -158,7 +222,7 @@ class Licenses:
         if key == JWKS_KEY:
             self._documents["jwks"] = json.loads(text)
         elif key == REVOCATIONS_KEY:
-            self._documents["revocations"] = text
+            self._offered = text
         elif key.startswith(ENTITLEMENTS_PREFIX):
             self._documents["entitlements"][key] = text
 
@@ -174,16 +238,51 @@ class Licenses:
             except (ProofError, ValidationError) as error:
                 log.warning("%s is left out: %s", name, error)
                 continue
+            if entitlement.audience != SERVING:
+                log.warning("%s is left out: it is for %s", name, entitlement.audience)
+                continue
             digest = sha256(token.encode())
             grants |= {key.sha256: Grant(entitlement, token, digest, key) for key in entitlement.keys}
-        licenses, revoked = self.book.revoked_licenses, self.book.revoked_keys
-        if token := self._documents["revocations"]:
-            try:
-                given = Revocations.model_validate(verify(token, keys, "license", REVOCATIONS))
-                # An older list must not bring back what a newer one has ended.
-                if given.at >= self._revoked_at:
-                    licenses, revoked = frozenset(given.licenses), frozenset(given.keys)
-                    self._revoked_at = given.at
-            except (ProofError, ValidationError) as error:
-                log.warning("The revocations are left as they were: %s", error)
-        self.book = Book(grants, licenses, revoked)
+        given = self._newest_list(keys)
+        if given is None:
+            self.book = Book(grants, self.book.revoked_licenses, self.book.revoked_keys)
+        else:
+            self.book = Book(grants, frozenset(given.licenses), frozenset(given.keys))
+
+    def _newest_list(self, keys: Jwks) -> Revocations | None:
+        """The list of revocations, when it is not older than any that came before."""
+        token = self._offered or self._documents["revocations"]
+        if token is None:
+            return None
+        try:
+            given = Revocations.model_validate(verify(token, keys, "license", REVOCATIONS))
+        except (ProofError, ValidationError) as error:
+            log.warning("The revocations are left as they were: %s", error)
+            return None
+        if given.order < self._seen.order:
+            log.warning("An older list of revocations, of %s, is not taken for the newest.", given.at)
+            return None
+        self._documents["revocations"] = token
+        if given.order > self._seen.order:
+            self._seen = Seen(sequence=given.sequence, at=given.at, since=min(given.at, timestamp(now())))
+            write_whole(self._seen_path, self._seen.model_dump_json().encode())
+        self._heard = True
+        self._trust_again()
+        return given
+
+    def _trust_again(self) -> None:
+        """Go by the list in hand until it is too old.  Where one is known of and none is in hand, by none."""
+        self._until = _later(self._seen.since, self._trust) if self._heard else ""
+        if self._seen.at:
+            self._steady = datetime.fromisoformat(self._seen.at).timestamp() - time.monotonic()
+
+    def _read_seen(self) -> Seen:
+        try:
+            return Seen.model_validate_json(self._seen_path.read_text())
+        except FileNotFoundError:
+            pass
+        except ValueError as error:
+            log.warning("%s cannot be read (%s); the next list of revocations counts.", self._seen_path, error)
+        seen = Seen(since=timestamp(now()))
+        write_whole(self._seen_path, seen.model_dump_json().encode())
+        return seen

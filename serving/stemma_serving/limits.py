@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 
@@ -29,19 +30,21 @@ class Bucket:
 
 
 class Limits:
-    """The buckets of all licenses that have called lately."""
+    """The buckets of all licenses that have called lately.  Exact for callers in several threads, too."""
 
     def __init__(self, forget: int = 10_000) -> None:
         self._buckets: dict[str, Bucket] = {}
         self._forget = forget
+        self._lock = threading.Lock()
 
     def take(self, license: str, per_minute: int, now: float) -> int:  # noqa: A002 - the domain's word
         """0 when the request may go on, else the seconds after which it may."""
-        bucket = self._buckets.get(license)
-        if bucket is None:
-            if len(self._buckets) >= self._forget:
-                # A bucket that has had a minute to refill is full: forgetting it changes nothing.
-                self._buckets = {name: b for name, b in self._buckets.items() if now - b.at < 60}
-            bucket = self._buckets[license] = Bucket(per_minute, per_minute, now)
-        bucket.per_minute = per_minute  # a new entitlement may allow more
-        return bucket.take(now)
+        with self._lock:
+            bucket = self._buckets.get(license)
+            if bucket is None:
+                if len(self._buckets) >= self._forget:
+                    # A bucket that has had a minute to refill is full: forgetting it changes nothing.
+                    self._buckets = {name: b for name, b in self._buckets.items() if now - b.at < 60}
+                bucket = self._buckets[license] = Bucket(per_minute, per_minute, now)
+            bucket.per_minute = per_minute  # a new entitlement may allow more
+            return bucket.take(now)

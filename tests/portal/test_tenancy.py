@@ -22,6 +22,7 @@ from stemma_portal.consent.reservations import reservation_state
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
+from stemma_portal.licensing.offline import license_file_issue
 from stemma_portal.licensing.services import api_key_create, license_grant
 from stemma_portal.notices.models import Notice, Topic
 from stemma_portal.notices.unsubscribing import sign
@@ -97,8 +98,12 @@ CLASSIFIED = {
     "license/": MEMBER,
     "license/<id:license_id>/": OWN,
     "license/<id:license_id>/covenant/": ACT,
+    "license/<id:license_id>/files/": ACT,
+    "license/<id:license_id>/files/<id:file_id>.license": OWN,
     "license/<id:license_id>/keys/": ACT,
     "license/<id:license_id>/keys/<id:key_id>/revocation/": ACT,
+    "license/<id:license_id>/keys/<id:key_id>/rotation/": ACT,
+    "license/<id:license_id>/receipts/": ACT,
     "models/": MEMBER,
     "models/<slug:name>/<str:version>/": MEMBER,
     "notices/": MEMBER,
@@ -209,6 +214,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "license_id": license_.id,
         "digest": license_.covenant_id,
         "key_id": api_key_create(license_=license_, name="k", by=None)[0].id,
+        "file_id": license_file_issue(license_=license_, by=None).id,
         "endpoint_id": hook.id,
         "delivery_id": ping(endpoint=hook, by=cast.owner).id,
         "import_id": batch.id,

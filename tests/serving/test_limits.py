@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from stemma_serving.limits import Bucket, Limits
@@ -40,3 +43,16 @@ def test_full_buckets_are_forgotten() -> None:
         limits.take(name, 1, 0.0)
     limits.take("d", 1, 100.0)
     assert set(limits._buckets) == {"d"}
+
+
+def test_a_hundred_callers_at_once_take_exactly_what_there_is() -> None:
+    limits, at_once = Limits(), Barrier(100)
+
+    def call(_: int) -> int:
+        at_once.wait()
+        return limits.take("a", 60, 0.0)
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(call, range(100)))
+    assert answers.count(0) == 60
+    assert [answer for answer in answers if answer] == [1] * 40

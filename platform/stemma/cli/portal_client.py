@@ -37,6 +37,10 @@ class Portal:
         """The answer to a body sent to a path below `/api/v1/`."""
         return self._ask("POST", path, json={} if body is None else body)
 
+    def upload(self, path: str, name: str, body: bytes) -> Any:
+        """The answer to a file sent as a form to a path below `/api/v1/`."""
+        return self._ask("POST", path, files={"file": (name, body)})
+
     def fetch(self, path: str) -> bytes:
         """A file at a path below `/api/v1/`, as it is."""
         response = self._send("GET", path)

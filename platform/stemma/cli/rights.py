@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stemma.cli import offline
 from stemma.cli.portal_client import Portal
 from stemma.errors import InvalidError
 from stemma.ids import timestamp
@@ -160,9 +161,41 @@ def revoke_license(identifier: Annotated[str, typer.Argument(help="The license."
 def create_key(
     identifier: Annotated[str, typer.Argument(help="The license.")],
     name: Annotated[str, typer.Option(help="What the key is for.")],
+    scope: Annotated[list[str] | None, typer.Option(help="generate or read; may be repeated.  Else both.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day it ends (UTC).")] = None,
 ) -> None:
     """Make an API key; it is printed this once."""
-    answer = Portal().post(f"licenses/{identifier}/keys", {"name": name})
+    body: dict[str, Any] = {"name": name}
+    if scope:
+        body["scopes"] = scope
+    if until:
+        body["expires_at"] = timestamp(until.replace(tzinfo=UTC))
+    typer.echo(Portal().post(f"licenses/{identifier}/keys", body)["key"])
+
+
+@license_app.command("keys")
+def list_keys(identifier: Annotated[str, typer.Argument(help="The license.")]) -> None:
+    """The API keys of a license, and when each was last used; never their secrets."""
+    table = _table("key", "name", "begins", "for", "until", "last used", "state")
+    moment = timestamp(datetime.now(UTC))
+    for row in Portal().get(f"licenses/{identifier}")["keys"]:
+        ended = row["expires_at"] is not None and row["expires_at"] <= moment
+        state = "revoked" if row["revoked_at"] else "expired" if ended else "active"
+        until, used = ((row[name] or "–")[:16] for name in ("expires_at", "last_used"))
+        table.add_row(row["id"], row["name"], f"{row['prefix']}…", ", ".join(row["scopes"]), until, used, state)
+    Console().print(table)
+
+
+@license_app.command("rotate-key")
+def rotate_key(
+    identifier: Annotated[str, typer.Argument(help="The license.")],
+    key: Annotated[str, typer.Argument(help="Identifier, name or first characters of the key.")],
+    overlap: Annotated[int, typer.Option(help="Hours for which both keys hold.")] = 24,
+) -> None:
+    """Make a key in the place of another; the new one is printed this once, the old one ends after the overlap."""
+    portal = Portal()
+    found = _find_key(portal, identifier, key)
+    answer = portal.post(f"licenses/{identifier}/keys/{found['id']}/rotation", {"overlap_hours": overlap})
     typer.echo(answer["key"])
 
 
@@ -173,15 +206,22 @@ def revoke_key(
 ) -> None:
     """End an API key; serving refuses it within a minute."""
     portal = Portal()
+    found = _find_key(portal, identifier, key)
+    answer = portal.post(f"licenses/{identifier}/keys/{found['id']}/revocation")
+    _tell(f"Key {answer['name']} ({answer['prefix']}…) is revoked.")
+
+
+def _find_key(portal: Portal, identifier: str, key: str) -> dict[str, Any]:
     keys = portal.get(f"licenses/{identifier}")["keys"]
     found = [k for k in keys if key in {k["id"], k["name"]} or key.startswith(k["prefix"])]
+    # A key and those it was rotated from have one name: the one that holds is meant.
+    found = [k for k in found if k["expires_at"] is None and k["revoked_at"] is None] or found
     if len(found) != 1:
         raise InvalidError(
             f"{len(found)} keys of this license are called {key!r}.",
             remedy=f"Its keys: {', '.join(k['name'] + ' ' + k['id'] for k in keys)}.",
         )
-    answer = portal.post(f"licenses/{identifier}/keys/{found[0]['id']}/revocation")
-    _tell(f"Key {answer['name']} ({answer['prefix']}…) is revoked.")
+    return dict(found[0])
 
 
 def _show_snapshot(row: dict[str, Any]) -> None:
@@ -201,4 +241,7 @@ def _tell(line: str) -> None:
     Console().print(line, highlight=False, soft_wrap=True)
 
 
+license_app.add_typer(offline.receipts, name="receipts", help="Receipts of use of machines without a connection.")
+for name, command in offline.COMMANDS.items():
+    license_app.command(name)(command)
 license = license_app  # noqa: A001 - the noun by which the command line finds it

@@ -22,6 +22,8 @@ from stemma.proof.canonical import canonical
 
 Role = Literal["log", "rights", "license", "certificate", "release"]
 ROLES: tuple[Role, ...] = get_args(Role)
+Speaker = Role | Literal["receipt"]
+"""Whoever signs: a role of the installation, or a licensee's machine that signs receipts of use."""
 ALGORITHM = "Ed25519"
 MAX_TOKEN_BYTES = 64 * 1024 * 1024
 
@@ -37,6 +39,7 @@ class KeyRing:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._signing: dict[Speaker, tuple[tuple[int, int, int], OKPKey]] = {}
 
     def create(self) -> None:
         """Make a key for every role that has none; existing keys are left alone."""
@@ -45,7 +48,7 @@ class KeyRing:
             if not self._path(role).exists():
                 self.rotate(role)
 
-    def rotate(self, role: Role) -> str:
+    def rotate(self, role: Speaker) -> str:
         """Add a fresh key for the role, which signs from now on; returns its `kid`."""
         key = OKPKey.generate_key("Ed25519", parameters={"alg": ALGORITHM, "use": "sig"}, private=True)
         private = {**key.as_dict(private=True), "kid": key.thumbprint()}
@@ -57,11 +60,16 @@ class KeyRing:
         part.replace(self._path(role))
         return cast("str", private["kid"])
 
-    def sign(self, role: Role, typ: str, payload: dict[str, Any] | BaseModel) -> str:
+    def sign(self, role: Speaker, typ: str, payload: dict[str, Any] | BaseModel) -> str:
         """A compact JWS over the canonical payload, with the role's newest key."""
-        key = OKPKey.import_key(self._read(role)[-1])
+        key = self._newest(role)
         header = {"alg": ALGORITHM, "kid": key.kid, "typ": typ}
         return jws.serialize_compact(header, canonical(payload), key, algorithms=[ALGORITHM])
+
+    def public(self, role: Speaker) -> dict[str, str]:
+        """The public part of the key that signs now."""
+        key = self._newest(role)
+        return {**cast("dict[str, str]", key.as_dict(private=False)), "kid": str(key.kid)}
 
     def jwks(self) -> Jwks:
         """The public keys of all roles, for `/.well-known/jwks.json` and for bundles."""
@@ -73,10 +81,23 @@ class KeyRing:
                     public.append({**key, "stemma_role": role})
         return {"keys": public}
 
-    def _path(self, role: Role) -> Path:
+    def _newest(self, role: Speaker) -> OKPKey:
+        """The signing key, read again only when its file was replaced: reading costs more than signing."""
+        try:
+            found = self._path(role).stat()
+        except FileNotFoundError:
+            self._read(role)  # says what to do
+            raise
+        mark = found.st_ino, found.st_mtime_ns, found.st_size
+        known = self._signing.get(role)
+        if known is None or known[0] != mark:
+            known = self._signing[role] = mark, OKPKey.import_key(self._read(role)[-1])
+        return known[1]
+
+    def _path(self, role: Speaker) -> Path:
         return self.folder / f"{role}.json"
 
-    def _read(self, role: Role) -> list[dict[str, Any]]:
+    def _read(self, role: Speaker) -> list[dict[str, Any]]:
         try:
             return cast("list[dict[str, Any]]", json.loads(self._path(role).read_text())["keys"])
         except FileNotFoundError:
@@ -92,7 +113,7 @@ class _Registry(jws.JWSRegistry):
     max_payload_length = MAX_TOKEN_BYTES
 
 
-def verify(token: str, keys: Jwks, role: Role, typ: str) -> dict[str, Any]:
+def verify(token: str, keys: Jwks, role: Speaker, typ: str) -> dict[str, Any]:
     """The payload of a compact JWS that a key of this role signed as this type.
 
     Raises `ProofError` for any other token: wrong key, role, type or algorithm, changed bytes.
@@ -114,7 +135,7 @@ def verify(token: str, keys: Jwks, role: Role, typ: str) -> dict[str, Any]:
     return payload
 
 
-def _find(keys: Iterable[dict[str, Any]], kid: object, role: Role, typ: str) -> dict[str, Any]:
+def _find(keys: Iterable[dict[str, Any]], kid: object, role: Speaker, typ: str) -> dict[str, Any]:
     for key in keys:
         if key.get("kid") == kid and key.get("stemma_role") == role:
             return {name: value for name, value in key.items() if name != "stemma_role"}

@@ -24,7 +24,7 @@ from stemma.provenance.bundle import Bundle
 from stemma.provenance.certificate import Certificate, pcm_sha256
 from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights.consent import STATUS, RightsStatus
-from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, Entitlement, Revocations
+from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, Entitlement, Revocations, check_logged
 from stemma.rights.snapshot import offences
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -156,6 +156,7 @@ class _Chain:
                 Verdict.EXPIRED,
                 f"The license ran from {entitlement.not_before} to {entitlement.expires_at}; this was made {given.at}.",
             )
+        check_logged(entitlement.terms(), entitlement.receipt, self.keys)
         if self.bundle.revocations is not None:
             revoked = Revocations.model_validate(verify_jws(self.bundle.revocations, self.keys, "license", REVOCATIONS))
             if given.license in revoked.licenses:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stemma.errors import ProofError
+from stemma.proof.canonical import digest
+from stemma.proof.keys import Jwks
+from stemma.proof.log import Receipt, check_receipt
 from stemma.rights.covenant import TierName, Use
 
 ENTITLEMENT = "stemma-entitlement+jws"
@@ -15,6 +20,25 @@ ENTITLEMENTS_PREFIX = "licenses/entitlements/"
 """Object `licenses/entitlements/<license>.jws` holds the newest entitlement of a license."""
 REVOCATIONS_KEY = "licenses/revocations.jws"
 KEY_PREFIX = "stm_"
+SERVING = "stemma:serving"
+"""Audience of entitlements: serving takes no document that is for somebody else."""
+
+KeyScope = Literal["generate", "read"]
+"""What an API key is for: to make music, or to fetch what was made and who shaped it."""
+KEY_SCOPES: tuple[KeyScope, ...] = ("generate", "read")
+
+
+class Terms(BaseModel):
+    """What was granted to whom, as the log holds it: a license's later documents are proved by it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    license: str
+    licensee: str
+    tier: TierName
+    covenant: str
+    not_before: str
+    expires_at: str
 
 
 class ApiKey(BaseModel):
@@ -25,10 +49,14 @@ class ApiKey(BaseModel):
     id: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     expires_at: str | None = None
+    scopes: tuple[KeyScope, ...] = KEY_SCOPES
 
 
 class Entitlement(BaseModel):
-    """What one license allows.  Signed with a key of role `license` as type `ENTITLEMENT`."""
+    """What one license allows.  Signed with a key of role `license` as type `ENTITLEMENT`.
+
+    What has a default came later: entitlements signed before are read as they were meant.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,6 +75,13 @@ class Entitlement(BaseModel):
     expires_at: str
     keys: tuple[ApiKey, ...]
     indemnified: bool = False
+    audience: str = SERVING
+    receipt: Receipt | None = None
+    """Proof that the log holds the license's `Terms`."""
+
+    def terms(self) -> Terms:
+        """What the log holds of it."""
+        return Terms.model_validate(self.model_dump(include=set(Terms.model_fields)))
 
 
 class Revocations(BaseModel):
@@ -57,6 +92,26 @@ class Revocations(BaseModel):
     at: str
     licenses: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    sequence: int = Field(default=0, ge=0)
+    """Grows with every list, whatever the clocks say; 0 in lists of before there was one."""
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Of two lists, the one with the larger order is the newer."""
+        return self.sequence, self.at
+
+
+def check_logged(terms: Terms, receipt: Receipt | None, keys: Jwks) -> int | None:
+    """The position in the log that proves the terms; None for a license of before licenses were logged.
+
+    Raises `ProofError` when the proof is for other terms, or does not hold.
+    """
+    if receipt is None:
+        return None
+    if receipt.entry.kind != "license" or receipt.entry.subject != terms.license:
+        raise ProofError("The log proof of this license is about something else.", code="other-document")
+    check_receipt(receipt, keys, digest=digest(terms))
+    return receipt.index
 
 
 def new_api_key() -> str:

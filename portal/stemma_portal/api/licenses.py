@@ -2,19 +2,41 @@
 
 from uuid import UUID
 
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpRequest
-from ninja import Router, Status
+from ninja import File, Router, Status, UploadedFile
 
 from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import now
+from stemma.rights.offline import Binding
+from stemma.royalties.receipts import MAX_BYTES
 from stemma_portal.accounts.access import is_staff, organisations_of, require_staff
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.api.auth import caller
-from stemma_portal.api.schemas import KeyIn, KeyMade, KeyOut, LicenseIn, LicenseOut, OrganisationOut
+from stemma_portal.api.schemas import (
+    KeyIn,
+    KeyMade,
+    KeyOut,
+    LicenseFileIn,
+    LicenseFileOut,
+    LicenseIn,
+    LicenseOut,
+    OrganisationOut,
+    ReceiptsTaken,
+    RotationIn,
+)
 from stemma_portal.core.fields import is_id
 from stemma_portal.licensing.access import access_key, access_license, licenses_visible
-from stemma_portal.licensing.models import ApiKey, License
-from stemma_portal.licensing.services import api_key_create, api_key_revoke, license_grant, license_revoke
+from stemma_portal.licensing.models import ApiKey, License, LicenseFile
+from stemma_portal.licensing.offline import license_file_issue, receipts_take
+from stemma_portal.licensing.selectors import keys_of, keys_used
+from stemma_portal.licensing.services import (
+    api_key_create,
+    api_key_revoke,
+    api_key_rotate,
+    license_grant,
+    license_revoke,
+)
 
 router = Router(tags=["licensing"])
 
@@ -51,13 +73,14 @@ def grant_license(request: HttpRequest, body: LicenseIn) -> Status[LicenseOut]:
 @router.get("licenses", response=list[LicenseOut])
 def list_licenses(request: HttpRequest) -> list[LicenseOut]:
     """Licenses that the caller may see, newest first."""
-    return [license_out(row) for row in licenses_visible(caller(request)).prefetch_related("keys")[:1000]]
+    rows = licenses_visible(caller(request)).prefetch_related(Prefetch("keys", keys_used(ApiKey.objects.all())))
+    return [license_out(row) for row in rows[:1000]]
 
 
 @router.get("licenses/{license_id}", response=LicenseOut)
 def show_license(request: HttpRequest, license_id: UUID) -> LicenseOut:
     """One license."""
-    return license_out(access_license(caller(request), str(license_id)))
+    return license_out(_with_keys(access_license(caller(request), str(license_id))))
 
 
 @router.post("licenses/{license_id}/revocation", response=LicenseOut)
@@ -76,9 +99,21 @@ def create_key(request: HttpRequest, license_id: UUID, body: KeyIn) -> Status[Ke
     if body.expires_at is not None and body.expires_at <= now():
         raise InvalidError("The key would have expired already.", remedy="Let expires_at be in the future.")
     license_ = access_license(user, str(license_id), owner=True)
-    key, secret = api_key_create(license_=license_, name=body.name, expires_at=body.expires_at, by=user)
-    published = License.objects.values_list("published", flat=True).get(id=license_.id)
-    return Status(201, KeyMade(id=key.id, key=secret, published=published))
+    key, secret = api_key_create(
+        license_=license_, name=body.name, expires_at=body.expires_at, scopes=body.scopes, by=user
+    )
+    return _made(key, secret)
+
+
+@router.post("licenses/{license_id}/keys/{key_id}/rotation", response={201: KeyMade})
+def rotate_key(request: HttpRequest, license_id: UUID, key_id: UUID, body: RotationIn) -> Status[KeyMade]:
+    """Make a key in the place of another, with the same name and scopes; the old one ends after the overlap.
+
+    The new secret is in this answer and nowhere else.
+    """
+    user = caller(request)
+    key = access_key(user, str(license_id), str(key_id))
+    return _made(*api_key_rotate(key=key, overlap_hours=body.overlap_hours, by=user))
 
 
 @router.post("licenses/{license_id}/keys/{key_id}/revocation", response=KeyOut)
@@ -86,6 +121,71 @@ def revoke_key(request: HttpRequest, license_id: UUID, key_id: UUID) -> KeyOut:
     """End a key at once."""
     user = caller(request)
     return _key(api_key_revoke(key=access_key(user, str(license_id), str(key_id)), by=user))
+
+
+@router.get("licenses/{license_id}/files", response=list[LicenseFileOut])
+def list_files(request: HttpRequest, license_id: UUID) -> list[LicenseFileOut]:
+    """The files of a license, for machines without a connection, newest first."""
+    return [_file(row) for row in access_license(caller(request), str(license_id)).files.all()]
+
+
+@router.post("licenses/{license_id}/files", response={201: LicenseFileOut})
+def issue_file(request: HttpRequest, license_id: UUID, body: LicenseFileIn) -> Status[LicenseFileOut]:
+    """Issue a license file; where it is used, it takes the place of the files before it."""
+    user = caller(request)
+    license_ = access_license(user, str(license_id), owner=True)
+    file = license_file_issue(
+        license_=license_,
+        binding=Binding.model_validate(body.binding.model_dump()) if body.binding else None,
+        keys=[key.model_dump() for key in body.receipt_keys],
+        model_releases=body.model_releases,
+        by=user,
+    )
+    return Status(201, _file(file))
+
+
+@router.post("licenses/{license_id}/receipts", response=ReceiptsTaken)
+def bring_receipts(request: HttpRequest, license_id: UUID, file: File[UploadedFile]) -> ReceiptsTaken:
+    """Bring the receipts of a machine without a connection, as `stemma license receipts export` wrote them.
+
+    It is sent as a form (`multipart/form-data`).  Each receipt becomes a usage fact once; what was taken
+    before, follows a gap, or belongs to another chain than the one known is refused whole.
+    """
+    user = caller(request)
+    license_ = access_license(user, str(license_id), owner=True)
+    if (file.size or 0) > MAX_BYTES:
+        raise InvalidError("These are too many receipts for one file.", remedy="Export fewer at a time.")
+    taken = receipts_take(license_=license_, data=file.read(), by=user)
+    return ReceiptsTaken(
+        machine=taken.kid,
+        first=taken.first,
+        last=taken.last,
+        repeated=taken.repeated,
+        billable_ms=taken.billable_ms,
+        outside_term=taken.outside_term,
+    )
+
+
+def _made(key: ApiKey, secret: str) -> Status[KeyMade]:
+    published = License.objects.values_list("published", flat=True).get(id=key.license_id)
+    return Status(201, KeyMade(id=key.id, key=secret, published=published))
+
+
+def _file(row: LicenseFile) -> LicenseFileOut:
+    said = row.offline()
+    return LicenseFileOut(
+        id=row.id,
+        sequence=row.sequence,
+        created_at=row.created_at,
+        bound_to=said.binding.kind if said.binding else "",
+        machines=[key["kid"] for key in said.receipt_keys],
+        text=row.text,
+    )
+
+
+def _with_keys(row: License) -> License:
+    prefetch_related_objects([row], Prefetch("keys", keys_of(license_=row)))
+    return row
 
 
 def license_out(row: License) -> LicenseOut:
@@ -110,4 +210,7 @@ def _key(row: ApiKey) -> KeyOut:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        scopes=row.scopes,
+        replaces=row.replaces_id,
+        last_used=getattr(row, "last_used", None),
     )

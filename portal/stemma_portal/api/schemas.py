@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from stemma.proof.log import Receipt
 from stemma.rights.consent import Condition, Family, Scope
+from stemma.rights.entitlement import KEY_SCOPES, KeyScope
 
 
 def _text(value: str) -> str:
@@ -32,6 +33,7 @@ def _email(value: str) -> str:
 Text = Annotated[str, AfterValidator(_text)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Territory = Annotated[str, Field(pattern=r"^(WORLD|[A-Z]{2})$")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Id = Annotated[str, Field(description="UUID in lower case")]
 
 
@@ -409,6 +411,11 @@ class KeyOut(Schema):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    scopes: list[KeyScope]
+    replaces: Id | None
+    """The key that it was made for by rotation."""
+    last_used: datetime | None
+    """When the latest piece was made with it; seconds behind."""
 
 
 class LicenseOut(Schema):
@@ -507,6 +514,70 @@ class KeyIn(Request):
 
     name: Text = Field(min_length=1, max_length=100)
     expires_at: AwareDatetime | None = None
+    scopes: list[KeyScope] = Field(default=list(KEY_SCOPES), min_length=1, max_length=2)
+
+
+class RotationIn(Request):
+    """A key in the place of another."""
+
+    overlap_hours: int = Field(default=24, ge=0, le=720)
+    """For how long both hold."""
+
+
+class BindingIn(Request):
+    """The one machine or cluster where a license file holds."""
+
+    kind: Literal["machine", "cluster"]
+    sha256: Hash
+    """As `stemma license machine` prints it there."""
+
+
+class ReceiptKeyIn(Schema):
+    """A public Ed25519 key (JWK, RFC 8037), as `stemma license receipts key` prints it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+
+
+class LicenseFileIn(Request):
+    """A license file for machines without a connection."""
+
+    binding: BindingIn | None = None
+    receipt_keys: list[ReceiptKeyIn] = Field(default=[], max_length=100)
+    """Of the machines that sign receipts of use."""
+    model_releases: list[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(default=["*"], max_length=100)
+
+
+class LicenseFileOut(Schema):
+    """A license file."""
+
+    id: Id
+    sequence: int
+    """The newest file of a license has the highest number; it takes the place of the others."""
+    created_at: datetime
+    bound_to: str
+    """`machine`, `cluster` or empty."""
+    machines: list[str]
+    """Receipt keys (`kid`) that it names."""
+    text: str
+    """The file as it is carried to the machine."""
+
+
+class ReceiptsTaken(Schema):
+    """What a medium brought."""
+
+    machine: str
+    """Its receipt key (`kid`)."""
+    first: int
+    last: int
+    repeated: int
+    """Receipts that were known already."""
+    billable_ms: int
+    outside_term: int
+    """Uses before the license began or after it ended."""
 
 
 class KeyMade(Schema):

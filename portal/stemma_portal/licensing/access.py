@@ -7,7 +7,7 @@ from stemma_portal.accounts.access import access_organisation, is_owner, is_staf
 from stemma_portal.accounts.models import User
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
-from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
+from stemma_portal.licensing.models import ApiKey, CovenantVersion, License, LicenseFile
 from stemma_portal.licensing.selectors import licenses_visible
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -47,4 +47,13 @@ def access_key(user: User, license_id: str, identifier: str) -> ApiKey:
     found = by_id(license_.keys.all(), identifier)
     if found is None:
         raise NotFoundError(f"There is no key {identifier} of this license.")
+    return found
+
+
+def access_file(user: User, license_id: str, identifier: str) -> LicenseFile:
+    """A license file that the user may have."""
+    license_ = access_license(user, license_id)
+    found = by_id(license_.files.all(), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no file {identifier} of this license.")
     return found

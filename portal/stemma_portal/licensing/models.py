@@ -1,11 +1,18 @@
-"""Covenant versions, licenses and API keys."""
+"""Covenant versions, licenses and API keys; license files and the receipts that come back."""
 
 from django.db import models
 
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, read_covenant
+from stemma.rights.entitlement import KEY_SCOPES
+from stemma.rights.offline import OfflineLicense
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.core.fields import IdField
+
+
+def key_scopes() -> list[str]:
+    """What a key is for unless somebody says otherwise: everything."""
+    return list(KEY_SCOPES)
 
 
 class CovenantVersion(models.Model):
@@ -50,6 +57,8 @@ class License(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     published = models.BooleanField(default=False)
     """Whether object storage holds the newest entitlement."""
+    receipt = models.JSONField(null=True, blank=True)
+    """Proof that the log holds its terms; none for licenses of before they were logged."""
 
     class Meta:
         ordering = ["-created_at"]
@@ -88,13 +97,78 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=12)
     """The first characters, by which people tell their keys apart."""
     sha256 = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=key_scopes)
+    replaces = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by")
+    """The key that this one was made for by rotation."""
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    last_used = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["created_at"]
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.name}"
+
+
+class LicenseFile(models.Model):
+    """A license as a file, for machines without a connection.  The database refuses to change or remove it."""
+
+    id = IdField()
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="files")
+    sequence = models.PositiveIntegerField()
+    document = models.JSONField()
+    text = models.TextField()
+    """The file as it was handed out."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-sequence"]
+        constraints = [models.UniqueConstraint(fields=["license", "sequence"], name="license_file_once")]
+
+    def __str__(self) -> str:
+        return f"{self.license_id}, file {self.sequence}"
+
+    def offline(self) -> OfflineLicense:
+        """What it says."""
+        return OfflineLicense.model_validate(self.document)
+
+
+class ReceiptChain(models.Model):
+    """The receipts of one machine, as far as they have come."""
+
+    id = IdField()
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="chains")
+    kid = models.CharField(max_length=64)
+    """The key that signs them."""
+    counter = models.PositiveBigIntegerField(default=0)
+    last = models.CharField(max_length=64, blank=True)
+    """Hash of the line with that number."""
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["license", "kid"], name="receipt_chain_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kid} up to {self.counter}"
+
+
+class OfflineReceipt(models.Model):
+    """One receipt that was taken.  The database refuses to change or remove it."""
+
+    id = IdField()
+    """Identifier of the generation, and of its usage fact."""
+    chain = models.ForeignKey(ReceiptChain, on_delete=models.PROTECT, related_name="receipts")
+    counter = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    billable_ms = models.BigIntegerField()
+    taken_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["chain", "counter"]
+        constraints = [models.UniqueConstraint(fields=["chain", "counter"], name="offline_receipt_once")]
+
+    def __str__(self) -> str:
+        return f"receipt {self.counter}"

@@ -1,19 +1,26 @@
 """Reading licenses, and the documents that follow from them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db import models
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast
 
 from stemma.ids import new_id, now, timestamp
+from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, AnyTier
 from stemma.rights.entitlement import ApiKey as KeyDocument
-from stemma.rights.entitlement import Entitlement, Revocations
+from stemma.rights.entitlement import Entitlement, Revocations, Terms
 from stemma.rights.ratchet import Holder
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
 from stemma_portal.consent.models import ConsentRecording
 from stemma_portal.consent.selectors import running
 from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
+
+ENDED_LATELY = timedelta(days=30)
+GENERATIONS = "generations"
+"""Name by which a license knows what was made under it: rows of an app that this one does not know."""
 
 
 def licenses_visible(user: User) -> QuerySet[License]:
@@ -58,10 +65,36 @@ def tier_of(*, license_: License) -> AnyTier:
     return license_.covenant.covenant().tier(license_.tier)
 
 
+def terms(*, license_: License) -> Terms:
+    """What the log holds of a license: what was granted to whom, and until when."""
+    return Terms(
+        license=license_.id,
+        licensee=license_.organisation_id,
+        tier=license_.tier,
+        covenant=license_.covenant_id,
+        not_before=timestamp(license_.not_before),
+        expires_at=timestamp(license_.expires_at),
+    )
+
+
+def keys_of(*, license_: License) -> QuerySet[ApiKey]:
+    """The keys of a license, each with `last_used`: when the latest piece was made with it."""
+    return keys_used(ApiKey.objects.filter(license=license_))
+
+
+def keys_used(keys: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+    """Keys with `last_used`, which the facts tell: nothing is written when a key is used."""
+    made = License._meta.get_field(GENERATIONS).related_model.objects  # noqa: SLF001 - Django's way to it
+    latest = made.filter(key=Cast(OuterRef("id"), models.CharField())).order_by("-at").values("at")[:1]
+    return keys.annotate(last_used=Subquery(latest))
+
+
 def entitlement(*, license_: License) -> Entitlement:
     """What serving may trust about a license as of now."""
     tier = tier_of(license_=license_)
+    # Whoever calls with a key that has ended lately is told so; older ones would only make the document long.
     keys = ApiKey.objects.filter(license=license_, revoked_at=None).order_by("id")
+    keys = keys.exclude(expires_at__lte=now() - ENDED_LATELY)
     return Entitlement(
         id=new_id(),
         license=license_.id,
@@ -74,15 +107,31 @@ def entitlement(*, license_: License) -> Entitlement:
         not_before=timestamp(license_.not_before),
         expires_at=timestamp(license_.expires_at),
         keys=tuple(
-            KeyDocument(id=k.id, sha256=k.sha256, expires_at=timestamp(k.expires_at) if k.expires_at else None)
+            KeyDocument(
+                id=k.id,
+                sha256=k.sha256,
+                expires_at=timestamp(k.expires_at) if k.expires_at else None,
+                scopes=tuple(k.scopes),
+            )
             for k in keys
         ),
         indemnified=tier.indemnified,
+        receipt=Receipt.model_validate(license_.receipt) if license_.receipt else None,
     )
 
 
-def revocations() -> Revocations:
-    """All licenses and keys that were ended before their time."""
+def revocations(*, after: int = 0) -> Revocations:
+    """All licenses and keys that were ended before their time, as the list that follows list number `after`.
+
+    Numbers are milliseconds where the clock allows, so that they go on growing when the last list was lost,
+    and when the clock was set back.
+    """
     licenses = License.objects.filter(state=License.State.REVOKED).order_by("id").values_list("id", flat=True)
     keys = ApiKey.objects.exclude(revoked_at=None).order_by("id").values_list("id", flat=True)
-    return Revocations(at=timestamp(now()), licenses=tuple(licenses), keys=tuple(keys))
+    moment = now()
+    return Revocations(
+        at=timestamp(moment),
+        licenses=tuple(licenses),
+        keys=tuple(keys),
+        sequence=max(after + 1, int(moment.timestamp() * 1000)),
+    )

@@ -1,7 +1,9 @@
 """The only writers of covenant versions, licenses and API keys."""
 
 import calendar
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -9,7 +11,7 @@ from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import canonical, digest, sha256
 from stemma.rights.covenant import Acceptance, AnyCovenant
-from stemma.rights.entitlement import hash_api_key, new_api_key
+from stemma.rights.entitlement import KEY_SCOPES, KeyScope, hash_api_key, new_api_key
 from stemma.rights.ratchet import losses
 from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
@@ -18,11 +20,13 @@ from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.publish import after_commit
 from stemma_portal.core.services import Actor, audit, log_append
 from stemma_portal.licensing.models import ApiKey, CovenantAcceptance, CovenantVersion, License
-from stemma_portal.licensing.selectors import covenant_current, covenants_ahead, grants_in_force
+from stemma_portal.licensing.selectors import covenant_current, covenants_ahead, grants_in_force, terms
 from stemma_portal.licensing.tasks import entitlement_publish, revocations_publish
 
 MAX_MONTHS = 120
 MAX_KEYS = 20
+OVERLAP_HOURS = 24
+MAX_OVERLAP_HOURS = 30 * 24
 
 
 @transaction.atomic
@@ -123,10 +127,17 @@ def covenant_accept(*, license_: License, covenant: CovenantVersion, replaces: s
         receipt=receipt.model_dump(mode="json"),
     )
     license_.covenant, license_.published = covenant, False
-    license_.save(update_fields=["covenant", "published"])
+    license_.receipt = _logged(license_)
+    license_.save(update_fields=["covenant", "published", "receipt"])
     audit(by=by, action="license.accept", subject=license_.id, before=held.digest, after=covenant.digest)
     after_commit(entitlement_publish, license_.id)
     return license_
+
+
+def _logged(license_: License) -> dict[str, Any]:
+    """The log's receipt for what the license allows: an entitlement carries it as proof."""
+    receipt = log_append(kind="license", subject=license_.id, document_digest=digest(terms(license_=license_)))
+    return receipt.model_dump(mode="json")
 
 
 def _still_holds(license_: License) -> None:
@@ -175,6 +186,8 @@ def license_grant(
         not_before=start,
         expires_at=_months_later(start, months),
     )
+    license_.receipt = _logged(license_)
+    license_.save(update_fields=["receipt"])
     audit(by=by, action="license.grant", subject=license_.id, organisation=organisation.id, tier=tier, months=months)
     after_commit(entitlement_publish, license_.id)
     return license_
@@ -194,15 +207,69 @@ def license_revoke(*, license_: License, by: Actor | None) -> License:
 
 @transaction.atomic
 def api_key_create(
-    *, license_: License, name: str, by: Actor | None, expires_at: datetime | None = None
+    *,
+    license_: License,
+    name: str,
+    by: Actor | None,
+    expires_at: datetime | None = None,
+    scopes: Sequence[KeyScope] = KEY_SCOPES,
 ) -> tuple[ApiKey, str]:
     """A key of a license and its secret, which is shown this once.
 
-    Raises `InvalidError` for a license that no longer holds or has too many keys.
+    Raises `InvalidError` for a license that no longer holds or has too many keys, and for no scope.
     """
+    return _key_create(license_=license_, name=name, by=by, expires_at=expires_at, scopes=scopes)
+
+
+@transaction.atomic
+def api_key_rotate(*, key: ApiKey, by: Actor | None, overlap_hours: int = OVERLAP_HOURS) -> tuple[ApiKey, str]:
+    """A key in the place of another, with its name and scopes, and its secret; the old one ends after the overlap.
+
+    Raises `InvalidError` for a key that has ended or was rotated already, and for a senseless overlap.
+    """
+    if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
+        raise InvalidError(
+            f"Both keys can hold for 0 to {MAX_OVERLAP_HOURS} hours, not for {overlap_hours}.",
+            remedy=f"Choose a number of hours up to {MAX_OVERLAP_HOURS}.",
+            code="bad-overlap",
+        )
+    # The license first, as whoever makes a key does.
+    license_ = License.objects.select_for_update(of=("self",)).get(id=key.license_id)
+    key = ApiKey.objects.select_for_update(of=("self",)).get(id=key.id)
+    moment = now()
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= moment):
+        raise InvalidError("This key has ended.", remedy="Make a new one.", code="key-ended")
+    if ApiKey.objects.filter(replaces=key).exists():
+        raise InvalidError("This key was rotated already.", remedy="Rotate the newer one.", code="key-rotated")
+    fresh, secret = _key_create(
+        license_=license_, name=key.name, by=by, expires_at=None, scopes=key.scopes, replaces=key
+    )
+    end = moment + timedelta(hours=overlap_hours)
+    key.expires_at = min(key.expires_at, end) if key.expires_at else end
+    key.save(update_fields=["expires_at"])
+    audit(by=by, action="key.rotate", subject=key.id, license=license_.id, replaced_by=fresh.id, hours=overlap_hours)
+    return fresh, secret
+
+
+def _key_create(
+    *,
+    license_: License,
+    name: str,
+    by: Actor | None,
+    expires_at: datetime | None,
+    scopes: Sequence[KeyScope],
+    replaces: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
+    known = [scope for scope in KEY_SCOPES if scope in scopes]
+    if not known or len(known) != len(set(scopes)):
+        raise InvalidError(
+            "A key is for one of these at least, and for nothing else.",
+            remedy=f"Choose among {', '.join(KEY_SCOPES)}.",
+            code="bad-scopes",
+        )
     license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
     _still_holds(license_)
-    if license_.keys.filter(revoked_at=None).count() >= MAX_KEYS:
+    if license_.keys.filter(revoked_at=None).exclude(expires_at__lte=now()).count() >= MAX_KEYS:
         raise InvalidError(
             f"This license has {MAX_KEYS} keys already.", remedy="Revoke one that is not used.", code="too-many-keys"
         )
@@ -212,10 +279,12 @@ def api_key_create(
         name=name.strip() or "key",
         prefix=secret[:12],
         sha256=hash_api_key(secret),
+        scopes=known,
+        replaces=replaces,
         expires_at=expires_at,
     )
     License.objects.filter(id=license_.id).update(published=False)
-    audit(by=by, action="key.create", subject=key.id, license=license_.id, name=key.name)
+    audit(by=by, action="key.create", subject=key.id, license=license_.id, name=key.name, scopes=known)
     after_commit(entitlement_publish, license_.id)
     return key, secret
 

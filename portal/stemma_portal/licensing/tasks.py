@@ -2,7 +2,9 @@
 
 from django.db import transaction
 
-from stemma.rights.entitlement import ENTITLEMENT, ENTITLEMENTS_PREFIX, REVOCATIONS, REVOCATIONS_KEY
+from stemma.errors import NotFoundError, ProofError
+from stemma.proof.keys import verify
+from stemma.rights.entitlement import ENTITLEMENT, ENTITLEMENTS_PREFIX, REVOCATIONS, REVOCATIONS_KEY, Revocations
 from stemma.storage import storage
 from stemma_portal.core.db import lock
 from stemma_portal.core.keys import keyring
@@ -32,6 +34,16 @@ def revocations_publish() -> None:
     """
     with transaction.atomic():
         lock("revocations")
-        storage().put(REVOCATIONS_KEY, keyring().sign("license", REVOCATIONS, revocations()).encode(), JOSE)
+        given = revocations(after=_last_number())
+        storage().put(REVOCATIONS_KEY, keyring().sign("license", REVOCATIONS, given).encode(), JOSE)
     for waiting in License.objects.filter(published=False).values_list("id", flat=True):
         entitlement_publish(waiting)
+
+
+def _last_number() -> int:
+    """Number of the list that lies in object storage; 0 where none does that we signed."""
+    try:
+        token = storage().get(REVOCATIONS_KEY).decode()
+        return Revocations.model_validate(verify(token, keyring().jwks(), "license", REVOCATIONS)).sequence
+    except (NotFoundError, ProofError, ValueError):
+        return 0

@@ -16,4 +16,8 @@ urlpatterns = [
     path("license/<id:license_id>/covenant/", covenant_views.license_accept, name="accept"),
     path("license/<id:license_id>/keys/", views.key_create, name="key_create"),
     path("license/<id:license_id>/keys/<id:key_id>/revocation/", views.key_revoke, name="key_revoke"),
+    path("license/<id:license_id>/keys/<id:key_id>/rotation/", views.key_rotate, name="key_rotate"),
+    path("license/<id:license_id>/files/", views.file_issue, name="file_issue"),
+    path("license/<id:license_id>/files/<id:file_id>.license", views.file_show, name="file"),
+    path("license/<id:license_id>/receipts/", views.receipts_bring, name="receipts"),
 ]

@@ -79,6 +79,7 @@ class Generation(models.Model):
             models.Index(fields=["license", "at"], name="generation_license_at"),
             models.Index(fields=["licensee", "-at"], name="generation_licensee_at"),
             models.Index(fields=["at"], name="generation_at"),
+            models.Index(fields=["key", "-at"], name="generation_key_at"),
         ]
 
     def __str__(self) -> str:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.db.models import F
 
-from portal.billing.conftest import dollars
+from portal.billing.shop import dollars
 from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.rights.covenant import house_covenant
@@ -229,16 +230,17 @@ def test_what_went_out_is_never_changed(shop):
     invoice = shop.invoice()
     shop.bank(dollars(invoice.total, invoice.reference))
     for model in (Invoice, InvoiceLine, Payment, Match, Quote, Seller):
-        for change in (lambda row: row.delete(), lambda row: row.save(force_update=True)):
+        rows = model.objects.all()
+        for change in (lambda rows: rows._raw_delete(rows.db), lambda rows: rows.update(id=F("id"))):
             with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-                change(model.objects.first())
+                change(rows)
 
 
 def test_a_number_is_taken_back_with_what_failed(shop):
     first = shop.invoice()
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with transaction.atomic():
         shop.invoice()
-        raise RuntimeError
+        transaction.set_rollback(True)
     assert shop.invoice().number == first.number + 1
 
 

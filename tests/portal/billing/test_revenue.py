@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, transaction
 
-from portal.billing.conftest import MICRO, pdf, today
+from portal.billing.shop import MICRO, pdf, today
 from stemma.errors import InvalidError
 from stemma.proof.canonical import sha256
 from stemma_portal.billing.declaring import (

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db]
 @pytest.fixture
 def world(storage, redis):
     from billing.making import ACCOUNT
-    from portal.billing.conftest import TAX
+    from portal.billing.shop import TAX
     from stemma_portal.accounts.services import membership_set, user_create
 
     world = World(storage)

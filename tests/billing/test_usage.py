@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemma.billing.prices import Price, Schedule, Step, tier_schedule
@@ -39,6 +39,7 @@ def table(rows):
     })  # fmt: skip
 
 
+@settings(deadline=None)  # it starts an engine each time
 @given(facts, st.randoms())
 def test_lines_are_what_loops_over_the_facts_give(given_, shuffle: random.Random):
     rows = [(n, *fact) for n, fact in enumerate(given_)]

@@ -10,7 +10,6 @@ from django.shortcuts import redirect, render
 from stemma.errors import InvalidError, NotFoundError, StemmaError
 from stemma.storage import storage
 from stemma_portal.accounts.access import require_operator, require_staff
-from stemma_portal.accounts.again import again
 from stemma_portal.billing.access import access
 from stemma_portal.billing.banking import payment_assign, payment_return, payments_queued, statements_import
 from stemma_portal.billing.declaring import WORDS, declaration_decide, declaration_standing, declarations_waiting
@@ -70,26 +69,21 @@ def payments(request: HttpRequest) -> HttpResponse:
     require_staff(request.user, "see payments")
     form = StatementForm(request.POST or None, request.FILES or None)
     if form.is_valid():
-        return _import(request, form)
+        try:
+            done = statements_import(body=form.cleaned_data["file"].read(), by=request.user)
+        except InvalidError as error:
+            refused(form, error, "file")
+        else:
+            messages.success(
+                request,
+                f"{done.new} new payments: {done.matched} matched, {done.queued} to look at. "
+                f"{done.known} were known, {done.passed_over} entries are no payments to us.",
+            )
+            return redirect("billing:payments")
     context = {
         "form": form, "rows": list(payments_queued()[:200]), "statements": list(BankStatement.objects.all()[:10]),
     }  # fmt: skip
     return render(request, "billing/payments.html", context, status=422 if form.errors else 200)
-
-
-@again
-def _import(request: HttpRequest, form: StatementForm) -> HttpResponse:
-    try:
-        done = statements_import(body=form.cleaned_data["file"].read(), by=request.user)
-    except InvalidError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(
-            request,
-            f"{done.new} new payments: {done.matched} matched, {done.queued} to look at. "
-            f"{done.known} were known, {done.passed_over} entries are no payments to us.",
-        )
-    return redirect("billing:payments")
 
 
 @login_required

@@ -61,8 +61,8 @@ def shop_open(cast: Any, *, buyer: Any = None) -> Shop:
         email="money@stemma.test", vat="DE136695976", account=ACCOUNT, by=cast.operator,
     )  # fmt: skip
     buyer_set(
-        organisation=buyer or cast.studio, name="Studio GmbH", street="Weg 2", postcode="10115", city="Berlin", country="DE",
-        email="office@studio.test", by=cast.licensee,
+        organisation=buyer or cast.studio, name="Studio GmbH", street="Weg 2", postcode="10115", city="Berlin",
+        country="DE", email="office@studio.test", by=cast.licensee,
     )  # fmt: skip
     table_import(kind=RateTable.Kind.TAX, body=TAX, by=cast.operator)
     rates = f"Date,USD,JPY,\n{now().date() - timedelta(days=3)},1.25,160,\n".encode()

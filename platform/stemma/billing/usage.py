@@ -13,12 +13,17 @@ import pyarrow as pa
 from stemma.billing.prices import Line, Schedule
 from stemma.errors import InvalidError
 
-# Each fact once, whatever was shipped twice; the same identifier with another body is found by its count.
+# Each fact once, whatever was shipped twice; rows of one identifier that differ are in doubt.
 AGGREGATION = """
 WITH facts AS (
-    SELECT DISTINCT id, license, covenant, tier, model_release, billable_ms FROM usage WHERE "at" >= $1 AND "at" < $2
+    SELECT id, any_value(license) AS license, any_value(covenant) AS covenant, any_value(tier) AS tier,
+           any_value(model_release) AS model_release, any_value(billable_ms) AS billable_ms,
+           min(body) <> max(body) AS doubt
+    FROM (SELECT *, hash("at", license, covenant, tier, model_release, billable_ms) AS body FROM usage
+          WHERE "at" >= $1 AND "at" < $2)
+    GROUP BY id
 )
-SELECT license, covenant, tier, count(*) AS facts, count(DISTINCT id) AS once, sum(billable_ms)::BIGINT AS ms,
+SELECT license, covenant, tier, count(*) AS facts, bool_or(doubt) AS doubt, sum(billable_ms)::BIGINT AS ms,
        count(DISTINCT model_release) AS releases,
        sha256(string_agg(id || ':' || billable_ms || chr(10), '' ORDER BY id)) AS digest
 FROM facts GROUP BY ALL ORDER BY ALL
@@ -54,8 +59,8 @@ def used(usage: pa.Table, *, starts: datetime, ends: datetime) -> list[Used]:
         db.register("usage", usage)
         rows = db.execute(AGGREGATION, [starts, ends]).fetchall()
     found = []
-    for license_, covenant, tier, facts, once, ms, releases, digest in rows:
-        if facts != once:
+    for license_, covenant, tier, facts, doubt, ms, releases, digest in rows:
+        if doubt:
             raise InvalidError(
                 f"Two usage facts of license {license_} have one identifier.",
                 remedy="Look up which of them stands before anything is invoiced.",

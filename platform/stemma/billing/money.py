@@ -11,26 +11,9 @@ from stemma.errors import InvalidError
 MICRO = 1_000_000
 """Micro-units of one whole unit of a currency."""
 WHOLE_ONLY = frozenset(
-    (
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    )
-)
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
+     "XOF", "XPF")
+)  # fmt: skip
 """Currencies without a smaller unit (ISO 4217, list one)."""
 THOUSANDTHS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 """Currencies with three decimals (ISO 4217, list one)."""
@@ -44,13 +27,13 @@ def decimals(currency: str) -> int:
 
 def smallest(currency: str) -> int:
     """The smallest amount that a bank moves, in micro-units."""
-    return MICRO // 10 ** decimals(currency)
+    return int(MICRO // 10 ** decimals(currency))
 
 
 def half_up(value: Fraction) -> int:
     """The nearest integer; a half goes away from zero.  The one rounding of prices, taxes and conversions."""
     size = abs(value)
-    nearest = int((2 * size.numerator + size.denominator) // (2 * size.denominator))
+    nearest = (2 * size.numerator + size.denominator) // (2 * size.denominator)
     return nearest if value >= 0 else -nearest
 
 

@@ -11,7 +11,7 @@ from stemma.billing.camt import Entry, statements_read
 from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.proof.canonical import sha256
-from stemma_portal.billing.invoicing import open_amount, paid, settle
+from stemma_portal.billing.invoicing import BANK, open_amount, paid, settle
 from stemma_portal.billing.models import BankStatement, Invoice, Match, Order, Payment
 from stemma_portal.billing.tables import seller
 from stemma_portal.core.db import lock
@@ -40,7 +40,7 @@ def statements_import(*, body: bytes, by: Actor) -> Imported:
     Raises `InvalidError` for a file that is none, and for statements of an account that is not ours.
     """
     statements = statements_read(body)
-    lock("billing:bank")
+    lock(BANK)
     ours, found, moment = seller().iban, Imported(), now()
     for statement in statements:
         if statement.account != ours:
@@ -116,7 +116,7 @@ def payment_assign(*, payment: Payment, invoice: Invoice, by: Actor, note: str =
 
     Raises `ConflictError` where the payment has its match, or the invoice's currency or state forbid it.
     """
-    lock("billing:bank")
+    lock(BANK)
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     invoice = Invoice.objects.select_for_update(of=("self",)).get(pk=invoice.pk)
     _unmatched(payment)
@@ -141,7 +141,7 @@ def payment_assign(*, payment: Payment, invoice: Invoice, by: Actor, note: str =
 @transaction.atomic
 def payment_return(*, payment: Payment, by: Actor, note: str) -> Match:
     """Say that a payment was sent back, and why."""
-    lock("billing:bank")
+    lock(BANK)
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     _unmatched(payment)
     if not note.strip():

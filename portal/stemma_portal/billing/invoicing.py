@@ -36,6 +36,8 @@ VALID = timedelta(days=30)
 DUE = timedelta(days=14)
 INVOICES, CREDITS = "S", "C"
 """Series of numbers."""
+BANK = "billing:bank"
+"""The lock of whoever changes what is open of an invoice: a payment never meets one that is being cancelled."""
 
 
 @transaction.atomic
@@ -127,6 +129,7 @@ def order_place(*, quote: Quote, by: Actor) -> Order:
 @transaction.atomic
 def order_cancel(*, order: Order, by: Actor, reason: str) -> Order:
     """End an order that is not licensed yet; what was invoiced and not paid is credited."""
+    lock(BANK)
     order = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
     if order.state == Order.State.CANCELLED:
         return order
@@ -207,6 +210,7 @@ def credit_note_issue(*, invoice: Invoice, total: int, reason: str, by: Actor) -
 
     Raises `InvalidError` for an amount that no bank moves, or that is more than is left.
     """
+    lock(BANK)
     at = now()
     number = _next(CreditNote, CREDITS, at.year)
     before = invoice.credit_notes.aggregate(total=Sum("total"), tax=Sum("tax"))

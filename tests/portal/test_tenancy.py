@@ -12,10 +12,13 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
+from portal.billing.shop import dollars, pdf, shop_open
 from portal.making import ident
 from stemma_portal.accounts.invitations import invite, link_of
 from stemma_portal.accounts.models import Domain
 from stemma_portal.audio.services import upload_begin
+from stemma_portal.billing.banking import payments_queued
+from stemma_portal.billing.invoicing import credit_note_issue, order_place, quote_make
 from stemma_portal.catalog.custody import custody_set
 from stemma_portal.catalog.models import Likeness, Recording, Release
 from stemma_portal.consent.reservations import reservation_state
@@ -43,6 +46,31 @@ CLASSIFIED = {
     "audio/<id:upload_id>/": OWN,
     "audio/<id:upload_id>/action/": ACT,
     "audio/tags/": MEMBER,
+    "billing/": MEMBER,
+    "billing/address/": OWNER,
+    "billing/declarations/": STAFF,
+    "billing/declarations/<id:declaration_id>/": STAFF,
+    "billing/declarations/<id:declaration_id>/evidence/": STAFF,
+    "billing/invoices/": MEMBER,
+    "billing/invoices/<id:invoice_id>.pdf": OWN,
+    "billing/invoices/<id:invoice_id>.xml": OWN,
+    "billing/invoices/<id:invoice_id>/": OWN,
+    "billing/invoices/<id:invoice_id>/credit/": STAFF,
+    "billing/invoices/<id:invoice_id>/credit/<id:note_id>.pdf": OWN,
+    "billing/invoices/<id:invoice_id>/credit/<id:note_id>.xml": OWN,
+    "billing/orders/<id:order_id>/": OWN,
+    "billing/orders/<id:order_id>/cancellation/": ACT,
+    "billing/payments/": STAFF,
+    "billing/payments/<id:payment_id>/": STAFF,
+    "billing/quotes/<id:quote_id>/": OWN,
+    "billing/quotes/<id:quote_id>/order/": ACT,
+    "billing/quotes/new/": OWNER,
+    "billing/revenue/": MEMBER,
+    "billing/revenue/new/": OWNER,
+    "billing/settings/": OPERATOR,
+    "billing/usage/": MEMBER,
+    "billing/usage/<id:license_id>/": OWN,
+    "billing/usage/<id:license_id>/limit/": ACT,
     "catalog/": MEMBER,
     "catalog/<id:recording_id>/": OWN,
     "catalog/<id:recording_id>/absence/<id:snapshot_id>.json": OWN,
@@ -174,6 +202,26 @@ def test_every_address_is_classified():
     assert not CLASSIFIED.keys() - found, "these are gone"
 
 
+def bought(cast) -> dict[str, str]:
+    """An order of the label, its invoice with a credit note, a payment and a declaration that waits."""
+    shop = shop_open(cast, buyer=cast.label)
+    quote = quote_make(organisation=cast.label, tier="enterprise", months=1, by=cast.owner)
+    order = order_place(quote=quote, by=cast.owner)
+    invoice = order.invoices.get()
+    shop.bank(dollars(10_000_000))
+    shop.declare(organisation=cast.label, by=cast.owner)
+    return {
+        "quote_id": quote.pk,
+        "order_id": order.pk,
+        "invoice_id": invoice.pk,
+        "note_id": credit_note_issue(invoice=invoice, total=10_000, reason="Test", by=cast.rights).pk,
+        "payment_id": payments_queued().get().pk,
+        "declaration_id": shop.declare(
+            1, organisation=cast.label, by=cast.owner, evidence=pdf(), evidence_name="a.pdf"
+        ).pk,
+    }
+
+
 @pytest.fixture
 def world(granted, cast, recordings, storage, redis, settings_changed):
     """One of everything of the label, none of it the stranger's."""
@@ -201,6 +249,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         recordings=[own.id], party=granted["Artist"].party, terms="Ask.", conditions=[], by=None, by_staff=True
     )
     return {
+        **bought(cast),
         "custody_id": custody.id,
         "domain_id": domain.id,
         "reservation_id": mark.id,

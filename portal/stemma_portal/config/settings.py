@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "stemma_portal.audio",
     "stemma_portal.licensing",
     "stemma_portal.metering",
+    "stemma_portal.billing",
     "stemma_portal.operations",
     "stemma_portal.royalties",
     "stemma_portal.dashboards",
@@ -266,6 +267,17 @@ CELERY_BEAT_SCHEDULE = {
     "batches": {"task": "stemma_portal.audio.tasks.batches_take", "schedule": 15.0, "options": {"expires": 15}},
     "sounds": {"task": "stemma_portal.audio.tasks.uploads_match", "schedule": 15.0, "options": {"expires": 15}},
     "answers": {"task": "stemma_portal.api.tasks.answers_forget", "schedule": 3600.0, "options": {"expires": 3600}},
+    # Each once: what was invoiced or told is known by its key.
+    "invoices": {
+        "task": "stemma_portal.billing.tasks.usage_invoices_due",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "spending": {
+        "task": "stemma_portal.billing.tasks.spending_watch",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "holds": {"task": "stemma_portal.royalties.tasks.holds_settle", "schedule": 60.0, "options": {"expires": 60}},
     "cases": {"task": "stemma_portal.consent.tasks.deadlines_keep", "schedule": 3600.0, "options": {"expires": 3600}},
     # Each domain once a week; this finds those whose week is over.

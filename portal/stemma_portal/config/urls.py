@@ -24,6 +24,7 @@ urlpatterns = [
     path("", include("stemma_portal.audio.urls")),
     path("", include("stemma_portal.licensing.urls")),
     path("", include("stemma_portal.metering.urls")),
+    path("", include("stemma_portal.billing.urls")),
     path("", include("stemma_portal.operations.urls")),
     path("", include("stemma_portal.royalties.urls")),
 ]

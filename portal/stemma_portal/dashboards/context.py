@@ -30,12 +30,13 @@ PAGES = {
     "royalties": ("Royalties", "royalties:royalties"),
     "playground": ("Playground", "dashboards:playground"),
     "license": ("License", "licensing:licenses"),
+    "billing": ("Billing", "billing:overview"),
     "status": ("Status", "dashboards:status"),
 }
 NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
-    Kind.ENTERPRISE: ("playground", "generations", "license", "models", "catalog"),
+    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "models", "catalog"),
     Kind.RIGHTS: (
         "catalog",
         "imports",
@@ -46,8 +47,9 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "models",
         "generations",
         "royalties",
+        "billing",
     ),
-    Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "status"),
+    Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "billing", "status"),
 }
 KINDS = {
     Kind.LABEL: "Label",

@@ -156,14 +156,15 @@ def license_grant(
     by: Actor | None,
     not_before: datetime | None = None,
     identifier: str | None = None,
+    covenant: CovenantVersion | None = None,
 ) -> License:
-    """License an organisation under the covenant in force, for whole months.
+    """License an organisation for whole months, under the covenant in force unless one is given.
 
     Raises `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the
     identifier names another license.
     """
     lock("covenant")  # nobody publishes narrower terms between the look at what is held and this grant
-    current = covenant_current()
+    current = covenant or covenant_current()
     if current is None:
         raise InvalidError("No covenant is published yet.", remedy="Publish one first.", code="no-covenant")
     tiers = [t.name for t in current.covenant().tiers]

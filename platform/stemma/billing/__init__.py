@@ -1,0 +1,1 @@
+"""From terms and facts to invoices, and from bank statements to payments: pure functions, integers only."""

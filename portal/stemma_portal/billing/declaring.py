@@ -1,0 +1,220 @@
+"""What licensees declare of their yearly revenue, who looks at it, and what follows."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import BinaryIO
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from stemma.billing.prices import tier_revenue_limit
+from stemma.billing.revenue import GRACE, Standing, doubts, standing
+from stemma.errors import InvalidError
+from stemma.ids import new_id, now
+from stemma.proof.canonical import sha256
+from stemma.rights.covenant import Covenant
+from stemma.storage import storage
+from stemma_portal.accounts.models import Organisation
+from stemma_portal.billing.models import RevenueDeclaration
+from stemma_portal.billing.tables import exchange_rates
+from stemma_portal.consent.evidence import MAX_BYTES, TYPES, content_format, plain_name
+from stemma_portal.core.db import lock
+from stemma_portal.core.errors import ConflictError, ForbiddenError
+from stemma_portal.core.services import Actor, audit
+from stemma_portal.licensing.models import License
+from stemma_portal.licensing.selectors import covenant_current
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
+
+State = RevenueDeclaration.State
+RENEWED = timedelta(days=365)
+LONGEST = timedelta(days=366)
+WORDS = {
+    "lowered": "Less than what was declared before",
+    "no-rate": "No exchange rate is known for its currency",
+    "group-differs": "Another company of the group declared another amount",
+}
+
+
+@transaction.atomic
+def declaration_make(
+    *,
+    organisation: Organisation,
+    entity: str,
+    amount: int,
+    currency: str,
+    starts: date,
+    ends: date,
+    by: Actor,
+    group: str = "",
+    evidence: BinaryIO | None = None,
+    evidence_name: str = "",
+) -> RevenueDeclaration:
+    """Say what a year's revenue was.  It counts at once, unless there is a reason for staff to look.
+
+    Raises `InvalidError` for a period that is no year up to today, and for evidence that is none.
+    """
+    lock(f"billing:revenue:{organisation.pk}")
+    moment, current = now(), covenant_current()
+    if current is None:
+        raise InvalidError("No covenant is published yet.", remedy="Publish one first.", code="no-covenant")
+    if not (starts < ends <= moment.date() and ends - starts < LONGEST):
+        raise InvalidError(
+            "The period is no year that is over.",
+            remedy="Give the first and last day of your last full year.",
+            code="period",
+        )
+    if amount < 0 or not entity.strip():
+        raise InvalidError("Say whose revenue it is, and how much.", remedy="Fill in both.", code="revenue")
+    target = current.covenant().currency
+    group, converted = group.strip(), _converted(amount, currency, target, ends)
+    before = declaration_standing(organisation)
+    row = RevenueDeclaration(
+        id=new_id(), organisation=organisation, entity=entity.strip(), group=group, amount=amount, currency=currency,
+        starts=starts, ends=ends, converted=converted, converted_currency=target, made_at=moment, made_by=by.email,
+        renew_on=moment.date() + RENEWED,
+        doubts=doubts(
+            amount=converted, before=before.converted if before else None, others=_others(organisation, group)
+        ),
+    )  # fmt: skip
+    row.state = State.REVIEW if row.doubts else State.ACCEPTED
+    if evidence is not None:
+        body = evidence.read(MAX_BYTES + 1)
+        kind = content_format(body)
+        row.evidence_name, row.evidence_sha256 = plain_name(evidence_name, kind), sha256(body)
+        row.evidence_key = f"billing/evidence/{row.pk}"
+        storage().put(row.evidence_key, body, TYPES[kind])
+    row.save(force_insert=True)
+    audit(
+        by=by, action="billing.declare", subject=row.pk, organisation=organisation.pk, amount=amount,
+        currency=currency, state=row.state, doubts=row.doubts,
+    )  # fmt: skip
+    if row.state == State.ACCEPTED:
+        _follow(row, before)
+    return row
+
+
+@transaction.atomic
+def declaration_decide(*, declaration: RevenueDeclaration, accept: bool, why: str, by: Actor) -> RevenueDeclaration:
+    """Accept or decline a declaration that waits; its maker decides nothing about it."""
+    lock(f"billing:revenue:{declaration.organisation_id}")
+    row = RevenueDeclaration.objects.select_for_update(of=("self",)).get(pk=declaration.pk)
+    if row.state != State.REVIEW:
+        raise ConflictError("This declaration is decided already.", remedy="Look at it again.")
+    if row.made_by == by.email:
+        raise ForbiddenError("Who made a declaration does not decide about it.", remedy="Ask a colleague.")
+    if not why.strip():
+        raise InvalidError("A decision says why.", remedy="Write a reason.", code="why")
+    if accept and row.converted is None:
+        row.converted = _converted(row.amount, row.currency, row.converted_currency, row.ends)
+        if row.converted is None:
+            raise InvalidError(
+                f"There is still no rate for {row.currency}.", remedy="Import exchange rates first.", code="no-rate"
+            )
+    before = declaration_standing(row.organisation)
+    row.state = State.ACCEPTED if accept else State.DECLINED
+    row.decided_at, row.decided_by, row.decision = now(), by.email, why.strip()
+    row.save(update_fields=["state", "decided_at", "decided_by", "decision", "converted"])
+    audit(by=by, action="billing.decide", subject=row.pk, before=State.REVIEW, after=row.state, why=row.decision)
+    notify(
+        organisations=[row.organisation],
+        topic=Topic.MONEY,
+        title=f"Your revenue declaration is {row.state}",
+        text=row.decision,
+        href="/billing/revenue/",
+        key=f"declaration:{row.pk}",
+    )
+    if accept:
+        _follow(row, before)
+    return row
+
+
+def declarations_waiting() -> QuerySet[RevenueDeclaration]:
+    """What staff are to look at, the oldest first."""
+    return RevenueDeclaration.objects.filter(state=State.REVIEW).select_related("organisation").order_by("made_at")
+
+
+def declaration_standing(organisation: Organisation) -> RevenueDeclaration | None:
+    """The declaration that counts: the newest that was accepted."""
+    return RevenueDeclaration.objects.filter(organisation=organisation, state=State.ACCEPTED).first()
+
+
+def tier_refusal(*, organisation: Organisation, tier: str, covenant: Covenant) -> str:
+    """Why a tier is not open to an organisation; empty where it is."""
+    limit = tier_revenue_limit(covenant, tier)
+    if limit is None:
+        return ""
+    row = declaration_standing(organisation)
+    state = standing(
+        revenue=row.converted if row else None, limit=limit, since=None, renew=row.renew_on if row else None,
+        today=now().date(),
+    ).state  # fmt: skip
+    title = covenant.tier(tier).title
+    return {
+        "within": "",
+        "none": f"The {title} tier asks for your yearly revenue.",
+        "due": "Your revenue declaration is more than a year old.",
+    }.get(state, f"Your revenue is past the limit of the {title} tier.")
+
+
+def standing_of(license_: License) -> Standing:
+    """Where a licensee stands with the tier of a license."""
+    row = declaration_standing(license_.organisation)
+    return standing(
+        revenue=row.converted if row else None,
+        limit=tier_revenue_limit(license_.covenant.covenant(), license_.tier),
+        since=row.grace_until - GRACE if row and row.grace_until else None,
+        renew=row.renew_on if row else None,
+        today=now().date(),
+    )
+
+
+def _follow(row: RevenueDeclaration, before: RevenueDeclaration | None) -> None:
+    """What an accepted declaration changes: growth past a limit starts the grace, once; nothing is ended."""
+    active = License.objects.filter(
+        organisation=row.organisation, state=License.State.ACTIVE, expires_at__gt=now()
+    ).select_related("covenant")
+    past = [each for each in active if _past(row.converted, tier_revenue_limit(each.covenant.covenant(), each.tier))]
+    if not past:
+        return
+    running = before.grace_until if before else None
+    row.grace_until = running or now().date() + GRACE
+    row.save(update_fields=["grace_until"])
+    audit(by=None, action="billing.grace", subject=row.pk, until=str(row.grace_until))
+    notify(
+        organisations=[row.organisation],
+        topic=Topic.MONEY,
+        title="You have outgrown your tier",
+        text=f"Your license goes on as it is. Please move to another tier by {row.grace_until:%-d %B %Y}.",
+        href="/billing/",
+        key=f"grace:{row.organisation_id}:{row.grace_until}",
+    )
+
+
+def _past(revenue: int | None, limit: int | None) -> bool:
+    return revenue is not None and limit is not None and revenue > limit
+
+
+def _converted(amount: int, currency: str, target: str, on: date) -> int | None:
+    """In the covenant's currency; None where no rate is known, for staff to see to."""
+    if currency == target:
+        return amount
+    try:
+        return exchange_rates().convert(amount, currency, target, on).amount
+    except InvalidError:
+        return None
+
+
+def _others(organisation: Organisation, group: str) -> set[int]:
+    """What the other companies of the group said last."""
+    if not group:
+        return set()
+    rows = RevenueDeclaration.objects.filter(group__iexact=group, state=State.ACCEPTED).exclude(
+        organisation=organisation
+    )
+    newest: dict[str, int] = {}
+    for owner, converted in rows.values_list("organisation_id", "converted"):
+        if converted is not None:
+            newest.setdefault(str(owner), converted)
+    return set(newest.values())

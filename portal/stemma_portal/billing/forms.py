@@ -1,0 +1,119 @@
+"""What the pages of billing ask for."""
+
+from __future__ import annotations
+
+import pycountry
+from django import forms
+
+from stemma.billing.money import parse
+from stemma.errors import InvalidError
+from stemma_portal.billing.models import RateTable
+
+COUNTRIES = sorted(((c.alpha_2, getattr(c, "common_name", c.name)) for c in pycountry.countries), key=lambda c: c[1])
+CURRENCIES = [(c, c) for c in ("USD", "EUR", "GBP", "CHF", "JPY", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD")]
+
+
+class MoneyField(forms.CharField):
+    """An amount, as micro-units."""
+
+    def clean(self, value: object) -> int | None:
+        """Digits with at most six decimals."""
+        text = str(super().clean(value))
+        if not text:
+            return None
+        try:
+            return parse(text)
+        except InvalidError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class QuoteForm(forms.Form):
+    """A tier and a time."""
+
+    tier = forms.ChoiceField(label="Tier")
+    months = forms.IntegerField(label="Months", min_value=1, max_value=120, initial=12)
+
+
+class BuyerForm(forms.Form):
+    """Who is invoiced."""
+
+    name = forms.CharField(label="Legal name", max_length=200)
+    street = forms.CharField(label="Street and number", max_length=200)
+    postcode = forms.CharField(label="Postcode", max_length=20)
+    city = forms.CharField(label="City", max_length=100)
+    country = forms.ChoiceField(label="Country", choices=[("", "Choose a country"), *COUNTRIES])
+    email = forms.EmailField(label="E-mail for invoices")
+    vat = forms.CharField(
+        label="Tax number", max_length=30, required=False, help_text="With it, the tax of another EU country is yours."
+    )
+
+
+class SellerForm(BuyerForm):
+    """Who sells, and its account."""
+
+    account = forms.CharField(label="IBAN", max_length=50)
+    bic = forms.CharField(label="BIC", max_length=11, required=False)
+
+
+class DeclarationForm(forms.Form):
+    """A year's revenue."""
+
+    entity = forms.CharField(label="Legal entity", max_length=200)
+    group = forms.CharField(
+        label="Group", max_length=200, required=False,
+        help_text="Where the entity belongs to a group, the revenue is the whole group's.",
+    )  # fmt: skip
+    amount = MoneyField(label="Revenue of the year", max_length=30)
+    currency = forms.ChoiceField(label="Currency", choices=CURRENCIES)
+    starts = forms.DateField(label="First day of the year", widget=forms.DateInput(attrs={"type": "date"}))
+    ends = forms.DateField(label="Last day", widget=forms.DateInput(attrs={"type": "date"}))
+    evidence = forms.FileField(
+        label="Evidence", required=False, help_text="Such as the annual accounts, as PDF; only staff see it."
+    )
+
+
+class DecisionForm(forms.Form):
+    """What staff say to a declaration."""
+
+    accept = forms.ChoiceField(
+        label="Decision", choices=[("yes", "Accept it"), ("no", "Decline it")], widget=forms.RadioSelect
+    )
+    why = forms.CharField(label="Why", max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class StatementForm(forms.Form):
+    """A bank statement."""
+
+    file = forms.FileField(label="camt.053 file", help_text="As the bank gave it, unpacked.")
+
+
+class PaymentForm(forms.Form):
+    """What a payment is for."""
+
+    invoice = forms.CharField(
+        label="Invoice", max_length=20, required=False, help_text="Its number; leave it empty to send the money back."
+    )
+    note = forms.CharField(label="Why", max_length=500)
+
+
+class CreditForm(forms.Form):
+    """What is taken back of an invoice."""
+
+    amount = MoneyField(label="Amount with tax", max_length=30)
+    reason = forms.CharField(label="Reason", max_length=500)
+
+
+class TableForm(forms.Form):
+    """A file of rates."""
+
+    kind = forms.ChoiceField(label="What it holds", choices=RateTable.Kind.choices)
+    file = forms.FileField(label="CSV file")
+
+
+class LimitForm(forms.Form):
+    """From which monthly cost on to warn."""
+
+    amount = MoneyField(
+        label="Warn at this cost a month", max_length=30, required=False,
+        help_text="You are told at 80 and at 100 %. Nothing is stopped. Leave it empty for no limit.",
+    )  # fmt: skip

@@ -1,0 +1,376 @@
+"""Quotes, orders, invoices, payments and declarations.  Amounts are micro-units.
+
+What was written to somebody outside, or came from a bank, is never changed: a credit note takes back, a
+match says what a payment was for.  What is open, paid or in force is derived.
+"""
+
+from django.db import models
+from django.db.models import Q
+
+from stemma_portal.accounts.models import Organisation
+from stemma_portal.core.fields import IdField
+from stemma_portal.licensing.models import CovenantVersion, License
+
+
+class Address(models.Model):
+    """A legal entity as an invoice names it."""
+
+    name = models.CharField(max_length=200)
+    street = models.CharField(max_length=200)
+    postcode = models.CharField(max_length=20)
+    city = models.CharField(max_length=100)
+    country = models.CharField(max_length=2)
+    """ISO 3166."""
+    vat_number = models.CharField(max_length=20, blank=True)
+    """Checked for its form and check digits; with the prefix of its country."""
+    email = models.EmailField()
+
+    class Meta:
+        abstract = True
+
+    def facts(self) -> dict[str, str]:
+        """As quotes and invoices keep it."""
+        names = ("name", "street", "postcode", "city", "country", "vat_number", "email")
+        return {name: getattr(self, name) for name in names}
+
+
+class Seller(Address):
+    """Who sells, and to which account it is paid; the newest row stands."""
+
+    id = IdField()
+    iban = models.CharField(max_length=34)
+    bic = models.CharField(max_length=11, blank=True)
+    set_at = models.DateTimeField()
+    set_by = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ["-set_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def facts(self) -> dict[str, str]:
+        """With its account."""
+        return {**super().facts(), "iban": self.iban, "bic": self.bic}
+
+
+class Buyer(Address):
+    """Who buys for an organisation."""
+
+    id = IdField()
+    organisation = models.OneToOneField(Organisation, on_delete=models.PROTECT, related_name="buyer")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RateTable(models.Model):
+    """A file of rates as it was imported; of each kind the newest stands."""
+
+    class Kind(models.TextChoices):
+        TAX = "tax", "Tax rates"
+        EXCHANGE = "exchange", "Exchange rates"
+
+    id = IdField()
+    kind = models.CharField(max_length=8, choices=Kind)
+    text = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    imported_at = models.DateTimeField()
+    imported_by = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ["-imported_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.sha256[:12]}"
+
+
+class Quote(models.Model):
+    """What a license would cost an organisation, and until when that holds."""
+
+    id = IdField()
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="quotes")
+    covenant = models.ForeignKey(CovenantVersion, on_delete=models.PROTECT, related_name="+")
+    tier = models.CharField(max_length=16)
+    months = models.PositiveSmallIntegerField()
+    seats = models.PositiveIntegerField(default=0)
+    currency = models.CharField(max_length=3)
+    net = models.BigIntegerField()
+    tax = models.BigIntegerField()
+    total = models.BigIntegerField()
+    document = models.JSONField()
+    """Buyer, seller, tax and lines, as they go into the invoice."""
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=254)
+    valid_until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.tier} for {self.months} months"
+
+
+class Order(models.Model):
+    """A quote that was accepted: once, whoever presses twice."""
+
+    class State(models.TextChoices):
+        PLACED = "placed", "Waits for payment"
+        ACTIVE = "active", "Licensed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    id = IdField()
+    quote = models.OneToOneField(Quote, on_delete=models.PROTECT, related_name="order")
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="orders")
+    state = models.CharField(max_length=10, choices=State, default=State.PLACED)
+    license = models.OneToOneField(License, on_delete=models.PROTECT, null=True, blank=True, related_name="order")
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.quote} ({self.state})"
+
+
+class Numbered(models.Model):
+    """A document of a series that is numbered without gaps in each year."""
+
+    id = IdField()
+    series = models.CharField(max_length=4)
+    year = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
+    issued_at = models.DateTimeField()
+    issued_by = models.CharField(max_length=254)
+    currency = models.CharField(max_length=3)
+    net = models.BigIntegerField()
+    tax = models.BigIntegerField()
+    total = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def name(self) -> str:
+        """The number as it is printed."""
+        return f"{self.series}-{self.year}-{self.number:06d}"
+
+
+class Invoice(Numbered):
+    """What an organisation was asked to pay."""
+
+    class Kind(models.TextChoices):
+        ORDER = "order", "License"
+        USAGE = "usage", "Usage"
+
+    key = models.CharField(max_length=200, unique=True)
+    """What makes issuing it twice harmless."""
+    kind = models.CharField(max_length=8, choices=Kind)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="invoices")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="invoices")
+    license = models.ForeignKey(License, on_delete=models.PROTECT, null=True, blank=True, related_name="invoices")
+    due_at = models.DateTimeField()
+    rounding = models.BigIntegerField()
+    reference = models.CharField(max_length=25, unique=True)
+    """ISO 11649: what a payment names it by."""
+    document = models.JSONField()
+    """Buyer, seller and tax as they were."""
+
+    class Meta:
+        ordering = ["-issued_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["series", "year", "number"], name="billing_invoice_number"),
+            models.CheckConstraint(
+                condition=Q(total=models.F("net") + models.F("rounding") + models.F("tax")), name="billing_invoice_sum"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class InvoiceLine(models.Model):
+    """One line of an invoice, and what it follows from."""
+
+    id = IdField()
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines")
+    position = models.PositiveSmallIntegerField()
+    unit = models.CharField(max_length=8)
+    title = models.CharField(max_length=200)
+    quantity = models.BigIntegerField()
+    """In parts of the unit: generated minutes are counted in milliseconds."""
+    amount = models.BigIntegerField()
+    """Before tax, to the micro-unit."""
+    net = models.BigIntegerField()
+    """In what a bank can move; lines sum to the invoice's net and rounding."""
+    tax = models.BigIntegerField()
+    trace = models.JSONField(default=dict)
+    """How its facts are found again: license, until when, up to which object of the lake, count and hash."""
+
+    class Meta:
+        ordering = ["invoice", "position"]
+        constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="billing_line_position")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class CreditNote(Numbered):
+    """What is taken back of an invoice."""
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="credit_notes")
+    reason = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ["-issued_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["series", "year", "number"], name="billing_credit_note_number"),
+            models.CheckConstraint(
+                condition=Q(total=models.F("net") + models.F("tax"), total__gt=0), name="billing_credit_note_sum"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BankStatement(models.Model):
+    """A statement of our account, as it was imported."""
+
+    id = IdField()
+    account = models.CharField(max_length=34)
+    statement = models.CharField(max_length=35)
+    sha256 = models.CharField(max_length=64)
+    entries = models.PositiveIntegerField()
+    imported_at = models.DateTimeField()
+    imported_by = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ["-imported_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["account", "statement"], name="billing_statement_once")]
+
+    def __str__(self) -> str:
+        return self.statement
+
+
+class Payment(models.Model):
+    """Money that came in: one entry of a statement, once, by the bank's reference in that statement."""
+
+    class Reason(models.TextChoices):
+        NONE = "", "Matched"
+        NO_REFERENCE = "no-reference", "Names no invoice"
+        UNKNOWN = "unknown-reference", "Names an invoice that is not there"
+        CURRENCY = "currency", "Another currency"
+        REPEATED = "repeated", "The bank's reference was on an earlier statement"
+        DOUBLE = "double", "The invoice is settled already"
+        PARTIAL = "partial", "Less than is open"
+        OVER = "over", "More than is open"
+
+    id = IdField()
+    source = models.ForeignKey(BankStatement, on_delete=models.PROTECT, related_name="payments")
+    servicer = models.CharField(max_length=35)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    booked_on = models.DateField()
+    reference = models.CharField(max_length=25, blank=True)
+    text = models.CharField(max_length=500, blank=True)
+    debtor = models.CharField(max_length=140, blank=True)
+    debtor_account = models.CharField(max_length=34, blank=True)
+    reason = models.CharField(max_length=20, choices=Reason, blank=True)
+    """Why it was not matched when it came."""
+
+    class Meta:
+        ordering = ["-booked_on", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "servicer"], name="billing_payment_once"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="billing_payment_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.servicer}: {self.amount} {self.currency}"
+
+
+class Match(models.Model):
+    """What a payment was for: an invoice, or nothing that we keep."""
+
+    class Kind(models.TextChoices):
+        EXACT = "exact", "Matched"
+        ASSIGNED = "assigned", "Assigned by staff"
+        RETURNED = "returned", "Sent back"
+
+    id = IdField()
+    payment = models.OneToOneField(Payment, on_delete=models.PROTECT, related_name="match")
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, null=True, blank=True, related_name="matches")
+    kind = models.CharField(max_length=10, choices=Kind)
+    note = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=254)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="returned", invoice=None) | (~Q(kind="returned") & Q(invoice__isnull=False)),
+                name="billing_match_invoice",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payment}: {self.kind}"
+
+
+class RevenueDeclaration(models.Model):
+    """What an organisation says of a year's revenue."""
+
+    class State(models.TextChoices):
+        REVIEW = "review", "Staff look at it"
+        ACCEPTED = "accepted", "Accepted"
+        DECLINED = "declined", "Declined"
+
+    id = IdField()
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="declarations")
+    entity = models.CharField(max_length=200)
+    """The legal entity whose revenue it is."""
+    group = models.CharField(max_length=200, blank=True)
+    """The group it belongs to; revenue is then the whole group's."""
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    starts = models.DateField()
+    ends = models.DateField()
+    """Last day of the year that it is about."""
+    converted = models.BigIntegerField(null=True)
+    """In the covenant's currency; null where no rate was known."""
+    converted_currency = models.CharField(max_length=3)
+    evidence_key = models.CharField(max_length=200, blank=True)
+    evidence_name = models.CharField(max_length=200, blank=True)
+    evidence_sha256 = models.CharField(max_length=64, blank=True)
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=254)
+    renew_on = models.DateField()
+    """When the next one is due."""
+    doubts = models.JSONField(default=list)
+    """Why staff look at it."""
+    state = models.CharField(max_length=10, choices=State)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=254, blank=True)
+    decision = models.CharField(max_length=500, blank=True)
+    grace_until = models.DateField(null=True, blank=True)
+    """Where it is past the limit of the tier: until when everything goes on as before."""
+
+    class Meta:
+        ordering = ["-made_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.entity}: {self.ends.year}"
+
+
+class SpendingLimit(models.Model):
+    """What a license may cost a month before its owners are warned; nothing is stopped."""
+
+    license = models.OneToOneField(License, on_delete=models.PROTECT, related_name="spending_limit", primary_key=True)
+    amount = models.BigIntegerField()
+    set_at = models.DateTimeField()
+    set_by = models.CharField(max_length=254)
+
+    def __str__(self) -> str:
+        return f"{self.license_id}: {self.amount}"

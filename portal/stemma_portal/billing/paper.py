@@ -1,0 +1,117 @@
+"""Invoices and credit notes on paper and for machines, made from what was written when they were issued."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stemma.billing.money import decimals, written
+from stemma.billing.prices import PARTS, UNITS
+from stemma.billing.reference import rf_spaced
+from stemma.billing.tax import Treatment
+from stemma.billing.ubl import Entity, Item, Paper, ubl
+from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine
+from stemma_portal.design.typeset import typeset
+
+TEMPLATE = Path(__file__).with_name("invoice.typ")
+ENTITY = ("name", "street", "postcode", "city", "country", "vat_number", "email")
+
+
+def invoice_xml(invoice: Invoice) -> bytes:
+    """The invoice as UBL 2.1 (EN 16931)."""
+    return ubl(_paper(invoice))
+
+
+def credit_note_xml(note: CreditNote) -> bytes:
+    """The credit note as UBL 2.1 (EN 16931)."""
+    whole = _paper(note.invoice)
+    return ubl(
+        Paper(
+            number=note.name, issued=note.issued_at.date(), due=None, currency=note.currency, seller=whole.seller,
+            buyer=whole.buyer, treatment=whole.treatment, net=note.net, tax=note.tax, note=note.reason,
+            items=[Item(f"Credit on {note.invoice.name}", note.reason, note.net)], credits=note.invoice.name,
+        )
+    )  # fmt: skip
+
+
+def invoice_pdf(invoice: Invoice) -> bytes:
+    """The invoice as PDF/UA-1; the same invoice gives the same bytes."""
+    rows = [
+        {"title": line.title, "about": line_words(line), "amount": written(line.amount)} for line in invoice.lines.all()
+    ]
+    sums = [["Sum", written(invoice.net)]]
+    if invoice.rounding:
+        sums.append(["Rounded to what a bank can move", written(invoice.rounding)])
+    return _typeset(
+        number=invoice.name, kind="Invoice", at=invoice.issued_at, invoice=invoice, rows=rows,
+        sums=[*sums, [_tax_words(invoice), _money(invoice.tax, invoice.currency)]], total=invoice.total,
+        told=[
+            ["Please pay by", _day(invoice.due_at)],
+            ["To", f"{invoice.document['seller']['name']}, IBAN {rf_spaced(invoice.document['seller']['iban'])}"],
+            ["Reference", rf_spaced(invoice.reference)],
+        ],
+        foot="Name the reference: by it the payment is recognised, and the license begins on the day it is.",
+    )  # fmt: skip
+
+
+def credit_note_pdf(note: CreditNote) -> bytes:
+    """The credit note as PDF/UA-1."""
+    return _typeset(
+        number=note.name, kind="Credit note", at=note.issued_at, invoice=note.invoice,
+        rows=[{"title": f"Credit on {note.invoice.name}", "about": note.reason, "amount": written(note.net)}],
+        sums=[[_tax_words(note.invoice), _money(note.tax, note.currency)]], total=note.total,
+        told=[["Of invoice", note.invoice.name]], foot="What you owe is less by this amount.",
+    )  # fmt: skip
+
+
+def _typeset(
+    *, number: str, kind: str, at: datetime, invoice: Invoice, rows: list[dict[str, str]], sums: list[list[str]],
+    total: int, told: list[list[str]], foot: str,
+) -> bytes:  # fmt: skip
+    document = invoice.document
+    page = {
+        "number": number, "kind": kind, "issued": _day(at), "currency": invoice.currency, "rows": rows, "sums": sums,
+        "total": _money(total, invoice.currency), "told": told, "foot": foot, "reason": document["tax"]["reason"],
+        "seller": {name: document["seller"][name] for name in ENTITY},
+        "buyer": {name: document["buyer"][name] for name in ENTITY},
+    }  # fmt: skip
+    return typeset(TEMPLATE, {"page": json.dumps(page, ensure_ascii=False)}, at=at, name=f"{kind} {number}")
+
+
+def _paper(invoice: Invoice) -> Paper:
+    document = invoice.document
+    seller = document["seller"]
+    return Paper(
+        number=invoice.name, issued=invoice.issued_at.date(), due=invoice.due_at.date(), currency=invoice.currency,
+        seller=Entity(**{name: seller[name] for name in ENTITY}),
+        buyer=Entity(**{name: document["buyer"][name] for name in ENTITY}),
+        treatment=Treatment(**document["tax"]),
+        items=[Item(line.title, line_words(line), line.net) for line in invoice.lines.all()],
+        net=invoice.net + invoice.rounding, tax=invoice.tax, reference=invoice.reference, iban=seller["iban"],
+        bic=seller["bic"],
+    )  # fmt: skip
+
+
+def line_words(line: InvoiceLine) -> str:
+    """The quantity and its unit, and how many facts it follows from."""
+    parts = PARTS[line.unit]  # type: ignore[index]
+    count = f"{line.quantity / parts:,.2f}" if line.quantity % parts else f"{line.quantity // parts:,}"
+    words = f"{count} × {UNITS[line.unit]}"  # type: ignore[index]
+    facts = line.trace.get("facts")
+    return f"{words}, from {facts:,} generations (SHA-256 {line.trace['sha256'][:16]}…)" if facts else words
+
+
+def _tax_words(invoice: Invoice) -> str:
+    tax = invoice.document["tax"]
+    percent = f"{tax['ppm'] // 10_000}.{tax['ppm'] % 10_000:04d}".rstrip("0").rstrip(".")
+    return f"Value-added tax {tax['country']}, {percent} %"
+
+
+def _money(amount: int, currency: str) -> str:
+    return written(amount, decimals(currency))
+
+
+def _day(moment: datetime) -> str:
+    utc = moment.astimezone(UTC)
+    return f"{utc.day} {utc:%B %Y}"

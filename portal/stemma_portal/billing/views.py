@@ -1,0 +1,300 @@
+"""Billing as licensees see it: tiers, revenue, quotes, orders, invoices, usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from stemma.billing.prices import UNITS, tier_revenue_limit, tier_schedule
+from stemma.billing.reference import rf_spaced
+from stemma.errors import InvalidError, NotFoundError, StemmaError
+from stemma.ids import now
+from stemma_portal.accounts.access import access_organisation, is_owner, is_staff
+from stemma_portal.accounts.acting import acting
+from stemma_portal.accounts.again import again
+from stemma_portal.accounts.models import Organisation
+from stemma_portal.billing import paper
+from stemma_portal.billing.access import access, visible
+from stemma_portal.billing.declaring import WORDS, declaration_make, declaration_standing, standing_of, tier_refusal
+from stemma_portal.billing.forms import BuyerForm, DeclarationForm, LimitForm, QuoteForm
+from stemma_portal.billing.invoicing import credited, open_amount, order_cancel, order_place, paid, quote_make
+from stemma_portal.billing.models import Buyer, Invoice, Order, Quote, RevenueDeclaration, SpendingLimit
+from stemma_portal.billing.spending import limit_set, month_start, spent, spent_by_day
+from stemma_portal.billing.tables import buyer_set
+from stemma_portal.core.fields import by_id
+from stemma_portal.design.paging import page
+from stemma_portal.design.svg.columns import Column, columns
+from stemma_portal.design.templatetags.stemma import minutes, money
+from stemma_portal.licensing.access import access_license
+from stemma_portal.licensing.selectors import covenant_current, licenses_visible
+
+
+def _own(request: HttpRequest, *, owner: bool = False) -> Organisation:
+    organisation = acting(request)
+    if organisation is None:
+        raise NotFoundError("You belong to no organisation.", remedy="Ask for an invitation.")
+    return access_organisation(request.user, organisation.pk, owner=True) if owner else organisation
+
+
+def refused(form: Form, error: StemmaError, field: str | None = None) -> None:
+    """Put an error of a service beside the field that it is about."""
+    form.add_error(field, f"{error.message} {error.remedy}".strip())
+
+
+@login_required
+def overview(request: HttpRequest) -> HttpResponse:
+    """Tiers side by side, and what the organisation has ordered."""
+    organisation, current = _own(request), covenant_current()
+    tiers: list[dict[str, Any]] = []
+    if current is not None:
+        covenant = current.covenant()
+        for tier in covenant.tiers:
+            schedule = tier_schedule(covenant, tier.name)
+            tiers.append({
+                "name": tier.name,
+                "title": tier.title,
+                "limit": tier_revenue_limit(covenant, tier.name),
+                "prices": {price.unit: price.steps[0].price for price in schedule.prices},
+                "units": UNITS,
+                "tier": tier,
+                "refusal": tier_refusal(organisation=organisation, tier=tier.name, covenant=covenant),
+            })  # fmt: skip
+    licenses = [(each, standing_of(each)) for each in licenses_visible(request.user).filter(organisation=organisation)]
+    context = {
+        "organisation": organisation,
+        "tiers": tiers,
+        "currency": current.covenant().currency if current else "USD",
+        "orders": list(Order.objects.filter(organisation=organisation).select_related("quote")[:20]),
+        "licenses": licenses,
+        "declaration": declaration_standing(organisation),
+        "buyer": Buyer.objects.filter(organisation=organisation).first(),
+        "may": is_owner(request.user, organisation),
+    }
+    return render(request, "billing/overview.html", context)
+
+
+@login_required
+def buyer_edit(request: HttpRequest) -> HttpResponse:
+    """Who is invoiced."""
+    organisation = _own(request, owner=True)
+    known = Buyer.objects.filter(organisation=organisation).first()
+    initial = {**known.facts(), "vat": known.vat_number} if known else {"name": organisation.name}
+    form = BuyerForm(request.POST or None, initial=initial)
+    if form.is_valid():
+        try:
+            buyer_set(organisation=organisation, by=request.user, **form.cleaned_data)
+            messages.success(request, "Saved. Invoices that were issued keep what they say.")
+            return redirect("billing:overview")
+        except InvalidError as error:
+            refused(form, error, "vat")
+    return render(request, "billing/form.html", {
+        "form": form, "title": "Who is invoiced", "button": "Save", "files": False,
+        "lede": "The legal entity that buys. Its country and tax number decide on the tax.",
+    }, status=422 if form.errors else 200)  # fmt: skip
+
+
+@login_required
+def quote_new(request: HttpRequest) -> HttpResponse:
+    """Ask what a tier costs."""
+    organisation, current = _own(request, owner=True), covenant_current()
+    form = QuoteForm(request.POST or None, initial={"tier": request.GET.get("tier", ""), "months": 12})
+    form.fields["tier"].choices = [(t.name, t.title) for t in current.covenant().tiers] if current else []  # type: ignore[attr-defined]
+    if form.is_valid():
+        try:
+            quote = quote_make(organisation=organisation, by=request.user, **form.cleaned_data)
+            return redirect("billing:quote", quote.pk)
+        except InvalidError as error:
+            refused(form, error)
+    return render(request, "billing/form.html", {
+        "form": form, "title": "A quote", "button": "Make the quote", "files": False,
+        "lede": "What the license costs for the whole time, with tax. It binds nobody until you order.",
+    }, status=422 if form.errors else 200)  # fmt: skip
+
+
+@login_required
+def quote_detail(request: HttpRequest, quote_id: str) -> HttpResponse:
+    """What was quoted; with a button to order it."""
+    quote = access(request.user, Quote, quote_id)
+    context = {
+        "quote": quote,
+        "order": Order.objects.filter(quote=quote).first(),
+        "valid": quote.valid_until > now(),
+        "may": is_owner(request.user, quote.organisation),
+    }
+    return render(request, "billing/quote.html", context)
+
+
+@login_required
+@require_POST
+@again
+def quote_order(request: HttpRequest, quote_id: str) -> HttpResponse:
+    """Order what was quoted."""
+    quote = access(request.user, Quote, quote_id, owner=True)
+    order = order_place(quote=quote, by=request.user)
+    messages.success(request, "Ordered. The license begins when the invoice is paid." if quote.total else "Licensed.")
+    return redirect("billing:order", order.pk)
+
+
+@login_required
+def order_detail(request: HttpRequest, order_id: str) -> HttpResponse:
+    """How far an order is."""
+    order = access(request.user, Order, order_id)
+    invoices = [(invoice, open_amount(invoice)) for invoice in order.invoices.all()]
+    return render(request, "billing/order.html", {
+        "order": order, "invoices": invoices, "may": is_owner(request.user, order.organisation),
+    })  # fmt: skip
+
+
+@login_required
+@require_POST
+def order_end(request: HttpRequest, order_id: str) -> HttpResponse:
+    """Cancel an order that is not paid."""
+    order = access(request.user, Order, order_id, owner=True)
+    order_cancel(order=order, by=request.user, reason="Cancelled before payment")
+    messages.success(request, "Cancelled; the invoice is credited.")
+    return redirect("billing:order", order.pk)
+
+
+@login_required
+def invoice_list(request: HttpRequest) -> HttpResponse:
+    """The reader's invoices, newest first."""
+    rows = visible(request.user, Invoice)
+    if not is_staff(request.user):
+        rows = rows.filter(organisation=_own(request))
+    shown = page(rows, request.GET, by="issued_at", descending=True)
+    return render(request, "billing/invoices.html", {
+        "page": shown, "rows": [(invoice, open_amount(invoice)) for invoice in shown.items],
+        "house": is_staff(request.user),
+    })  # fmt: skip
+
+
+@login_required
+def invoice_detail(request: HttpRequest, invoice_id: str) -> HttpResponse:
+    """An invoice with what each line follows from, and what became of it."""
+    invoice = access(request.user, Invoice, invoice_id)
+    return render(request, "billing/invoice.html", {
+        "invoice": invoice, "lines": [(line, paper.line_words(line)) for line in invoice.lines.all()],
+        "reference": rf_spaced(invoice.reference), "paid": paid(invoice), "credited": credited(invoice),
+        "open": open_amount(invoice), "notes": list(invoice.credit_notes.all()), "house": is_staff(request.user),
+        "seller": invoice.document["seller"], "buyer": invoice.document["buyer"], "tax": invoice.document["tax"],
+    })  # fmt: skip
+
+
+@login_required
+def invoice_file(request: HttpRequest, invoice_id: str, form: str) -> HttpResponse:
+    """The invoice as PDF or as XML."""
+    invoice = access(request.user, Invoice, invoice_id)
+    return _file(paper.invoice_pdf(invoice) if form == "pdf" else paper.invoice_xml(invoice), invoice.name, form)
+
+
+@login_required
+def credit_note_file(request: HttpRequest, invoice_id: str, note_id: str, form: str) -> HttpResponse:
+    """A credit note as PDF or as XML."""
+    invoice = access(request.user, Invoice, invoice_id)
+    note = by_id(invoice.credit_notes.select_related("invoice"), note_id)
+    if note is None:
+        raise NotFoundError(f"There is no credit note {note_id} of this invoice.")
+    return _file(paper.credit_note_pdf(note) if form == "pdf" else paper.credit_note_xml(note), note.name, form)
+
+
+def _file(body: bytes, name: str, form: str) -> HttpResponse:
+    response = HttpResponse(body, content_type={"pdf": "application/pdf", "xml": "application/xml"}[form])
+    response["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
+    return response
+
+
+@login_required
+def revenue(request: HttpRequest) -> HttpResponse:
+    """What was declared, and when the next declaration is due."""
+    organisation = _own(request)
+    rows = RevenueDeclaration.objects.filter(organisation=organisation)
+    return render(request, "billing/revenue.html", {
+        "rows": [(row, [WORDS[each] for each in row.doubts]) for row in rows],
+        "standing": declaration_standing(organisation), "may": is_owner(request.user, organisation),
+        "today": now().date(),
+    })  # fmt: skip
+
+
+@login_required
+def revenue_new(request: HttpRequest) -> HttpResponse:
+    """Declare a year's revenue."""
+    organisation = _own(request, owner=True)
+    form = DeclarationForm(request.POST or None, request.FILES or None, initial={"entity": organisation.name})
+    if form.is_valid():
+        given = dict(form.cleaned_data)
+        file = given.pop("evidence")
+        try:
+            row = declaration_make(
+                organisation=organisation, by=request.user, evidence=file, evidence_name=file.name if file else "",
+                **given,
+            )  # fmt: skip
+        except InvalidError as error:
+            refused(form, error, "evidence" if error.code.startswith("file") else None)
+        else:
+            told = "It counts from now on." if row.state == row.State.ACCEPTED else "Staff will look at it."
+            messages.success(request, f"Declared. {told}")
+            return redirect("billing:revenue")
+    return render(request, "billing/form.html", {
+        "form": form, "title": "Declare your revenue", "button": "Declare it", "files": True,
+        "lede": "Of your last full year, of the whole group. It decides which tiers are open to you; growth ends no license.",  # noqa: E501 - one sentence
+    }, status=422 if form.errors else 200)  # fmt: skip
+
+
+@login_required
+def usage_list(request: HttpRequest) -> HttpResponse:
+    """Licenses and what each cost this month."""
+    start = month_start(now())
+    rows = [(each, spent(license_=each, since=start)) for each in licenses_visible(request.user)]
+    if len(rows) == 1:
+        return redirect("billing:usage", rows[0][0].pk)
+    context = {"rows": rows, "currencies": {each.pk: each.covenant.covenant().currency for each, _ in rows}}
+    return render(request, "billing/usages.html", context)
+
+
+@login_required
+def usage(request: HttpRequest, license_id: str) -> HttpResponse:
+    """What a license used and cost, day by day, as a picture and as a table."""
+    license_ = access_license(request.user, license_id)
+    currency = license_.covenant.covenant().currency
+    rows = spent_by_day(license_=license_)
+    shown = [
+        Column(f"{day.day} {day:%b}", (cost or ms,), f"{day.day} {day:%B}: {minutes(ms)}, {money(cost, currency)}")
+        for day, _, ms, cost in rows
+    ]
+    limit = SpendingLimit.objects.filter(license=license_).first()
+    cost = spent(license_=license_, since=month_start(now()))
+    context = {
+        "license": license_,
+        "currency": currency,
+        "rows": rows[::-1],
+        "picture": columns(shown, label=f"Cost of each day, {currency}") if rows else None,
+        "cost": cost,
+        "limit": limit,
+        "percent": 100 * cost // limit.amount if limit else None,
+        "may": is_owner(request.user, license_.organisation),
+    }
+    return render(request, "billing/usage.html", context)
+
+
+@login_required
+def limit_edit(request: HttpRequest, license_id: str) -> HttpResponse:
+    """From which cost on owners are warned."""
+    license_ = access_license(request.user, license_id, owner=True)
+    form = LimitForm(request.POST or None)
+    if form.is_valid():
+        try:
+            limit_set(license_=license_, amount=form.cleaned_data["amount"], by=request.user)
+            messages.success(request, "Saved.")
+            return redirect("billing:usage", license_.pk)
+        except InvalidError as error:
+            refused(form, error, "amount")
+    return render(request, "billing/form.html", {
+        "form": form, "title": "A spending limit", "button": "Save", "files": False,
+        "lede": f"For the {license_.tier} license of {license_.organisation.name}.",
+    }, status=422 if form.errors else 200)  # fmt: skip

@@ -1,0 +1,99 @@
+"""UBL has the elements of EN 16931, in their order, and its sums hold."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from stemma.billing.invoice import bill
+from stemma.billing.prices import Line
+from stemma.billing.tax import Treatment
+from stemma.billing.ubl import CUSTOMIZATION, Entity, Item, Paper, ubl
+
+pytestmark = pytest.mark.unit
+CAC = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
+CBC = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"
+NS = {"cac": CAC, "cbc": CBC}
+STANDARD = Treatment("S", "DE", 190_000)
+REVERSE = Treatment("AE", "FR", 0, "Reverse charge.", "VATEX-EU-AE")
+OUTSIDE = Treatment("O", "US", 0, "Outside.", "VATEX-EU-O")
+SELLER = Entity("Stemma GmbH", "Bachgasse 1", "04109", "Leipzig", "DE", "DE136695976", "a@b.de")
+BUYER = replace(SELLER, name="Studio <&>", vat_number="DE123456788", email="")
+
+
+def paper(amounts, how=STANDARD, **changes) -> Paper:
+    made = bill([Line("flat", "License", 1, amount) for amount in amounts], currency="EUR", treatment=how)
+    given_ = {
+        "number": "S-2026-000001", "issued": date(2026, 11, 28), "due": date(2026, 12, 12), "currency": "EUR",
+        "seller": SELLER, "buyer": BUYER, "treatment": how, "net": made.net + made.rounding, "tax": made.tax,
+        "items": [Item(each.line.title, "1 × month", each.net) for each in made.lines],
+        "reference": "RF18539007547034", "iban": "DE75512108001245126199", "bic": "",
+    }  # fmt: skip
+    return Paper(**{**given_, **changes})
+
+
+def read(made: Paper):
+    return etree.fromstring(ubl(made))
+
+
+def test_the_elements_stand_in_the_order_of_the_schema():
+    root = read(paper([990_000_000, -10_000_000]))
+    assert [etree.QName(each).localname for each in root] == [
+        "CustomizationID", "ID", "IssueDate", "DueDate", "InvoiceTypeCode", "DocumentCurrencyCode",
+        "AccountingSupplierParty", "AccountingCustomerParty", "PaymentMeans", "TaxTotal", "LegalMonetaryTotal",
+        "InvoiceLine", "InvoiceLine",
+    ]  # fmt: skip
+    line = root.findall("cac:InvoiceLine", NS)[1]
+    assert [etree.QName(each).localname for each in line] == [
+        "ID", "InvoicedQuantity", "LineExtensionAmount", "Item", "Price",
+    ]  # fmt: skip
+    assert line.findtext("cbc:InvoicedQuantity", namespaces=NS) == "-1"
+    assert line.findtext("cac:Price/cbc:PriceAmount", namespaces=NS) == "10.00"
+    assert root.findtext("cbc:CustomizationID", namespaces=NS) == CUSTOMIZATION
+    assert root.findtext("cac:PaymentMeans/cbc:PaymentID", namespaces=NS) == "RF18539007547034"
+    assert {each.get("currencyID") for each in root.iter() if "Amount" in str(each.tag)} == {"EUR"}
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=8), st.sampled_from([STANDARD, REVERSE, OUTSIDE]))
+def test_the_sums_hold(amounts, how):
+    root = read(paper(amounts, how))
+
+    def sums(path):
+        return sum(Decimal(each.text) for each in root.findall(path, NS))
+
+    lines = sums("cac:InvoiceLine/cbc:LineExtensionAmount")
+    total = "cac:LegalMonetaryTotal/cbc:"
+    assert lines == sums(f"{total}LineExtensionAmount") == sums(f"{total}TaxExclusiveAmount")  # BR-CO-10, BR-CO-13
+    assert sums("cac:TaxTotal/cbc:TaxAmount") == sums("cac:TaxTotal/cac:TaxSubtotal/cbc:TaxAmount")  # BR-CO-14
+    assert sums(f"{total}TaxInclusiveAmount") == lines + sums("cac:TaxTotal/cbc:TaxAmount")  # BR-CO-15
+    assert sums(f"{total}PayableAmount") == sums(f"{total}TaxInclusiveAmount")  # BR-CO-16
+    exact = lines * how.ppm / 1_000_000
+    assert abs(sums("cac:TaxTotal/cbc:TaxAmount") - exact) <= Decimal("0.005")  # BR-CO-17
+
+
+def test_reverse_charge_says_why_and_names_both_numbers():
+    root = read(paper([100_000_000], REVERSE))
+    category = root.find("cac:TaxTotal/cac:TaxSubtotal/cac:TaxCategory", NS)
+    assert [category.findtext(f"cbc:{n}", namespaces=NS) for n in ("ID", "Percent", "TaxExemptionReasonCode")] == [
+        "AE", "0", "VATEX-EU-AE",
+    ]  # fmt: skip
+    assert len(root.findall(".//cac:PartyTaxScheme", NS)) == 2  # BR-AE-02
+
+
+def test_outside_the_scope_names_no_tax_number_and_no_rate():
+    root = read(paper([100_000_000], OUTSIDE))
+    assert not root.findall(".//cac:PartyTaxScheme", NS)  # BR-O-02
+    assert not root.findall(".//cbc:Percent", NS)  # BR-O-05
+
+
+def test_a_credit_note_names_its_invoice():
+    root = read(paper([100_000_000], number="C-2026-000001", credits="S-2026-000001"))
+    assert [etree.QName(each).localname for each in root] == [
+        "CustomizationID", "ID", "IssueDate", "CreditNoteTypeCode", "DocumentCurrencyCode", "BillingReference",
+        "AccountingSupplierParty", "AccountingCustomerParty", "TaxTotal", "LegalMonetaryTotal", "CreditNoteLine",
+    ]  # fmt: skip
+    assert root.findtext("cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID", namespaces=NS) == "S-2026-000001"

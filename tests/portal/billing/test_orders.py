@@ -1,0 +1,280 @@
+"""From a quote to a license: once, whoever presses twice, and only what was paid."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+
+from portal.billing.shop import dollars
+from stemma.errors import InvalidError
+from stemma.ids import now
+from stemma.rights.covenant import house_covenant
+from stemma_portal.billing.banking import payment_assign, payment_return, payments_queued
+from stemma_portal.billing.invoicing import (
+    credit_note_issue,
+    credited,
+    invoice_issue,
+    open_amount,
+    order_cancel,
+    order_place,
+    paid,
+    quote_make,
+)
+from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine, Match, Order, Payment, Quote, Seller
+from stemma_portal.billing.tables import buyer_set, tax_table
+from stemma_portal.core.errors import ConflictError
+from stemma_portal.core.models import AuditEvent
+from stemma_portal.licensing.models import License
+from stemma_portal.licensing.services import covenant_publish
+from stemma_portal.notices.models import Notice
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+YEAR = 12 * 990_000_000
+"""A year of the enterprise tier."""
+
+
+def test_a_quote_is_what_the_terms_say_with_tax(shop):
+    quote = shop.quote()
+    assert (quote.net, quote.tax, quote.total) == (YEAR, YEAR * 19 // 100, YEAR * 119 // 100)
+    assert quote.document["tax"]["category"] == "S"
+
+
+def test_an_order_is_invoiced_paid_and_licensed(shop):
+    order = shop.order()
+    invoice = order.invoices.get()
+    assert invoice.name == f"S-{now().year}-000001"
+    assert sum(line.amount for line in invoice.lines.all()) == invoice.net
+    assert not License.objects.filter(organisation=shop.studio).exists()
+    done = shop.bank(dollars(invoice.total, invoice.reference, servicer="B1"))
+    assert (done.new, done.matched, done.queued) == (1, 1, 0)
+    order.refresh_from_db()
+    assert order.state == Order.State.ACTIVE
+    assert (order.license.tier, order.license.covenant_id) == ("enterprise", order.quote.covenant_id)
+    assert open_amount(invoice) == 0
+    titles = set(Notice.objects.filter(user=shop.cast.licensee).values_list("title", flat=True))
+    assert titles == {f"Invoice {invoice.name}", "Your license is active"}
+    actions = set(AuditEvent.objects.values_list("action", flat=True))
+    assert {"billing.quote", "billing.order", "billing.invoice", "billing.match", "billing.order-active"} <= actions
+
+
+def test_the_terms_that_were_quoted_are_granted(shop):
+    order = shop.order()
+    covenant_publish(covenant=house_covenant().model_copy(update={"version": "1.0.1"}), by=None)
+    invoice = order.invoices.get()
+    shop.bank(dollars(invoice.total, invoice.reference))
+    order.refresh_from_db()
+    assert order.license.covenant_id == order.quote.covenant_id
+
+
+def test_what_costs_nothing_is_licensed_at_once(shop):
+    order = shop.order("research")
+    assert order.state == Order.State.ACTIVE
+    assert not order.invoices.exists()
+
+
+def test_an_old_quote_or_one_of_old_terms_is_not_ordered(shop, monkeypatch):
+    quote = shop.quote()
+    monkeypatch.setattr("stemma_portal.billing.invoicing.now", lambda: now() + timedelta(days=31))
+    with pytest.raises(ConflictError, match="no longer valid"):
+        order_place(quote=quote, by=shop.cast.licensee)
+    monkeypatch.undo()
+    covenant_publish(covenant=house_covenant().model_copy(update={"version": "1.0.1"}), by=None)
+    with pytest.raises(ConflictError, match="newer version"):
+        order_place(quote=quote, by=shop.cast.licensee)
+
+
+def test_a_tier_with_a_limit_asks_for_revenue(shop):
+    with pytest.raises(InvalidError, match="asks for your yearly revenue"):
+        shop.quote("professional")
+    shop.declare(5_000_000)
+    assert shop.quote("professional").net == 12 * 49_000_000
+    with pytest.raises(InvalidError, match="past the limit"):
+        shop.quote("community")
+
+
+@pytest.mark.parametrize(("tier", "months"), [("gold", 1), ("enterprise", 0), ("enterprise", 1000)])
+def test_what_cannot_be_quoted(shop, tier, months):
+    with pytest.raises(InvalidError):
+        shop.quote(tier, months)
+
+
+def test_nothing_is_quoted_before_it_is_said_who_buys(shop):
+    with pytest.raises(InvalidError, match="who buys"):
+        quote_make(organisation=shop.cast.label, tier="enterprise", months=1, by=shop.cast.owner)
+
+
+def test_reverse_charge_needs_a_number_that_checks(shop):
+    address = {
+        "name": "Atelier",
+        "street": "Rue 1",
+        "postcode": "75001",
+        "city": "Paris",
+        "country": "FR",
+        "email": "a@b.fr",
+    }
+    with pytest.raises(InvalidError, match="not a tax number"):
+        buyer_set(organisation=shop.studio, by=shop.cast.licensee, vat="FR00000000000", **address)
+    buyer_set(organisation=shop.studio, by=shop.cast.licensee, **address)
+    assert shop.quote().tax == YEAR * 20 // 100
+    buyer_set(organisation=shop.studio, by=shop.cast.licensee, vat="FR40303265045", **address)
+    quote = shop.quote()
+    assert (quote.tax, quote.document["tax"]["category"]) == (0, "AE")
+    assert tax_table().rate("FR", now().date()) == 200_000
+
+
+def test_a_partial_payment_waits_and_its_rest_completes_it(shop):
+    order = shop.order()
+    invoice = order.invoices.get()
+    shop.bank(dollars(1_000_000, invoice.reference, servicer="B1"))
+    payment = payments_queued().get()
+    assert payment.reason == Payment.Reason.PARTIAL
+    order.refresh_from_db()
+    assert order.state == Order.State.PLACED
+    payment_assign(payment=payment, invoice=invoice, by=shop.cast.rights, note="First part")
+    order.refresh_from_db()
+    assert order.state == Order.State.PLACED, "a part is not the whole"
+    assert (
+        shop.bank(dollars(invoice.total - 1_000_000, invoice.reference, servicer="B2"), identifier="ST-2").matched == 1
+    )
+    order.refresh_from_db()
+    assert order.state == Order.State.ACTIVE
+
+
+def test_a_double_payment_waits_and_licenses_nothing_twice(shop):
+    invoice = shop.invoice()
+    one = dollars(invoice.total, invoice.reference, servicer="B1")
+    shop.bank(one)
+    again = shop.bank(one)
+    assert (again.new, again.known) == (0, 1), "the same statement again changes nothing"
+    shop.bank(one, identifier="ST-2")
+    shop.bank(dollars(invoice.total, invoice.reference, servicer="B2"), identifier="ST-3")
+    assert [p.reason for p in payments_queued()] == ["repeated", "double"]
+    assert paid(invoice) == invoice.total
+    assert License.objects.filter(organisation=shop.studio).count() == 1
+    twice = payments_queued().last()
+    with pytest.raises(ConflictError, match="settled already"):
+        payment_assign(payment=twice, invoice=invoice, by=shop.cast.rights)
+    payment_return(payment=twice, by=shop.cast.rights, note="Paid twice")
+    with pytest.raises(ConflictError, match="already said"):
+        payment_return(payment=twice, by=shop.cast.rights, note="Paid twice")
+    assert payments_queued().count() == 1
+
+
+def test_other_currencies_and_unknown_references_wait(shop):
+    from billing.making import transaction as entry
+    from stemma.billing.reference import rf_reference
+
+    invoice = shop.invoice()
+    amount = f"{invoice.total // 1_000_000}.{invoice.total % 1_000_000 // 10_000:02d}"
+    found = shop.bank(
+        entry(amount, invoice.reference, servicer="1"),
+        dollars(5_000_000, rf_reference("UNKNOWN"), servicer="2"),
+        dollars(5_000_000, servicer="3", text="for the music"),
+        dollars(invoice.total + 10_000, invoice.reference, servicer="4"),
+        dollars(invoice.total, invoice.reference, servicer="5", direction="DBIT"),
+        dollars(invoice.total, invoice.reference, servicer="6", state="PDNG"),
+    )
+    assert (found.new, found.matched, found.queued, found.passed_over) == (4, 0, 4, 2)
+    reasons = dict(payments_queued().values_list("servicer", "reason"))
+    assert reasons == {"1": "currency", "2": "unknown-reference", "3": "no-reference", "4": "over"}
+    with pytest.raises(ConflictError, match="in USD"):
+        payment_assign(payment=Payment.objects.get(servicer="1"), invoice=invoice, by=shop.cast.rights)
+
+
+def test_a_statement_of_another_account_is_refused_whole(shop):
+    invoice = shop.invoice()
+    with pytest.raises(InvalidError, match="not of our account"):
+        shop.bank(dollars(invoice.total, invoice.reference), account="DE02120300000000202051")
+    assert not Payment.objects.exists()
+
+
+def test_credit_notes_never_take_back_more_than_was_asked(shop):
+    invoice = shop.invoice()
+    for total in (0, -10_000, 5_000, invoice.total + 10_000):
+        with pytest.raises(InvalidError):
+            credit_note_issue(invoice=invoice, total=total, reason="Goodwill", by=shop.cast.rights)
+    with pytest.raises(InvalidError, match="says why"):
+        credit_note_issue(invoice=invoice, total=10_000, reason=" ", by=shop.cast.rights)
+    credit_note_issue(invoice=invoice, total=3_330_000, reason="Goodwill", by=shop.cast.rights)
+    credit_note_issue(invoice=invoice, total=open_amount(invoice), reason="Cancelled", by=shop.cast.rights)
+    assert credited(invoice) == invoice.total
+    assert sum(note.tax for note in CreditNote.objects.all()) == invoice.tax
+    assert [note.name for note in CreditNote.objects.order_by("number")] == [
+        f"C-{now().year}-000001",
+        f"C-{now().year}-000002",
+    ]
+
+
+def test_a_cancelled_order_is_credited_and_a_late_payment_waits(shop):
+    order = shop.order()
+    invoice = order.invoices.get()
+    order_cancel(order=order, by=shop.cast.rights, reason="Changed their mind")
+    assert open_amount(invoice) == 0
+    shop.bank(dollars(invoice.total, invoice.reference))
+    payment = payments_queued().get()
+    assert payment.reason == Payment.Reason.DOUBLE
+    with pytest.raises(ConflictError, match="cancelled"):
+        payment_assign(payment=payment, invoice=invoice, by=shop.cast.rights)
+    assert not License.objects.filter(organisation=shop.studio).exists()
+
+
+def test_a_licensed_order_is_not_cancelled(shop):
+    order = shop.order("research")
+    with pytest.raises(ConflictError):
+        order_cancel(order=order, by=shop.cast.rights, reason="x")
+
+
+def test_what_went_out_is_never_changed(shop):
+    invoice = shop.invoice()
+    shop.bank(dollars(invoice.total, invoice.reference))
+    for model in (Invoice, InvoiceLine, Payment, Match, Quote, Seller):
+        rows = model.objects.all()
+        for change in (lambda rows: rows._raw_delete(rows.db), lambda rows: rows.update(id=F("id"))):
+            with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+                change(rows)
+
+
+def test_a_number_is_taken_back_with_what_failed(shop):
+    first = shop.invoice()
+    with transaction.atomic():
+        shop.invoice()
+        transaction.set_rollback(True)
+    assert shop.invoice().number == first.number + 1
+
+
+def test_the_same_key_is_the_same_invoice(shop):
+    invoice = shop.invoice()
+    from stemma.billing.prices import Line
+    from stemma_portal.billing.invoicing import figures
+
+    made, document = figures(organisation=shop.studio, lines=[Line("flat", "x", 1, 1)], currency="USD", at=now())
+    again = invoice_issue(
+        key=invoice.key, kind=Invoice.Kind.ORDER, organisation=shop.studio, made=made, document=document,
+        traces=[{}], by=None, at=now(),
+    )  # fmt: skip
+    assert again == invoice
+    assert Invoice.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ordering_at_once_is_ordering_once_and_numbers_have_no_gap(shop):
+    quotes = [shop.quote(months=n) for n in (1, 2, 3)] * 4
+    orders, start = [], threading.Barrier(len(quotes))
+
+    def press(quote):
+        try:
+            start.wait()
+            orders.append(order_place(quote=quote, by=shop.cast.licensee).pk)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=press, args=(quote,)) for quote in quotes]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(orders) == 12
+    assert len(set(orders)) == 3
+    assert sorted(Invoice.objects.values_list("number", flat=True)) == [1, 2, 3]

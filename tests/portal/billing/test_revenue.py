@@ -1,0 +1,119 @@
+"""What licensees declare of their revenue, and that growth stops nobody suddenly."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, transaction
+
+from portal.billing.shop import MICRO, pdf, today
+from stemma.errors import InvalidError
+from stemma.proof.canonical import sha256
+from stemma_portal.billing.declaring import (
+    declaration_decide,
+    declaration_standing,
+    declarations_waiting,
+    standing_of,
+)
+from stemma_portal.billing.models import RevenueDeclaration
+from stemma_portal.core.errors import ConflictError, ForbiddenError
+from stemma_portal.core.models import AuditEvent
+from stemma_portal.licensing.models import License
+from stemma_portal.notices.models import Notice
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+
+
+@pytest.fixture
+def licensed(shop):
+    shop.declare(500_000)
+    return shop.order("community").license
+
+
+def test_a_declaration_counts_at_once_with_its_evidence(shop, storage):
+    row = shop.declare(evidence=pdf(), evidence_name="accounts 2025.pdf")
+    assert (row.state, row.doubts, row.converted) == ("accepted", [], 5_000_000 * MICRO)
+    assert row.renew_on == today() + timedelta(days=365)
+    assert sha256(storage.get(row.evidence_key)) == row.evidence_sha256
+    assert AuditEvent.objects.filter(action="billing.declare", subject=row.pk).exists()
+
+
+def test_another_currency_is_converted_by_the_rate_of_the_day(shop):
+    assert shop.declare(800_000, currency="EUR").converted == 1_000_000 * MICRO
+    row = shop.declare(900_000, currency="GBP")
+    assert (row.state, row.doubts, row.converted) == ("review", ["no-rate"], None)
+    with pytest.raises(InvalidError, match="no rate"):
+        declaration_decide(declaration=row, accept=True, why="fine", by=shop.cast.rights)
+
+
+def test_a_lowered_declaration_goes_to_review_and_the_old_one_stands(shop):
+    first = shop.declare(5_000_000)
+    lower = shop.declare(900_000)
+    assert (lower.state, lower.doubts) == ("review", ["lowered"])
+    assert declaration_standing(shop.studio) == first
+    assert list(declarations_waiting()) == [lower]
+    with pytest.raises(InvalidError, match="says why"):
+        declaration_decide(declaration=lower, accept=True, why="", by=shop.cast.rights)
+    with pytest.raises(ForbiddenError):
+        declaration_decide(declaration=lower, accept=True, why="mine", by=shop.cast.licensee)
+    declaration_decide(declaration=lower, accept=True, why="The audited accounts say so.", by=shop.cast.rights)
+    assert declaration_standing(shop.studio) == lower
+    with pytest.raises(ConflictError, match="decided already"):
+        declaration_decide(declaration=lower, accept=False, why="x", by=shop.cast.rights)
+    event = AuditEvent.objects.get(action="billing.decide")
+    assert (event.detail["before"], event.detail["after"]) == ("review", "accepted")
+
+
+def test_a_declined_declaration_changes_nothing(shop):
+    first = shop.declare(5_000_000)
+    declaration_decide(declaration=shop.declare(1), accept=False, why="No evidence.", by=shop.cast.rights)
+    assert declaration_standing(shop.studio) == first
+
+
+def test_companies_of_one_group_declare_one_revenue(shop):
+    shop.declare(5_000_000, group="Big Holding", organisation=shop.cast.label)
+    assert shop.declare(5_000_000, group="big holding").state == "accepted"
+    assert shop.declare(6_000_000, group="Big Holding").doubts == ["group-differs"]
+
+
+def test_growth_starts_thirty_days_of_grace_once_and_ends_nothing(shop, licensed):
+    assert standing_of(licensed).state == "within"
+    grown = shop.declare(1_000_001)
+    assert grown.grace_until == today() + timedelta(days=30)
+    assert (standing_of(licensed).state, standing_of(licensed).until) == ("grace", grown.grace_until)
+    more = shop.declare(3_000_000)
+    assert more.grace_until == grown.grace_until, "declaring again does not prolong it"
+    assert License.objects.get(pk=licensed.pk).state == License.State.ACTIVE
+    assert Notice.objects.filter(title="You have outgrown your tier", user=shop.cast.licensee).count() == 1
+    RevenueDeclaration.objects.filter(pk=more.pk).update(grace_until=today() - timedelta(days=1))
+    assert standing_of(licensed).state == "over"
+    assert License.objects.get(pk=licensed.pk).state == License.State.ACTIVE, "what comes then is for people to decide"
+    with pytest.raises(InvalidError, match="past the limit"):
+        shop.quote("community")
+
+
+def test_a_declaration_is_due_again_after_a_year(shop, licensed):
+    RevenueDeclaration.objects.update(renew_on=today() - timedelta(days=1))
+    assert standing_of(licensed).state == "due"
+    with pytest.raises(InvalidError, match="more than a year old"):
+        shop.quote("community")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ends": today()} | {"starts": today()},
+        {"ends": today() + timedelta(days=1)},
+        {"starts": today() - timedelta(days=800)},
+        {"entity": " "},
+        {"amount": -1},
+    ],
+)
+def test_what_is_no_declaration(shop, changes):
+    with pytest.raises(InvalidError):
+        shop.declare(**changes)
+
+
+def test_what_was_declared_is_never_changed(shop):
+    row = shop.declare()
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        RevenueDeclaration.objects.filter(pk=row.pk).update(amount=1)

@@ -6,8 +6,6 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0002_invitations_and_sign_on'),
-        ('licensing', '0003_remove_apikey_last_used_apikey_replaces_and_more'),
         ('metering', '0002_append_only'),
     ]
 

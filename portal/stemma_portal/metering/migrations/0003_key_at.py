@@ -6,8 +6,6 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0002_invitations_and_sign_on'),
-        ('licensing', '0004_offline'),
         ('metering', '0002_append_only'),
     ]
 

@@ -85,7 +85,7 @@ browser: $(DEV) ## Install a browser for the journeys, where there is none
 test: install-dev browser ## Run all tests: without services, with the real engines, then whole journeys
 	@$(PYTEST) -m unit -n $(WORKERS)
 	@$(PYTEST) -m services -n $(WORKERS)
-	@$(PYTEST) -m journey -n $(WORKERS) --dist loadgroup
+	@$(PYTEST) -m journey
 
 .PHONY: coverage
 coverage: install-dev browser ## Tell which lines no test reaches (slower than `make test`)

@@ -41,14 +41,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("unit")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Journeys run in two lines beside each other: what needs the whole stack or an API of its own, and pages."""
-    folder = item.path.relative_to(Path(__file__).parent)
-    if folder.parts[0] == "journeys":
-        item.add_marker(pytest.mark.xdist_group("pages" if folder.parts[1] == "pages" else "stack"))
-
-
 def pytest_unconfigure() -> None:
     SESSION.close()
 

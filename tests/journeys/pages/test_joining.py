@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from stemma.proof.keys import KeyRing
 from stemma.provenance.documents import verify_document
+from stemma.provenance.verify import Verdict
 from support.visit import confirm
 
 PASSWORD = "a long enough phrase"
@@ -82,12 +83,12 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     expect(tab.locator(".page-head")).to_contain_text("For Erika Ährlich")
     allow_training(tab)
     keys = KeyRing(house.home.path / "keys").jwks()
-    assert verify_document(downloaded(tab, "Receipt (JSON)"), keys).verdict == "verified"
+    assert verify_document(downloaded(tab, "Receipt (JSON)"), keys).verdict is Verdict.VERIFIED
     tab.get_by_role("link", name="Withdraw", exact=True).click()
     tab.get_by_label(re.compile("I withdraw it")).check()
     tab.get_by_role("button", name="Withdraw").click()
     expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
-    assert verify_document(downloaded(tab, "JSON"), keys).verdict == "verified"
+    assert verify_document(downloaded(tab, "JSON"), keys).verdict is Verdict.VERIFIED
     assert artist.complaints == label.complaints == []
 
 

@@ -33,7 +33,7 @@ from stemma.catalog.record import Problem, RecordingRecord
 from stemma.catalog.tags import MOST_FILES, UNPACKING, packed
 from stemma.catalog.text import shown
 from stemma.errors import InvalidError
-from stemma.music.form import SOUNDS, form_of
+from stemma.music.form import SOUNDS, form_of, open_zip
 
 MOST_UNPACKED = 64 * 1024**3
 """Bytes that a batch may hold."""
@@ -69,12 +69,9 @@ def is_batch(path: Path) -> bool:
     """Whether a folder or archive holds a release message.  Raises `InvalidError` for a broken archive."""
     if path.is_dir():
         return any(_MESSAGE.search(_head(file)) for file in _xml_in(path))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [info for info in archive.infolist()[:MOST_FILES] if info.filename.lower().endswith(".xml")]
-            return any(_MESSAGE.search(_packed_head(archive, info)) for info in names)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InvalidError("The archive is broken.", remedy="Pack it anew.", code="broken-archive") from error
+    with open_zip(path) as archive:
+        names = [info for info in archive.infolist()[:MOST_FILES] if info.filename.lower().endswith(".xml")]
+        return any(_MESSAGE.search(_packed_head(archive, info)) for info in names)
 
 
 def rows(path: Path) -> Iterator[BatchRow]:
@@ -116,11 +113,8 @@ def _unpacking(write: Callable[[Path], None]) -> Lying:
 
 def _refuse(path: Path) -> None:
     """Raise `InvalidError` for an archive that no honest sender makes, by what it says of itself."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InvalidError("The archive is broken.", remedy="Pack it anew.", code="broken-archive") from error
+    with open_zip(path) as archive:
+        infos = archive.infolist()
     if any(info.flag_bits & 1 for info in infos):
         raise InvalidError("The archive is encrypted.", remedy="Pack it anew, without a password.", code="encrypted")
     if sum(info.file_size for info in infos) > MOST_UNPACKED:

@@ -20,6 +20,7 @@ from stemma.catalog.record import Row
 from stemma.catalog.table import MOST_CELLS, Table
 from stemma.catalog.text import shown, undefuse
 from stemma.errors import InvalidError
+from stemma.music.form import open_zip
 
 Format = Literal["csv", "xlsx", "ern", "cwr", "audio", "batch"]
 
@@ -304,10 +305,7 @@ _WRITTEN: tuple[tuple[type, Callable[[Any], str]], ...] = (
 
 def _zip(path: Path) -> zipfile.ZipFile:
     """The archive, unless what it says of itself is absurd."""
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InvalidError("The archive is broken.", remedy="Pack or save it anew.", code="broken-archive") from error
+    archive = open_zip(path, remedy="Pack or save it anew.")
     infos = archive.infolist()
     if len(infos) > 100_000:
         archive.close()

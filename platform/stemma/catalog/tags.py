@@ -22,7 +22,7 @@ from stemma.catalog.record import Problem, Row
 from stemma.catalog.table import Table, TableRow
 from stemma.catalog.text import shown
 from stemma.errors import InvalidError
-from stemma.music.form import SOUNDS, form_of
+from stemma.music.form import SOUNDS, form_of, open_zip
 
 MOST_BYTES = 2 * 1024**3
 """Bytes of one file of sound."""
@@ -158,11 +158,7 @@ def packed(path: Path, *, names: Callable[[str], bool] = wanted) -> Iterator[lis
 
     Raises `InvalidError` for a broken archive or one with too many files.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InvalidError("The archive is broken.", remedy="Pack it anew.", code="broken-archive") from error
-    with archive:
+    with open_zip(path) as archive:
         infos = archive.infolist()
         if len(infos) > MOST_FILES:
             raise InvalidError(

@@ -93,10 +93,15 @@ _SIGNS: dict[Form, Callable[[bytes], bool]] = {
 """How each format begins."""
 
 
-def _is_mxl(path: Path) -> bool:
+def open_zip(path: Path, *, remedy: str = "Pack it anew.") -> zipfile.ZipFile:
+    """An archive from outside.  Raises `InvalidError` where its table of contents cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InvalidError("The archive is broken.", remedy="Pack it anew.", code="broken-archive") from error
+        raise InvalidError("The archive is broken.", remedy=remedy, code="broken-archive") from error
+
+
+def _is_mxl(path: Path) -> bool:
+    with open_zip(path) as archive:
+        names = archive.namelist()
     return "META-INF/container.xml" in names and any(name.endswith((".xml", ".musicxml")) for name in names)

@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from stemma.config import settings
 from stemma.errors import InvalidError
 from stemma.ids import now
-from stemma_portal.accounts.access import is_operator, is_staff
+from stemma_portal.accounts.access import HOUSE, is_operator, is_staff
 from stemma_portal.accounts.models import Domain, Membership, Organisation, SignOn, User
 from stemma_portal.accounts.services import membership_set
 from stemma_portal.core.errors import ConflictError, ForbiddenError
@@ -202,13 +202,8 @@ def admit_check(sign_on: SignOn, email: str) -> None:
             remedy="Sign in with an address of its domains, or have an owner prove this one.",
         )
     user = User.objects.filter(email__iexact=email).first()
-    if user is not None and is_staff(user) and not is_staff_organisation(sign_on.organisation):
+    if user is not None and is_staff(user) and sign_on.organisation.kind not in HOUSE:
         raise ForbiddenError("The house's own people sign in with their passwords.", remedy="Use the sign-in page.")
-
-
-def is_staff_organisation(organisation: Organisation) -> bool:
-    """Whether the organisation is part of the house."""
-    return organisation.kind in {Organisation.Kind.RIGHTS, Organisation.Kind.OPS}
 
 
 def admit(*, sign_on: SignOn, user: User) -> None:

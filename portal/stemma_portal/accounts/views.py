@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from allauth.socialaccount.providers.saml.views import finish_acs
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -41,6 +40,7 @@ from stemma_portal.accounts.models import Domain, Invitation, Membership, Organi
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.design.paging import page
+from stemma_portal.design.table import table_response
 
 log = logging.getLogger(__name__)
 
@@ -312,9 +312,7 @@ def trail(request: HttpRequest) -> HttpResponse:
     """Who did what, from where, and what it changed."""
     rows = _events(request)
     if request.GET.get("as") == "csv":
-        response = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = 'attachment; filename="trail.csv"'
-        return response
+        return table_response(_rows(rows), name="trail.csv")
     shown = page(rows, request.GET, by="at", descending=True, size=50)
     told = [(event, _detail(event)) for event in shown.items]
     return render(request, "accounts/trail.html", {"page": shown, "events": told, "all": is_staff(request.user)})
@@ -338,21 +336,12 @@ def _told(value: Any) -> str:
     return text if len(text) <= 120 else text[:119] + "…"
 
 
-class _Echo:
-    """A file that hands back what is written into it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _lines(rows: QuerySet[AuditEvent]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    heads = ("at", "actor", "action", "subject", "detail", "channel", "address", "agent", "request")
-    yield "\ufeff" + writer.writerow(heads)
-    for event in rows.iterator(chunk_size=1000):
+def _rows(events: QuerySet[AuditEvent]) -> Iterator[tuple[str, ...]]:
+    yield ("at", "actor", "action", "subject", "detail", "channel", "address", "agent", "request")
+    for event in events.iterator(chunk_size=1000):
         cells = (
             *(event.at.isoformat(), event.actor, event.action, event.subject),
             *(json.dumps(event.detail, ensure_ascii=False), event.channel, event.address or "", event.agent),
             event.request,
         )
-        yield writer.writerow([defuse(str(cell)) for cell in cells])
+        yield tuple(defuse(str(cell)) for cell in cells)

@@ -115,15 +115,20 @@ def order_place(*, quote: Quote, by: Actor) -> Order:
         document={**document, "tier": quote.tier, "months": quote.months, "covenant": quote.covenant_id},
         traces=[{"quote": str(quote.pk)}] * len(lines), by=by, at=moment,
     )  # fmt: skip
+    invoice_told(invoice, f"Your order is invoiced. The license begins when {invoice.reference} is paid.")
+    return order
+
+
+def invoice_told(invoice: Invoice, text: str) -> None:
+    """Tell those who pay it, once."""
     notify(
-        organisations=[quote.organisation],
+        organisations=[invoice.organisation],
         topic=Topic.MONEY,
         title=f"Invoice {invoice.name}",
-        text=f"Your order is invoiced. The license begins when {invoice.reference} is paid.",
+        text=text,
         href=f"/billing/invoices/{invoice.pk}/",
         key=f"invoice:{invoice.pk}",
     )
-    return order
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from stemma.billing.prices import tier_schedule
 from stemma.billing.usage import facts_digest
 from stemma.errors import InvalidError, StemmaError
 from stemma.ids import now, timestamp
-from stemma_portal.billing.invoicing import figures, invoice_issue
+from stemma_portal.billing.invoicing import figures, invoice_issue, invoice_told
 from stemma_portal.billing.models import Invoice, InvoiceLine, SpendingLimit
 from stemma_portal.core.db import lock
 from stemma_portal.core.services import Actor, audit
@@ -110,14 +110,8 @@ def usage_invoice(*, license_: License, until: datetime) -> Invoice | None:
             document={**document, "tier": license_.tier, "covenant": license_.covenant_id, "until": timestamp(until)},
             traces=[trace] * len(lines), by=None, at=moment,
         )  # fmt: skip
-        notify(
-            organisations=[license_.organisation],
-            topic=Topic.MONEY,
-            title=f"Invoice {invoice.name}",
-            text=f"What your {license_.tier} license used is invoiced. Please pay it with {invoice.reference}.",
-            href=f"/billing/invoices/{invoice.pk}/",
-            key=f"invoice:{invoice.pk}",
-        )
+        text = f"What your {license_.tier} license used is invoiced. Please pay it with {invoice.reference}."
+        invoice_told(invoice, text)
         return invoice
 
 

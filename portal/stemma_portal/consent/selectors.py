@@ -228,6 +228,10 @@ def recordings_to_consent(party_id: str) -> QuerySet[Recording]:
     return recordings_of_party(party_id=party_id).filter(~Exists(granted), source_free=True).select_related("work")
 
 
+MOST_MISSING = 200
+"""Owners whom one page names."""
+
+
 class Missing(NamedTuple):
     """An owner without whose yes recordings that others have granted are not used."""
 
@@ -239,16 +243,24 @@ class Missing(NamedTuple):
     """The address that was invited already, if any."""
 
 
-def owners_missing(party_id: str, *, most: int = 200) -> list[Missing]:
-    """Who has not agreed to training on recordings that the party has granted for it, most recordings first."""
+def _missing(party_id: str) -> QuerySet[Share, tuple[str, int]]:
+    """Each owner who has not agreed, with how many recordings wait, most recordings first."""
     training = ConsentRecording.objects.filter(consent__scopes__contains=list(TRAINING_SCOPES))
     own = running(training.filter(consent__party=party_id)).values("recording")
     agreed = running(training.filter(recording=OuterRef("recording"), consent__party=OuterRef("party")))
     others = Share.objects.filter(recording__in=own).exclude(party=party_id).filter(~Exists(agreed))
-    counts = (
-        others.order_by().values_list("party").annotate(n=Count("recording", distinct=True)).order_by("-n", "party")
-    )
-    found = dict(counts[:most])
+    counts = others.order_by().values_list("party").annotate(n=Count("recording", distinct=True))
+    return counts.order_by("-n", "party")
+
+
+def owners_missing_count(party_id: str) -> int:
+    """How many owners `owners_missing` names."""
+    return _missing(party_id)[:MOST_MISSING].count()
+
+
+def owners_missing(party_id: str) -> list[Missing]:
+    """Who has not agreed to training on recordings that the party has granted for it, most recordings first."""
+    found = dict(_missing(party_id)[:MOST_MISSING])
     waiting = Invitation.objects.filter(party__in=found, accepted_at=None, revoked_at=None, expires_at__gt=now())
     invited = dict(waiting.values_list("party_id", "email"))
     here = set(Organisation.objects.filter(party__in=found).values_list("party_id", flat=True))

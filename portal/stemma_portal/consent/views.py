@@ -25,7 +25,7 @@ from stemma_portal.consent.access import access_consent, access_withdrawal
 from stemma_portal.consent.forms import SCOPES, GrantForm, InviteForm, SignForm, WithdrawForm
 from stemma_portal.consent.outlook import outlook
 from stemma_portal.consent.receipts import consent_pdf, consent_proof, withdrawal_pdf, withdrawal_proof
-from stemma_portal.consent.selectors import consents_visible, owners_missing
+from stemma_portal.consent.selectors import consents_visible, owners_missing, owners_missing_count
 from stemma_portal.consent.services import consent_grant, consent_withdraw
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.design.paging import page
@@ -57,7 +57,7 @@ def consent_list(request: HttpRequest) -> HttpResponse:
     if party is not None:
         own = recordings_of_party(party_id=party.id)
         waiting = own.filter(source_free=True).exclude(consent_items__consent__party=party).count()
-    missing = len(owners_missing(party.id)) if party is not None else 0
+    missing = owners_missing_count(party.id) if party is not None else 0
     context = {"page": shown, "party": party, "waiting": waiting, "missing": missing}
     return render(request, "consent/consents.html", context)
 

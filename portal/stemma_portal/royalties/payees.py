@@ -21,7 +21,7 @@ from stemma.errors import InvalidError
 from stemma.ids import now, timestamp
 from stemma.rights.identifiers import iban as iban_check
 from stemma_portal.accounts.access import require_operator
-from stemma_portal.accounts.models import Membership, Organisation, User
+from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.catalog.models import Party
 from stemma_portal.core.db import lock
 from stemma_portal.core.sealing import seal, unseal
@@ -141,12 +141,6 @@ def payment_details_usable(*, party_id: str, at: datetime | None = None) -> Paym
 def payment_history(*, party_id: str) -> list[PaymentDetails]:
     """All versions, the newest first."""
     return list(PaymentDetails.objects.filter(party=party_id).order_by("-version"))
-
-
-def owners_of(*, party_id: str) -> list[User]:
-    """Everybody who may act for the party."""
-    memberships = Membership.objects.filter(organisation__party=party_id, role=Membership.Role.OWNER)
-    return list(User.objects.filter(memberships__in=memberships, is_active=True).distinct().order_by("email"))
 
 
 @transaction.atomic

@@ -51,9 +51,9 @@ def refused(form: Form, error: StemmaError, field: str | None = None) -> None:
 def overview(request: HttpRequest) -> HttpResponse:
     """Tiers side by side, and what the organisation has ordered."""
     organisation, current = _own(request), covenant_current()
+    covenant = current.covenant() if current is not None else None
     tiers: list[dict[str, Any]] = []
-    if current is not None:
-        covenant = current.covenant()
+    if covenant is not None:
         for tier in covenant.tiers:
             schedule = tier_schedule(covenant, tier.name)
             tiers.append({
@@ -69,7 +69,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "organisation": organisation,
         "tiers": tiers,
-        "currency": current.covenant().currency if current else "USD",
+        "currency": covenant.currency if covenant else "USD",
+        "creators": covenant.creators_ppm if covenant else None,
         "orders": list(Order.objects.filter(organisation=organisation).select_related("quote")[:20]),
         "licenses": licenses,
         "declaration": declaration_standing(organisation),

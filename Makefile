@@ -12,6 +12,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
+WEB := tests/journeys/pages tests/journeys/api
 
 # What is installed is known by a stamp named after what it was installed from, written last: an
 # interrupted or outdated installation has none and is gone on with.
@@ -85,7 +86,14 @@ browser: $(DEV) ## Install a browser for the journeys, where there is none
 test: install-dev browser ## Run all tests: without services, with the real engines, then whole journeys
 	@$(PYTEST) -m unit -n $(WORKERS)
 	@$(PYTEST) -m services -n $(WORKERS)
-	@$(PYTEST) -m journey
+	@$(MAKE) --no-print-directory -j2 --output-sync=target journeys-on-the-web journeys-elsewhere
+
+# Journeys go in two lines beside each other, each a session with engines of its own.
+.PHONY: journeys-on-the-web journeys-elsewhere
+journeys-on-the-web: install-dev browser
+	@$(PYTEST) -m journey $(WEB)
+journeys-elsewhere: install-dev
+	@$(PYTEST) -m journey $(WEB:%=--ignore=%)
 
 .PHONY: coverage
 coverage: install-dev browser ## Tell which lines no test reaches (slower than `make test`)

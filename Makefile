@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Compiled once when first used, not for every process anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -53,13 +55,21 @@ define make-venv
 		{ echo "$(PYTHON) cannot make a virtual environment; on Debian install python3-venv."; exit 2; }
 endef
 
-# torch stands in the same call, so that pip chooses everything to agree with it.
+# uv installs what pip would, twenty times lighter on the processor; it looks where pip is told to look.
+# torch stands in the same call, so that everything is chosen to agree with it.
 # tinysoundfont asks for a sound card's library, of which we use nothing.
+pip-says = $$($(BIN)/python -m pip config list | sed -nE "s/^[a-z:]+\.$(1)='(.*)'/\1/p" | sed 's/\\n/ /g' | tail -1)
 define install
 	@echo "Installing [$(1)] into $(VENV) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		"$$(grep '^torch==' constraints.txt)" --editable '.[$(1)]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "$$(grep '^tinysoundfont==' constraints.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' constraints.txt)"
+	@set_if_said() { test -z "$$2" || export "$$1=$$2"; }; \
+	set_if_said UV_DEFAULT_INDEX "$(call pip-says,index-url)"; \
+	set_if_said UV_INDEX "$(call pip-says,extra-index-url)"; \
+	set_if_said UV_FIND_LINKS "$(call pip-says,find-links)"; \
+	set_if_said SSL_CERT_FILE "$(call pip-says,cert)"; \
+	uv="$(BIN)/uv pip install --quiet --python $(BIN)/python --index-strategy unsafe-best-match"; \
+	$$uv --constraint constraints.txt "$$(grep '^torch==' constraints.txt)" --editable '.[$(1)]'; \
+	$$uv --no-deps "$$(grep '^tinysoundfont==' constraints.txt)"
 endef
 
 $(STACK):

@@ -69,7 +69,7 @@ def keyring(home: Path):
 def postgres(session: Session) -> str:
     """A real PostgreSQL; gives the address of the worker's database."""
     session.start("postgres")
-    session.create_database(session.own)
+    session.create_database(session.own.database)
     return os.environ["STEMMA_DATABASE_URL"]
 
 
@@ -145,6 +145,16 @@ def storage(s3: str):
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, postgres: str) -> None:
     """Tests with a database get it on the real PostgreSQL, each worker its own."""
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None, session: Session) -> bool:
+    """Django finds its test database made and migrated."""
+    from django.db import connection
+
+    known = connection.settings_dict
+    session.create_migrated_database(known["TEST"]["NAME"] or f"test_{known['NAME']}")
+    return True
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,8 +91,12 @@ class Served:
 
     def left(self) -> list[str]:
         """What still runs of the processes there were."""
-        running = [p for p in self._tree if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-        return [" ".join(p.cmdline())[:120] for p in running]
+        found = []
+        for process in self._tree:
+            with suppress(psutil.NoSuchProcess):  # gone, or a zombie: it may become one between two questions
+                if process.is_running():
+                    found.append(" ".join(process.cmdline())[:120])
+        return found
 
     def kill(self) -> None:
         """End the main process without a word."""

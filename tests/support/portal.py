@@ -34,13 +34,13 @@ class LivePortal:
 
 
 def start_portal(session: Session, name: str = "portal", redis_database: int = 32) -> LivePortal:
-    """Migrate a fresh database, collect the static files, start the server.  Names keep several apart."""
+    """Make a migrated database, collect the static files, start the server.  Names keep several apart."""
     for engine in ("postgres", "redis", "s3"):
         session.start(engine)
     home = session.worker_home(name, redis_database + session.number)
     ports = session.ports.model_copy(update={"portal": free_ports().portal})
     home.open(ports)
-    session.create_database(home)
+    session.create_migrated_database(home.database)
     session.ensure_bucket(home.name)
     live = LivePortal(f"http://127.0.0.1:{ports.portal}", home, ports)
     session.run(applications.portal(home, ports), environ=live.environ, label=home.name)

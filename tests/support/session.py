@@ -7,6 +7,7 @@ engines behind them start when the first test asks for one, and end with the ses
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import random
 import shutil
@@ -20,13 +21,16 @@ import psycopg
 from filelock import FileLock
 from psycopg import sql
 
-from stemma.stack.engines import bucket_of, engines
+from stemma.stack.applications import manage
+from stemma.stack.engines import bucket_of, engines, postgres_binary
 from stemma.stack.home import Home, Secrets
 from stemma.stack.ports import GRPC_OFFSET, LOOPBACK, S3_PORTS, Ports, is_free
 from stemma.stack.services import Service
 
 FOLDER = "TEST_SESSION_FOLDER"
 """Names the session's folder to its worker processes."""
+
+CACHE = Path(__file__).parents[2] / ".pytest_cache" / "stemma"
 
 AT_ONCE = ("SIGQUIT", "3")
 """How engines end: what they hold is thrown away; for PostgreSQL it is still a clean way."""
@@ -49,6 +53,7 @@ class WorkerHome(Home):
         super().__init__(path)
         self.__dict__["secrets"] = secrets
         self.name, self.redis_database = name, redis_database
+        self.database = name.replace("-", "_")
 
     def environment(self, ports: Ports) -> dict[str, str]:
         shared = super().environment(ports)
@@ -56,7 +61,7 @@ class WorkerHome(Home):
         redis, _, _ = shared["STEMMA_REDIS_URL"].rpartition("/")
         return {
             **shared,
-            "STEMMA_DATABASE_URL": f"{database}/{self.name.replace('-', '_')}",
+            "STEMMA_DATABASE_URL": f"{database}/{self.database}",
             "STEMMA_REDIS_URL": f"{redis}/{self.redis_database}",
             "STEMMA_S3_BUCKET": self.name,
         }
@@ -158,14 +163,41 @@ class Session:
         """Make a bucket."""
         bucket_of(self.home, self.ports, name).ensure_bucket()
 
-    def create_database(self, home: WorkerHome) -> None:
-        """Make the database of a worker's home where it is missing."""
+    def create_database(self, name: str, *, template: str = "template1") -> bool:
+        """Make a database where it is missing; whether it was."""
         self.start("postgres")
-        superuser = f"postgresql://postgres:{self.secrets.postgres}@{LOOPBACK}:{self.ports.postgres}/postgres"
-        with psycopg.connect(superuser, autocommit=True) as connection:
-            name = home.name.replace("-", "_")
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER stemma").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} OWNER stemma TEMPLATE {}")
+        with psycopg.connect(self._superuser("postgres"), autocommit=True) as connection:
+            missing = not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            if missing:
+                connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        return missing
+
+    def create_migrated_database(self, name: str) -> None:
+        """Make a database as the portal's migrations leave it.
+
+        They take half a minute: they run once, and what they made is kept as SQL until one of them changes.
+        """
+        kept = CACHE / f"migrated-{_migrations()}.sql"
+        with FileLock(self.folder / "migrated.lock"):
+            home = self.worker_home("migrated", 30)
+            if self.create_database(home.database):
+                if kept.exists():
+                    self._postgres("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={kept}", database=home.database)
+                else:
+                    manage(home, self.ports, "migrate", "--no-input")
+                    CACHE.mkdir(parents=True, exist_ok=True)
+                    written = kept.with_suffix(f".{os.getpid()}")
+                    self._postgres("pg_dump", f"--file={written}", database=home.database)
+                    written.replace(kept)
+            self.create_database(name, template=home.database)
+
+    def _postgres(self, program: str, *words: str, database: str) -> None:
+        command = [postgres_binary(program), *words, self._superuser(database)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    def _superuser(self, database: str) -> str:
+        return f"postgresql://postgres:{self.secrets.postgres}@{LOOPBACK}:{self.ports.postgres}/{database}"
 
     # --- End ----------------------------------------------------------------------------------
 
@@ -187,6 +219,13 @@ class Session:
             return str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return False
+
+
+def _migrations() -> str:
+    """Changes when a migration does, ours or a library's."""
+    root = Path(__file__).parents[2]
+    files = [root / "constraints.txt", *sorted(root.glob("portal/stemma_portal/*/migrations/*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def _installed_soundfont() -> str:

@@ -1,4 +1,7 @@
-"""Schemathesis asks the real server everything that its own description allows, and much that it does not."""
+"""Schemathesis asks the real server everything that its own description allows, and much that it does not.
+
+What it is asked changes the house, so the pages are looked at before (see `WEB` in the Makefile).
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,10 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from support.portal import start_portal
-
 pytestmark = pytest.mark.journey
-TESTS = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "4"))
 """Requests by operation and phase; `make test-api` asks for longer."""
 CHECKS = (
@@ -63,27 +62,14 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
-def asked(session):
-    """A live portal of its own, with a house in it: what it is asked changes it."""
-    portal = start_portal(session, "asked", 64)
-    path = os.pathsep.join(filter(None, (str(TESTS), portal.environ.get("PYTHONPATH"))))
-    environ = {**portal.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"}
-    done = subprocess.run(
-        [sys.executable, "-m", "support.seed"], env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return portal
-
-
 @pytest.mark.parametrize("who", ["ops", "label"])
-def test_every_answer_is_as_described(asked, who, tmp_path):
-    known = json.loads(asked.shell(KNOWN, who=who).splitlines()[-1])
+def test_every_answer_is_as_described(house, who, tmp_path):
+    known = json.loads(house.shell(KNOWN, who=who).splitlines()[-1])
     token = known.pop("token")
     named = "".join(f'"path.{name}" = {json.dumps(value)}\n' for name, value in known.items())
     (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{named}")
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{asked.url}/api/v1/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{house.url}/api/v1/openapi.json"),
         *("--header", f"Authorization: Bearer {token}"),
         *("--checks", ",".join(CHECKS), "--phases", "coverage,fuzzing"),
         *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-deterministic"),

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
@@ -14,25 +10,6 @@ from playwright.sync_api import Page as Tab
 
 from support.visit import browser as opened
 from support.visit import sign_in
-
-TESTS = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def house(portal):
-    """The portal after `support.seed`; `.logins` by the organisation's short name."""
-    done = subprocess.run(
-        [sys.executable, "-m", "support.seed"],
-        env={**portal.environ, "PYTHONPATH": str(TESTS), "DJANGO_SETTINGS_MODULE": "stemma_portal.config.settings"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    known = json.loads(done.stdout.splitlines()[-1])
-    portal.logins = {login["email"].split("@")[0]: login for login in known["logins"]}
-    portal.api_keys = known["api_keys"]
-    return portal
 
 
 # A browser's event loop must not outlive the module: Django refuses its database beside a running one.

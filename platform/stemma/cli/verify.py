@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="A FLAC or WAV file made with Stemma; a receipt or proof, as JSON or PDF; or a dossier.")
+        Path,
+        typer.Argument(
+            help="A FLAC or WAV file made with Stemma; a receipt or proof, as JSON or PDF; a dossier, as ZIP."
+        ),
     ],
     bundle: Annotated[
         Path | None, typer.Option(help="Proof bundle; FILE.proof.json beside the file unless given.")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from stemma.rights.covenant import Closed, Cover, Covenant, Covenant1, Exclusion, Tier, Use, lift
+from pydantic import Field
+
+from stemma.rights.covenant import Closed, Covenant, Covenant1, Cover, Exclusion, Tier, Use, lift
 from stemma.rights.wording import MAY, words
 
 Verdict = Literal["covered", "lapsed", "not-covered", "open"]
@@ -21,7 +23,7 @@ class Evidence(Closed):
     """Whether the sound under claim differs from the one that was handed over."""
     served: bool = False
     """Whether it was made by the installation itself, with a release that is in the log."""
-    judged: dict[Exclusion, bool] = {}
+    judged: dict[Exclusion, bool] = Field(default_factory=dict)
     """What people have said of exclusions that facts leave open: whether each applies."""
 
 

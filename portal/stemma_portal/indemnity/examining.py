@@ -266,7 +266,9 @@ def _attribution(generation: Generation) -> bytes | None:
     row = getattr(generation, "attribution", None)
     if row is None:
         return None
-    shares = {str(s.recording_id) if s.recording_id else COMMONS: s.ppb for s in generation_shares(generation=generation)}
+    shares = {
+        str(s.recording_id) if s.recording_id else COMMONS: s.ppb for s in generation_shares(generation=generation)
+    }
     fact = AttributionFact(
         id=row.pk, generation=generation.pk, at=timestamp(row.at), model_release=row.model_release,
         snapshot=row.snapshot, method=row.method, store=row.store, checkpoints=row.checkpoints, lds=row.lds,
@@ -310,4 +312,3 @@ def _likeness(generation: Generation, work: _Work) -> bytes | None:
         run_among=len(among),
     )
     return found.model_dump_json().encode()
-

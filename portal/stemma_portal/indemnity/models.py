@@ -16,6 +16,8 @@ from stemma_portal.core.fields import IdField
 from stemma_portal.core.models import Job
 from stemma_portal.metering.models import Generation
 
+OUTPUT_USES = [(use, MAY[use][:1].upper() + MAY[use][1:]) for use in USES]
+
 
 class OutputClaim(models.Model):
     """Somebody says that an output is theirs, and the licensee who has it asks us to stand for it."""
@@ -38,7 +40,7 @@ class OutputClaim(models.Model):
     """The licensee."""
     claimant = models.CharField(max_length=200)
     """Who wrote the letter."""
-    use = models.CharField(max_length=20, choices=[(use, MAY[use][:1].upper() + MAY[use][1:]) for use in USES])
+    use = models.CharField(max_length=20, choices=OUTPUT_USES)
     """What the licensee did with the output."""
     story = models.TextField()
     """What happened, in the licensee's words."""

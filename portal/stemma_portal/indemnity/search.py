@@ -108,7 +108,10 @@ def _ways(heard: Heard, own: QuerySet[Generation], organisation: Organisation, t
         yield match
     while count := prints_take(rows=own):
         told(f"{count} outputs listened to")
-    for marks, by, words in (([heard.sha256], "file-hash", "its file"), ([heard.pcm_sha256], "sound-hash", "its samples")):
+    for marks, by, words in (
+        ([heard.sha256], "file-hash", "its file"),
+        ([heard.pcm_sha256], "sound-hash", "its samples"),
+    ):
         for found in OutputPrint.objects.filter(hashes__overlap=[m for m in marks if m]).select_related("generation"):
             finding = Finding(by=by, sure_ppm=CERTAIN, said=f"By the hash of {words}.")  # type: ignore[arg-type]
             yield Match(found.generation, finding, False)
@@ -120,7 +123,7 @@ def _ways(heard: Heard, own: QuerySet[Generation], organisation: Organisation, t
 
 
 def _by_credentials(heard: Heard) -> Match | None:
-    """The generation that the certificate in the file names, if the file sounds like it: a certificate is moved easily."""
+    """What the certificate in the file names, where the file sounds like it: a certificate is moved easily."""
     try:
         roots = Authority(settings().keys_path).anchors()
     except NotFoundError:

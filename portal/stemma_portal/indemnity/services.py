@@ -334,6 +334,11 @@ def claim_accept(*, claim: OutputClaim, amount: int, reason: str, by: Actor) -> 
             remedy="Judge what is open, or decline the claim.",
             code="not-covered",
         )
+    newest = claim.dossiers.first()
+    if newest is None or any(verdict != "verified" for _, verdict, _ in newest.steps):
+        raise ConflictError(
+            "A proof in its dossier does not hold.", remedy="Mend it and look again, or decline.", code="not-proved"
+        )
     _move(claim, State.ACCEPTED, Event.ACCEPTED, speaker=STAFF, by=by, text=reason)
     _answered(claim)
     audit(by=by, action="output-claim.accept", subject=claim.pk, amount=str(amount), reason=reason)
@@ -362,7 +367,9 @@ def claim_settle(*, claim: OutputClaim, reason: str, by: Actor) -> OutputClaim:
     left, waiting = reserve_left(claim=claim), claim.moves.filter(decided_at=None).exists()
     if left or waiting:
         raise ConflictError(
-            "Its reserve is not all paid or given back.", remedy="Pay or release it first: two people do.", code="reserve"
+            "Its reserve is not all paid or given back.",
+            remedy="Pay or release it first: two people do.",
+            code="reserve",
         )
     _move(claim, State.SETTLED, Event.SETTLED, speaker=STAFF, by=by, text=reason)
     audit(by=by, action="output-claim.settle", subject=claim.pk, reason=reason)
@@ -391,9 +398,7 @@ _WORKED = frozenset({State.RECEIVED, State.IDENTIFIED})
 
 
 def _examine(claim: OutputClaim, by: Actor) -> None:
-    job, _ = job_start(
-        kind="indemnity.examine", run_key=f"output-claim:{claim.pk}:{claim.round}", total=STEPS, by=by
-    )
+    job, _ = job_start(kind="indemnity.examine", run_key=f"output-claim:{claim.pk}:{claim.round}", total=STEPS, by=by)
     OutputClaim.objects.filter(pk=claim.pk).update(job=job)
     claim.job = job
     examine_soon(claim.pk)

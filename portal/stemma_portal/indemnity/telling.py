@@ -48,6 +48,4 @@ def claim_told(claim: OutputClaim, *, title: str, text: str, staff: bool = False
         data = {"claim": claim.pk, "state": claim.state, "title": title[:200], "page": href}
         event_emit(organisation=claim.organisation, type="claim.news", data=data)
         sender = User.objects.filter(email=claim.submitted_by, organisations=claim.organisation_id)
-        notify(
-            users=sender, organisations=[claim.organisation], topic=Topic.CLAIMS, title=title, text=text, href=href
-        )
+        notify(users=sender, organisations=[claim.organisation], topic=Topic.CLAIMS, title=title, text=text, href=href)

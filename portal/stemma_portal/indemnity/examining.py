@@ -129,12 +129,11 @@ def _identify(claim: OutputClaim, work: _Work) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"sound.{paper.format}"
         storage().download(paper.key, path)
+        heard = Heard(path, paper.format, paper.sha256)  # type: ignore[arg-type]
         try:
-            heard = Heard.of(path, paper.format, paper.sha256)  # type: ignore[arg-type]
+            match, note = output_find(heard=heard, organisation=claim.organisation, told=work.tell)
         except InvalidError as error:
-            claim_unknown(claim=claim, note=str(error))
-            return False
-        match, note = output_find(heard=heard, organisation=claim.organisation, told=work.tell)
+            match, note = None, str(error)
     if match is None:
         claim_unknown(claim=claim, note=note)
         return False

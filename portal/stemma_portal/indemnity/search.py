@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import soundfile
@@ -20,7 +21,6 @@ from stemma.errors import InvalidError, NotFoundError, StemmaError
 from stemma.music.form import LOSSY, Form
 from stemma.music.likeness import SAME_SOUND, bit_error, sound_sketch
 from stemma.music.probe import Probe, probe
-from stemma.proof.canonical import sha256
 from stemma.provenance import certificate as certificates
 from stemma.provenance.authority import Authority
 from stemma.provenance.bundle import key as bundle_key
@@ -53,25 +53,30 @@ class Match:
     altered: bool | None
 
 
-@dataclass(frozen=True)
 class Heard:
-    """The sound under claim, decoded once."""
+    """A sound under claim; it is decoded when that is needed, once, and in a process of its own."""
 
-    path: Path
-    form: Form
-    sha256: str
-    pcm_sha256: str
-    """Of its samples; empty where it was compressed with losses."""
-    probe: Probe
+    def __init__(self, path: Path, form: Form, mark: str) -> None:
+        self.path, self.form, self.sha256 = path, form, mark
 
-    @classmethod
-    def of(cls, path: Path, form: Form, mark: str) -> Heard:
-        """Decode a file in a process of its own; its samples are read from what that wrote."""
+    @property
+    def probe(self) -> Probe:
+        """What was measured of it, its fingerprint too.  Raises `InvalidError` for what cannot be decoded."""
+        return self._decoded[0]
+
+    @property
+    def pcm_sha256(self) -> str:
+        """Of its samples; empty where it was compressed with losses."""
+        return self._decoded[1]
+
+    @cached_property
+    def _decoded(self) -> tuple[Probe, str]:
         with tempfile.TemporaryDirectory() as folder:
+            # The samples are read from what the decoder wrote, never from the file itself.
             master = Path(folder) / "master.flac"
-            found = probe(path, form=form, master=master)
-            samples = "" if form in LOSSY else pcm_sha256(soundfile.read(master, dtype="int16", always_2d=True)[0])
-        return cls(path, form, mark, samples, found)
+            found = probe(self.path, form=self.form, master=master)
+            lossy = self.form in LOSSY
+            return found, "" if lossy else pcm_sha256(soundfile.read(master, dtype="int16", always_2d=True)[0])
 
 
 def output_find(*, heard: Heard, organisation: Organisation, told: Told = lambda _: None) -> tuple[Match | None, str]:
@@ -104,6 +109,7 @@ def anchors(*, release: str) -> str:
 def _ways(heard: Heard, own: QuerySet[Generation], organisation: Organisation, told: Told) -> Iterator[Match]:
     for generation in Generation.objects.filter(audio_sha256=heard.sha256)[:2]:
         yield Match(generation, Finding(by="file-hash", sure_ppm=CERTAIN, said="By the hash of its file."), False)
+    _ = heard.probe  # from here on it has to be a sound
     if match := _by_credentials(heard):
         yield match
     while count := prints_take(rows=own):
@@ -179,10 +185,10 @@ def _print(generation: Generation) -> OutputPrint:
         path = Path(folder) / "audio.flac"
         try:
             storage().download(f"{generation.prefix}audio.flac", path)
-            heard = Heard.of(path, "flac", sha256(path.read_bytes()))
+            heard = Heard(path, "flac", generation.audio_sha256)
+            made.hashes = sorted({*hashes, heard.pcm_sha256})
+            made.fingerprint, made.duration_ms = heard.probe.fingerprint, heard.probe.duration_ms
         except (NotFoundError, InvalidError):
             return made  # gone, or no sound: it is found by its hash alone
-    made.hashes = sorted({*hashes, heard.pcm_sha256})
-    made.fingerprint, made.sketch = heard.probe.fingerprint, sound_sketch(heard.probe.fingerprint)
-    made.duration_ms = heard.probe.duration_ms
+    made.sketch = sound_sketch(made.fingerprint)
     return made

@@ -90,9 +90,7 @@ class Desk:
         self.license = license_grant(organisation=cast.studio, tier="enterprise", months=12, by=None)
         self.rivals = license_grant(organisation=self.rival, tier="enterprise", months=12, by=None)
         self.second = user_create(email="second@stemma.test", name="Second", password="correct horse", by=None)
-        membership_set(
-            user=self.second, organisation=Organisation.objects.get(slug="rights"), role="owner", by=None
-        )
+        membership_set(user=self.second, organisation=Organisation.objects.get(slug="rights"), role="owner", by=None)
 
     def made(self, seed: int, *, license_: Any = None) -> tuple[Any, bytes]:
         """An output as serving leaves it, its facts taken in; the generation and its FLAC file."""
@@ -180,5 +178,3 @@ def told(claim: Any) -> str:
     from stemma_portal.indemnity.selectors import events_of
 
     return json.dumps([event.text for event in events_of(claim=claim, staff=False)])
-
-

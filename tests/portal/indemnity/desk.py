@@ -156,15 +156,37 @@ class Desk:
         claim.refresh_from_db()
         return claim
 
-    def accepted(self, seed: int, amount: int, **changes: Any) -> Any:
+    def ready(self, seed: int, **changes: Any) -> Any:
+        """A claim that waits for a decision, its evidence taken as given: for what comes after."""
+        from stemma.provenance.dossier import Finding
+        from stemma_portal.indemnity.models import ClaimDossier
+        from stemma_portal.indemnity.services import claim_found, claim_ready
+
+        claim = self.send(tick(seed), name="tick.wav", **changes)
+        finding = Finding(by="file-hash", sure_ppm=1_000_000, said="Given.")
+        claim_found(claim=claim, generation=self.made(seed)[0], finding=finding, altered=False)
+        ClaimDossier.objects.create(
+            claim=claim, number=1, at=now(), document={}, seal="", receipt={},
+            steps=[("Indemnity", "verified", "As it is.")],
+        )  # fmt: skip
+        claim_ready(claim=claim, number=1)
+        claim.refresh_from_db()
+        return claim
+
+    def accepted(self, seed: int, amount: int) -> Any:
         """A claim that was accepted by the first of two people of the desk."""
         from stemma_portal.indemnity.services import claim_accept, claim_judge
 
-        claim = self.examined(self.made(seed)[1], **changes)
+        claim = self.ready(seed)
         claim_judge(
             claim=claim, exclusion="prompted_likeness", applies=False, reason="No name in it.", by=self.cast.rights
         )
         return claim_accept(claim=claim, amount=amount, reason="We stand for it.", by=self.cast.rights)
+
+
+def tick(seed: int) -> bytes:
+    """A tenth of a second, different for each seed."""
+    return wav(melody(seed)[: RATE // 10])
 
 
 def wav(samples: np.ndarray) -> bytes:

@@ -36,7 +36,7 @@ def test_from_accepted_to_settled(desk):
     again = move_decide(move=payment, approve=True, by=other)
     with pytest.raises(InvalidError, match="moved by the claim"):
         posting_reverse(posting=str(again.posting), reason="undo", by=one)
-    with pytest.raises(InvalidError, match="200.00 is free"):
+    with pytest.raises(InvalidError, match=r"200\.00 is free"):
         move_ask(claim=claim, kind="relieve", amount=201 * MICRO, reason="Rest.", by=one)
     rest = move_ask(claim=claim, kind="relieve", amount=200 * MICRO, reason="Rest.", by=other)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -59,7 +59,7 @@ def test_the_cap_is_for_all_claims_of_a_license_and_use_in_a_year(desk):
 
     first = desk.accepted(1, (CAP - 10) * MICRO)
     with pytest.raises(InvalidError, match=r"cap leaves 10\.00"):
-        desk.accepted(2, 11 * MICRO, letter=b"Second letter.\n")
+        desk.accepted(2, 11 * MICRO)
     paid = move_ask(claim=first, kind="settle", amount=100 * MICRO, reason="Paid.", by=desk.cast.rights)
     move_decide(move=paid, approve=True, by=desk.second)
     assert cap_free(claim=first) == 10 * MICRO, "what was paid counts"
@@ -77,7 +77,7 @@ STEPS = st.lists(
         st.integers(1, 400_000 * MICRO),
         st.booleans(),
     ),
-    max_size=14,
+    max_size=10,
 )
 
 
@@ -88,9 +88,9 @@ def test_whatever_is_asked_the_reserve_is_conserved(desk):
     from stemma_portal.royalties.verification import ledger_verify
 
     people = (desk.cast.rights, desk.second)
-    claims = [desk.accepted(seed, 1_000 * MICRO, letter=f"Letter {seed}".encode()) for seed in (1, 2)]
+    claims = [desk.accepted(seed, 1_000 * MICRO) for seed in (1, 2)]
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def play(steps):
         with transaction.atomic():

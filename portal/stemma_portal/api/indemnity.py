@@ -188,53 +188,53 @@ def send_output_claim(
     return Status(201 if made else 200, _claim(claim))
 
 
-@router.get("indemnity-claims/{claim}", response=OutputClaimOut)
-def show_output_claim(request: HttpRequest, claim: UUID) -> OutputClaimOut:
+@router.get("indemnity-claims/{case}", response=OutputClaimOut)
+def show_output_claim(request: HttpRequest, case: UUID) -> OutputClaimOut:
     """One claim: how far it is, what was found, what the indemnity comes to."""
-    return _claim(access_claim(caller(request), str(claim)))
+    return _claim(access_claim(caller(request), str(case)))
 
 
-@router.get("indemnity-claims/{claim}/events", response=list[OutputClaimEventOut])
-def show_output_claim_events(request: HttpRequest, claim: UUID) -> list[Any]:
+@router.get("indemnity-claims/{case}/events", response=list[OutputClaimEventOut])
+def show_output_claim_events(request: HttpRequest, case: UUID) -> list[Any]:
     """Everything said and done, in its order; notes and moves of money are for staff."""
     user = caller(request)
-    return list(events_of(claim=access_claim(user, str(claim)), staff=is_staff(user)))
+    return list(events_of(claim=access_claim(user, str(case)), staff=is_staff(user)))
 
 
-@router.post("indemnity-claims/{claim}/messages", response={201: OutputClaimOut})
-def say_in_output_claim(request: HttpRequest, claim: UUID, body: WordsIn) -> Status[OutputClaimOut]:
+@router.post("indemnity-claims/{case}/messages", response={201: OutputClaimOut})
+def say_in_output_claim(request: HttpRequest, case: UUID, body: WordsIn) -> Status[OutputClaimOut]:
     """Say something; the licensee's word answers what staff have asked.  Files are brought on the page."""
-    user, found = _asked(request, claim)
+    user, found = _asked(request, case)
     staff = require_seat(user, found)
     return Status(201, _claim(services.claim_say(claim=found, text=body.text, by=user, staff=staff)))
 
 
-@router.post("indemnity-claims/{claim}/closing", response=OutputClaimOut)
-def close_output_claim(request: HttpRequest, claim: UUID, body: ReasonIn) -> OutputClaimOut:
+@router.post("indemnity-claims/{case}/closing", response=OutputClaimOut)
+def close_output_claim(request: HttpRequest, case: UUID, body: ReasonIn) -> OutputClaimOut:
     """Take a claim back; staff close one that leads nowhere or was declined."""
-    user, found = _asked(request, claim)
+    user, found = _asked(request, case)
     staff = require_seat(user, found)
     return _claim(services.claim_close(claim=found, reason=body.reason, by=user, staff=staff))
 
 
-@router.get("indemnity-claims/{claim}/dossiers/{number}.zip", openapi_extra=file_of("application/zip"))
-def output_claim_dossier(request: HttpRequest, claim: UUID, number: int) -> HttpResponse:
+@router.get("indemnity-claims/{case}/dossiers/{number}.zip", openapi_extra=file_of("application/zip"))
+def output_claim_dossier(request: HttpRequest, case: UUID, number: str) -> HttpResponse:
     """A dossier as archive, which `stemma verify` walks with no network."""
-    dossier = access_dossier(caller(request), str(claim), _number(number))
+    dossier = access_dossier(caller(request), str(case), number)
     return HttpResponse(storage().get(dossier.key), content_type="application/zip")
 
 
-@router.get("indemnity-claims/{claim}/dossiers/{number}.pdf", openapi_extra=file_of("application/pdf"))
-def output_claim_report(request: HttpRequest, claim: UUID, number: int) -> HttpResponse:
+@router.get("indemnity-claims/{case}/dossiers/{number}.pdf", openapi_extra=file_of("application/pdf"))
+def output_claim_report(request: HttpRequest, case: UUID, number: str) -> HttpResponse:
     """The report of a dossier on paper."""
-    dossier = access_dossier(caller(request), str(claim), _number(number))
+    dossier = access_dossier(caller(request), str(case), number)
     return HttpResponse(storage().get(dossier.report_key), content_type="application/pdf")
 
 
-@router.post("indemnity-claims/{claim}/decision", response=OutputClaimOut)
-def decide_output_claim(request: HttpRequest, claim: UUID, body: DecisionIn) -> OutputClaimOut:
+@router.post("indemnity-claims/{case}/decision", response=OutputClaimOut)
+def decide_output_claim(request: HttpRequest, case: UUID, body: DecisionIn) -> OutputClaimOut:
     """What staff do: acknowledge it, look again, ask for more, judge what facts leave open, accept, decline, settle."""
-    user, found = _asked(request, claim)
+    user, found = _asked(request, case)
     require_desk(user, found)
     told: dict[str, Any] = {"claim": found, "by": user}
     reasoned = {**told, "reason": body.reason}
@@ -251,18 +251,18 @@ def decide_output_claim(request: HttpRequest, claim: UUID, body: DecisionIn) -> 
     return _claim(decide[body.decision]())
 
 
-@router.get("indemnity-claims/{claim}/reserve", response=list[MoveOut])
-def show_reserve(request: HttpRequest, claim: UUID) -> list[Any]:
+@router.get("indemnity-claims/{case}/reserve", response=list[MoveOut])
+def show_reserve(request: HttpRequest, case: UUID) -> list[Any]:
     """Every move of a claim's reserve, in its order."""
-    user, found = _asked(request, claim)
+    user, found = _asked(request, case)
     require_desk(user, found)
     return [_move(move) for move in found.moves.all()]
 
 
-@router.post("indemnity-claims/{claim}/reserve", response={201: MoveOut})
-def move_reserve(request: HttpRequest, claim: UUID, body: MoveIn) -> Status[MoveOut]:
+@router.post("indemnity-claims/{case}/reserve", response={201: MoveOut})
+def move_reserve(request: HttpRequest, case: UUID, body: MoveIn) -> Status[MoveOut]:
     """Set more aside, or ask to give back or to pay, which a second person approves."""
-    user, found = _asked(request, claim)
+    user, found = _asked(request, case)
     require_desk(user, found)
     if body.kind == "indemnify":
         return Status(201, _move(reserve_open(claim=found, amount=body.amount, reason=body.reason, by=user)))
@@ -270,20 +270,16 @@ def move_reserve(request: HttpRequest, claim: UUID, body: MoveIn) -> Status[Move
     return Status(201, _move(asked))
 
 
-@router.post("indemnity-claims/{claim}/reserve/{move}/approval", response=MoveOut)
-def approve_move(request: HttpRequest, claim: UUID, move: UUID, body: ApprovalIn) -> MoveOut:
+@router.post("indemnity-claims/{case}/reserve/{move}/approval", response=MoveOut)
+def approve_move(request: HttpRequest, case: UUID, move: UUID, body: ApprovalIn) -> MoveOut:
     """Approve or refuse what a colleague has asked for."""
     user = caller(request)
-    return _move(move_decide(move=access_move(user, str(claim), str(move)), approve=body.approve, by=user))
+    return _move(move_decide(move=access_move(user, str(case), str(move)), approve=body.approve, by=user))
 
 
-def _asked(request: HttpRequest, claim: UUID) -> tuple[User, OutputClaim]:
+def _asked(request: HttpRequest, case: UUID) -> tuple[User, OutputClaim]:
     user = caller(request)
-    return user, access_claim(user, str(claim))
-
-
-def _number(number: int) -> int:
-    return number if 0 < number < 32_768 else 0
+    return user, access_claim(user, str(case))
 
 
 def _claim(row: OutputClaim) -> OutputClaimOut:

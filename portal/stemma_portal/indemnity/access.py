@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, may_bring
 from stemma_portal.accounts.models import Organisation, User
@@ -27,11 +29,12 @@ def access_paper(user: User, claim_id: str, identifier: str) -> ClaimPaper:
     return found
 
 
-def access_dossier(user: User, claim_id: str, number: int) -> ClaimDossier:
+def access_dossier(user: User, claim_id: str, number: str) -> ClaimDossier:
     """A dossier of a claim that the user may see."""
-    found = access_claim(user, claim_id).dossiers.filter(number=number).first()
+    dossiers = access_claim(user, claim_id).dossiers
+    found = dossiers.filter(number=int(number)).first() if re.fullmatch(r"[0-9]{1,4}", number) else None
     if found is None:
-        raise NotFoundError(f"There is no dossier {number} of this claim.")
+        raise NotFoundError(f"There is no dossier {number[:20]} of this claim.")
     return found
 
 

@@ -103,9 +103,9 @@ def _senders(request: HttpRequest) -> list[Organisation]:
 
 
 @login_required
-def claim_detail(request: HttpRequest, claim_id: str) -> HttpResponse:
+def claim_detail(request: HttpRequest, case_id: str) -> HttpResponse:
     """Everything about one claim, and what the reader may do now."""
-    return _page(request, access_claim(request.user, claim_id))
+    return _page(request, access_claim(request.user, case_id))
 
 
 def _page(request: HttpRequest, claim: OutputClaim, *, status: int = 200, **forms: Any) -> HttpResponse:
@@ -167,9 +167,9 @@ def _act(
 
 @login_required
 @require_POST
-def claim_message(request: HttpRequest, claim_id: str) -> HttpResponse:
+def claim_message(request: HttpRequest, case_id: str) -> HttpResponse:
     """Say something, perhaps with a file."""
-    claim = access_claim(request.user, claim_id)
+    claim = access_claim(request.user, case_id)
     staff, form = require_seat(request.user, claim), SayForm(request.POST, request.FILES)
     internal = request.POST.get("as") == "note"
 
@@ -185,9 +185,9 @@ def claim_message(request: HttpRequest, claim_id: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def claim_closing(request: HttpRequest, claim_id: str) -> HttpResponse:
+def claim_closing(request: HttpRequest, case_id: str) -> HttpResponse:
     """Take a claim back, or close it."""
-    claim = access_claim(request.user, claim_id)
+    claim = access_claim(request.user, case_id)
     staff, form = require_seat(request.user, claim), ReasonForm(request.POST, auto_id="close-%s")
     return _act(
         request,
@@ -201,9 +201,9 @@ def claim_closing(request: HttpRequest, claim_id: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def claim_desk(request: HttpRequest, claim_id: str) -> HttpResponse:
+def claim_desk(request: HttpRequest, case_id: str) -> HttpResponse:
     """What staff do: acknowledge, look again, ask, judge, accept, decline, settle."""
-    claim = access_claim(request.user, claim_id)
+    claim = access_claim(request.user, case_id)
     require_desk(request.user, claim)
     action, by = request.POST.get("action", ""), request.user
     plain: dict[str, tuple[Callable[..., object], str]] = {
@@ -259,9 +259,9 @@ def claim_desk(request: HttpRequest, claim_id: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def claim_reserve(request: HttpRequest, claim_id: str) -> HttpResponse:
+def claim_reserve(request: HttpRequest, case_id: str) -> HttpResponse:
     """Set more aside, or ask to give back or to pay."""
-    claim = access_claim(request.user, claim_id)
+    claim = access_claim(request.user, case_id)
     require_desk(request.user, claim)
     form = MoveForm(request.POST, auto_id="move-%s")
 
@@ -276,31 +276,31 @@ def claim_reserve(request: HttpRequest, claim_id: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def claim_move(request: HttpRequest, claim_id: str, move_id: str) -> HttpResponse:
+def claim_move(request: HttpRequest, case_id: str, move_id: str) -> HttpResponse:
     """Approve or refuse what a colleague has asked for."""
-    move = access_move(request.user, claim_id, move_id)
+    move = access_move(request.user, case_id, move_id)
     try:
         move_decide(move=move, approve=request.POST.get("approve") == "yes", by=request.user)
     except StemmaError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, "Decided.")
-    return redirect("indemnity:claim", claim_id)
+    return redirect("indemnity:claim", case_id)
 
 
 @login_required
-def claim_paper(request: HttpRequest, claim_id: str, paper_id: str) -> HttpResponse:
+def claim_paper(request: HttpRequest, case_id: str, paper_id: str) -> HttpResponse:
     """A file of the claim, straight from object storage, to be saved and not shown."""
-    paper = access_paper(request.user, claim_id, paper_id)
+    paper = access_paper(request.user, case_id, paper_id)
     return redirect(storage().url(paper.key, seconds=ADDRESS_SECONDS, filename=paper.name))
 
 
 @login_required
-def claim_dossier(request: HttpRequest, claim_id: str, number: int, form: str) -> HttpResponse:
+def claim_dossier(request: HttpRequest, case_id: str, number: str, form: str) -> HttpResponse:
     """A dossier as archive (`zip`) or its report on paper (`pdf`)."""
-    dossier = access_dossier(request.user, claim_id, number)
+    dossier = access_dossier(request.user, case_id, number)
     keys = {"zip": dossier.key, "pdf": dossier.report_key}
     if form not in keys:
         raise Http404
-    name = f"dossier-{claim_id[-8:]}-{number}.{form}"
+    name = f"dossier-{case_id[-8:]}-{number}.{form}"
     return redirect(storage().url(keys[form], seconds=ADDRESS_SECONDS, filename=name))

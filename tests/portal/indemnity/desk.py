@@ -189,6 +189,16 @@ def tick(seed: int) -> bytes:
     return wav(melody(seed)[: RATE // 10])
 
 
+def claimed(organisation: Any, by: Any) -> Any:
+    """A claim that has just come from this licensee."""
+    from stemma_portal.indemnity.services import claim_submit
+
+    return claim_submit(
+        organisation=organisation, claimant="Acme Songs", use="api_outputs", story="A letter came.",
+        sound=io.BytesIO(tick(1)), sound_name="a.wav", letter=io.BytesIO(LETTER), letter_name="a.txt", by=by,
+    )[0]  # fmt: skip
+
+
 def wav(samples: np.ndarray) -> bytes:
     out = io.BytesIO()
     soundfile.write(out, samples, RATE, format="WAV", subtype="PCM_16")

@@ -192,6 +192,8 @@ def claim_found(*, claim: OutputClaim, generation: Generation, finding: Finding,
 def claim_unknown(*, claim: OutputClaim, note: str) -> None:
     """Note that it is about no output of the licensee; `note` is for staff alone."""
     claim = _locked(claim)
+    claim.generation = claim.finding = claim.altered = None
+    claim.save(update_fields=["generation", "finding", "altered"])
     text = "No output of yours has this sound. If you have the file as it was handed out to you, send that."
     _move(claim, State.UNKNOWN, Event.UNKNOWN, text=text)
     if note:

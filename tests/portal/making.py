@@ -106,9 +106,16 @@ class Api:
 
     def upload(self, path: str, name: str, body: bytes, fields: dict[str, str], **headers: str) -> HttpResponse:
         """A form with a file, as browsers and programs send it."""
+        return self.form(path, fields, {"file": (name, body)}, **headers)
+
+    def form(
+        self, path: str, fields: dict[str, str], files: dict[str, tuple[str, bytes]], **headers: str
+    ) -> HttpResponse:
+        """A form with several files, each its name and content."""
         sent = self.headers | {key.replace("_", "-"): value for key, value in headers.items()}
+        given = {key: SimpleUploadedFile(*file) for key, file in files.items()}
         with TestCase.captureOnCommitCallbacks(execute=True):
-            return self.client.post(f"/api/v1/{path}", {**fields, "file": SimpleUploadedFile(name, body)}, headers=sent)
+            return self.client.post(f"/api/v1/{path}", {**fields, **given}, headers=sent)
 
 
 def problem(response: HttpResponse, status: int, code: str | None = None) -> dict[str, Any]:

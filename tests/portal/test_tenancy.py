@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from portal.billing.shop import dollars, pdf, shop_open
+from portal.indemnity.desk import claimed
 from portal.making import ident
 from stemma_portal.accounts.invitations import invite, link_of
 from stemma_portal.accounts.models import Domain
@@ -122,6 +123,16 @@ CLASSIFIED = {
     "imports/<id:import_id>/columns/": ACT,
     "imports/<id:import_id>/to-correct.csv": OWN,
     "imports/template.csv": MEMBER,
+    "indemnity/": MEMBER,
+    "indemnity/<id:case_id>/": OWN,
+    "indemnity/<id:case_id>/closing/": ACT,
+    "indemnity/<id:case_id>/desk/": ACT,
+    "indemnity/<id:case_id>/dossier-<str:number>.<str:form>": OWN,
+    "indemnity/<id:case_id>/message/": ACT,
+    "indemnity/<id:case_id>/papers/<id:paper_id>/": OWN,
+    "indemnity/<id:case_id>/reserve/": ACT,
+    "indemnity/<id:case_id>/reserve/<id:move_id>/": ACT,
+    "indemnity/new/": MEMBER,
     "invitations/<str:token>/": OPEN,
     "license/": MEMBER,
     "license/<id:license_id>/": OWN,
@@ -250,6 +261,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
     )
     return {
         **bought(cast),
+        "case_id": claimed(cast.label, cast.owner).pk,
         "custody_id": custody.id,
         "domain_id": domain.id,
         "reservation_id": mark.id,

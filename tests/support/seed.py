@@ -333,6 +333,39 @@ def generations(snapshot: str, count: int = 4) -> None:
     facts_ingest()
 
 
+def output_claim() -> None:
+    """Somebody says that a piece of the licensee is theirs; what evidence there is is put together."""
+    from stemma.config import settings
+    from stemma.provenance.authority import Authority
+    from stemma.storage import storage
+    from stemma_portal.accounts.models import User
+    from stemma_portal.core.keys import keyring
+    from stemma_portal.indemnity.models import OutputClaim
+    from stemma_portal.indemnity.services import claim_submit
+    from stemma_portal.indemnity.tasks import examine
+    from stemma_portal.metering.models import Generation
+    from stemma_portal.operations.models import ModelRelease
+
+    if OutputClaim.objects.exists():
+        return
+    Authority(settings().keys_path).create()
+    release = ModelRelease.objects.select_related("snapshot").get()
+    folder = f"releases/{release.id}/"
+    storage().put(folder + "manifest.json", storage().get(release.snapshot.manifest_key))
+    storage().put(folder + "statement.jws", release.statement.encode())
+    storage().put_json(folder + "receipt.json", release.receipt)
+    storage().put_json("keys/jwks.json", keyring().jwks())
+    made = Generation.objects.exclude(attribution=None).latest("at")
+    claim, _ = claim_submit(
+        organisation=made.licensee, claimant="Estate of a demo composer", use="api_outputs",
+        story="Their letter says that the second half is theirs. We used it in the trailer of a game.",
+        sound=io.BytesIO(storage().get(f"{made.prefix}audio.flac")), sound_name="trailer.flac",
+        letter=io.BytesIO(b"Dear Sirs, the second half is ours."), letter_name="letter.txt",
+        by=User.objects.get(email="enterprise@stemma.test"),
+    )  # fmt: skip
+    examine(claim.pk)
+
+
 def money() -> None:
     """One closed period, and an open one with estimates."""
     from stemma_portal.royalties.models import Period
@@ -538,6 +571,7 @@ def seed() -> dict[str, Any]:
         assert not result.rejected, result.rejected
     rights()
     generations(model())
+    output_claim()
     money()
     label()
     custody()

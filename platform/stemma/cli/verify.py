@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="A FLAC or WAV file made with Stemma; or a receipt or proof, as JSON or PDF.")
+        Path,
+        typer.Argument(
+            help="A FLAC or WAV file made with Stemma; a receipt or proof, as JSON or PDF; a dossier, as ZIP."
+        ),
     ],
     bundle: Annotated[
         Path | None, typer.Option(help="Proof bundle; FILE.proof.json beside the file unless given.")
@@ -33,7 +36,7 @@ def verify(
     """Check a file's credentials, certificate, license, model, snapshot and consents.  Needs no network.
 
     Of a receipt (of a consent or a withdrawal) or a proof that a recording is not in a snapshot, check
-    what it proves.
+    what it proves.  Of the dossier of a claim (ZIP), walk every proof in it and say what each came to.
 
     Leaves with 0 when everything holds, else with the verdict's own code: 10 no credentials,
     11 changed, 12 foreign key, 13 withdrawn consent, 14 expired license, 15 revoked license,
@@ -61,12 +64,15 @@ def verify(
 def _report(file: Path, bundle: Path | None, keys: Jwks | None) -> Report:
     from stemma.provenance import bundle as bundles
     from stemma.provenance.documents import verify_document
+    from stemma.provenance.dossier import verify_dossier
     from stemma.provenance.verify import verify_file
 
     if not file.is_file():
         raise NotFoundError(f"There is no file {file}.", remedy="Give its path; see `stemma verify --help`.")
     with file.open("rb") as opened:
         head = opened.read(16)
+    if bundle is None and head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return verify_dossier(file, keys)
     if bundle is None and (head.startswith(b"%PDF-") or head.lstrip().startswith(b"{")):
         return verify_document(file.read_bytes(), keys)
     bundle = bundle or file.with_name(file.name + ".proof.json")

@@ -29,6 +29,8 @@ LEAST = 80
 STEADY = 8
 """A word that stands more often in one fingerprint is silence or a held tone and tells nothing."""
 OFFSETS = 3
+SAME_SOUND = 0.15
+"""Bits of fingerprints that may differ: copies are below a tenth, strangers near a half."""
 Words = npt.NDArray[np.uint32]
 
 

@@ -81,8 +81,8 @@ class _Break(Exception):  # noqa: N818 - it ends a walk; it is no error
 class _Chain:
     """The walk: each method checks one link and leaves what the next one needs."""
 
-    def __init__(self, path: Path, bundle: Bundle, keys: Jwks) -> None:
-        self.path, self.bundle, self.keys = path, bundle, keys
+    def __init__(self, path: Path, bundle: Bundle, keys: Jwks, *, as_it_was: bool = False) -> None:
+        self.path, self.bundle, self.keys, self.as_it_was = path, bundle, keys, as_it_was
         self.report = Report()
 
     def walk(self) -> Report:
@@ -157,7 +157,7 @@ class _Chain:
                 f"The license ran from {entitlement.not_before} to {entitlement.expires_at}; this was made {given.at}.",
             )
         check_logged(entitlement.terms(), entitlement.receipt, self.keys)
-        if self.bundle.revocations is not None:
+        if self.bundle.revocations is not None and not self.as_it_was:
             revoked = Revocations.model_validate(verify_jws(self.bundle.revocations, self.keys, "license", REVOCATIONS))
             if given.license in revoked.licenses:
                 raise _Break(Verdict.REVOKED, f"License {given.license} was revoked as of {revoked.at}.")
@@ -192,6 +192,8 @@ class _Chain:
                 raise ProofError(f"The bundle holds no receipt for consent {consent}.")
             check_receipt(self.bundle.consent_receipts[consent], self.keys, digest=sha256(token.encode()))
         status = RightsStatus.model_validate(verify_jws(self.bundle.status, self.keys, "rights", STATUS))
+        if self.as_it_was:
+            status = status.as_of(self.statement.created_at)
         # Judged at the moment the model was released: a term that ended later does not undo it.
         found = offences(manifest, status, self.keys, self.statement.created_at)
         if withdrawn := [o for o in found if o.rule in ("withdrawn", "held")]:
@@ -205,10 +207,12 @@ class _Chain:
         return check_receipt(getattr(self.bundle, name), self.keys, digest=document).size
 
 
-def verify_file(path: Path, bundle: Bundle, keys: Jwks | None = None) -> Report:
+def verify_file(path: Path, bundle: Bundle, keys: Jwks | None = None, *, as_it_was: bool = False) -> Report:
     """Every link from an audio file to the consents behind it.  Reads nothing but the file.
 
     `keys` are the public keys of the installation you trust; without them the bundle's own are used,
-    which proves that everything fits together but not who says so.
+    which proves that everything fits together but not who says so.  With `as_it_was` consents are judged
+    as they stood when the model was released, and licenses as they stood when the sound was made: what
+    was withdrawn or revoked later undoes neither.
     """
-    return _Chain(path, bundle, keys or bundle.jwks).walk()
+    return _Chain(path, bundle, keys or bundle.jwks, as_it_was=as_it_was).walk()

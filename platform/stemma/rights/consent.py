@@ -206,6 +206,14 @@ class RightsStatus(BaseModel):
         """The claim under which this recording is held, if there is one."""
         return self._holds.get(recording)
 
+    def as_of(self, moment: str) -> RightsStatus:
+        """What had stopped holding by a moment (RFC 3339, UTC): later withdrawals and claims are left out."""
+        return RightsStatus(
+            at=moment,
+            withdrawn=tuple(fact for fact in self.withdrawn if fact.at <= moment),
+            held=tuple(fact for fact in self.held if fact.since <= moment),
+        )
+
     @cached_property
     def _withdrawals(self) -> dict[tuple[str, str | None], Withdrawn]:
         # The first fact of each counts; a gate asks this once for every grant of every recording.

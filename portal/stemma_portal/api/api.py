@@ -9,6 +9,7 @@ from stemma_portal.api import (
     covenants,
     duplicates,
     imports,
+    indemnity,
     licenses,
     log,
     money,
@@ -44,6 +45,7 @@ ROUTERS = (
         people.router,
         webhooks.router,
         uploads.router,
+        indemnity.router,
         log.router,
     ),
 )

@@ -14,15 +14,13 @@ from django.db.models import Q, QuerySet
 
 from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import new_id, now
-from stemma.music.likeness import bit_error, jaccard, score_sketch, sound_sketch
+from stemma.music.likeness import SAME_SOUND, bit_error, jaccard, score_sketch, sound_sketch
 from stemma.storage import storage
 from stemma_portal.catalog.models import Asset, Cluster, Likeness, Print, Recording
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.services import Actor, audit
 
-SAME_SOUND = 0.15
-"""Bits of fingerprints that may differ: copies are below a tenth, strangers near a half."""
 SAME_SCORE = 0.7
 """Share of n-grams that two scores must have in common."""
 TELLS = {

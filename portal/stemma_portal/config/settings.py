@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "stemma_portal.billing",
     "stemma_portal.operations",
     "stemma_portal.royalties",
+    "stemma_portal.indemnity",
     "stemma_portal.dashboards",
     "stemma_portal.api",
 ]
@@ -280,6 +281,13 @@ CELERY_BEAT_SCHEDULE = {
     },
     "holds": {"task": "stemma_portal.royalties.tasks.holds_settle", "schedule": 60.0, "options": {"expires": 60}},
     "cases": {"task": "stemma_portal.consent.tasks.deadlines_keep", "schedule": 3600.0, "options": {"expires": 3600}},
+    "claims": {
+        "task": "stemma_portal.indemnity.tasks.deadlines_keep",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "dossiers": {"task": "stemma_portal.indemnity.tasks.claims_heal", "schedule": 60.0, "options": {"expires": 60}},
+    "prints": {"task": "stemma_portal.indemnity.tasks.prints_take", "schedule": 60.0, "options": {"expires": 60}},
     # Each domain once a week; this finds those whose week is over.
     "reservations": {
         "task": "stemma_portal.consent.tasks.domains_due",

@@ -31,12 +31,13 @@ PAGES = {
     "playground": ("Playground", "dashboards:playground"),
     "license": ("License", "licensing:licenses"),
     "billing": ("Billing", "billing:overview"),
+    "indemnity": ("Indemnity", "indemnity:claims"),
     "status": ("Status", "dashboards:status"),
 }
 NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
-    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "models", "catalog"),
+    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "indemnity", "models", "catalog"),
     Kind.RIGHTS: (
         "catalog",
         "imports",
@@ -48,6 +49,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "generations",
         "royalties",
         "billing",
+        "indemnity",
     ),
     Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "billing", "status"),
 }

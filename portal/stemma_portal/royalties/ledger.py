@@ -14,7 +14,7 @@ from stemma.ids import new_id, now
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.fields import is_id
 from stemma_portal.core.services import Actor, audit
-from stemma_portal.royalties.flows import HOLDING, REVERSAL, flow_check
+from stemma_portal.royalties.flows import HOLDING, INDEMNIFYING, REVERSAL, flow_check
 from stemma_portal.royalties.models import Account, Period, Posting
 
 BATCH = 5_000
@@ -132,6 +132,12 @@ def posting_reverse(*, posting: str, reason: str, by: Actor | None, identifier: 
             raise InvalidError(
                 "Money on hold is moved by the case it is held for.",
                 remedy="Resolve the case: what it holds is released by its outcome.",
+                code="flow-refused",
+            )
+        if original.kind in INDEMNIFYING:
+            raise InvalidError(
+                "What is set aside for a claim is moved by the claim.",
+                remedy="Release it there: two people do.",
                 code="flow-refused",
             )
         period = period_open_get(currency=original.currency)

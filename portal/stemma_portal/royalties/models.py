@@ -31,6 +31,8 @@ class Account(models.Model):
         RESERVE = "reserve"
         PAYABLE = "payable"
         HOLD = "hold"
+        INDEMNITY = "indemnity"
+        SETTLEMENT = "settlement"
 
     id = IdField()
     code = models.CharField(max_length=120, unique=True)

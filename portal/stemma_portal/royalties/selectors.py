@@ -282,6 +282,11 @@ def accounts(*, currency: str | None = None) -> QuerySet[Account]:
     return found.filter(currency=currency) if currency else found
 
 
+def set_aside() -> QuerySet[Account]:
+    """What is set aside for claims against outputs, and what they have cost, by license."""
+    return accounts().filter(kind__in=(Account.Kind.INDEMNITY, Account.Kind.SETTLEMENT))
+
+
 def license_bill(*, license_id: str) -> list[dict[str, object]]:
     """What a license was billed, per closed period, the newest first: period, tier, generations, billed_ms, revenue."""
     bills = []

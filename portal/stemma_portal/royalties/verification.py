@@ -72,6 +72,7 @@ def ledger_verify(*, lake: Storage | None = None, progress: Progress = lambda _d
         _double_entry(),
         _reversals(),
         _holds(),
+        _set_aside(),
         _chain(closed),
         _statement_balances(closed),
     ]
@@ -164,6 +165,21 @@ def _holds() -> Check:
         if not (account.party_id and account.recording_id and account.side):
             wrong.append(f"{account.code} names no party, recording or right")
     return _check("holds", "money released against money put on hold, per account", len(accounts), wrong)
+
+
+def _set_aside() -> Check:
+    """What is set aside for claims against outputs was put there before, and is the right license's."""
+    accounts = list(Account.objects.filter(kind=Account.Kind.INDEMNITY).order_by("code"))
+    sums = _sums()
+    wrong = [
+        f"{account.code} gave back or paid {sums[account.pk][0]} of {sums[account.pk][1]} micro-units"
+        for account in accounts
+        if sums[account.pk][0] > sums[account.pk][1]
+    ]
+    wrong += [f"{account.code} names no license" for account in accounts if not account.license_id]
+    crossed = Posting.objects.filter(kind="settle").exclude(debit__license=F("credit__license"))
+    wrong += [f"posting {pk} pays for another license" for pk in crossed.values_list("pk", flat=True)]
+    return _check("indemnity", "money set aside for claims against what was released or paid", len(accounts), wrong)
 
 
 def _chain(closed: Sequence[Period]) -> Check:

@@ -42,7 +42,8 @@ def royalties(request: HttpRequest) -> HttpResponse:
     if not is_staff(request.user):
         return render(request, "royalties/none.html")
     shown = page(selectors.period_list(user=request.user), request.GET, by="starts", descending=True)
-    return render(request, "royalties/periods.html", {"page": shown})
+    context = {"page": shown, "set_aside": list(selectors.set_aside())}
+    return render(request, "royalties/periods.html", context)
 
 
 @login_required

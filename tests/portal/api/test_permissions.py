@@ -6,6 +6,7 @@ import re
 import pytest
 from django.db import transaction
 
+from portal.indemnity.desk import claimed, tick
 from portal.making import SCOPES, Api, ident, problem
 from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
@@ -74,6 +75,18 @@ CLASSIFIED = {
     "POST /imports/{import_id}/resumption": ACT,
     "GET /imports/{import_id}/rows": OWN,
     "GET /imports/{import_id}/to-correct.csv": OWN,
+    "GET /indemnity-claims": MEMBER,
+    "POST /indemnity-claims": PRIVATE_ACT,
+    "GET /indemnity-claims/{case}": OWN,
+    "POST /indemnity-claims/{case}/closing": ACT,
+    "POST /indemnity-claims/{case}/decision": STAFF,
+    "GET /indemnity-claims/{case}/dossiers/{number}.pdf": LACKING,
+    "GET /indemnity-claims/{case}/dossiers/{number}.zip": LACKING,
+    "GET /indemnity-claims/{case}/events": OWN,
+    "POST /indemnity-claims/{case}/messages": ACT,
+    "GET /indemnity-claims/{case}/reserve": STAFF,
+    "POST /indemnity-claims/{case}/reserve": STAFF,
+    "POST /indemnity-claims/{case}/reserve/{move}/approval": STAFF,
     "GET /invitations": MEMBER,
     "POST /invitations": PRIVATE_ACT,
     "DELETE /invitations/{invitation}": PRIVATE_ACT,
@@ -191,6 +204,8 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "recording": own.id,
         "consent": granted["Label"].id,
         "claim": claim.id,
+        "case": claimed(cast.label, cast.owner).pk,
+        "number": "1",
         "license_id": license_.id,
         "digest": license_.covenant_id,
         "key_id": key.id,
@@ -222,6 +237,11 @@ BODIES = {
     "/claims/{claim}/evidence": {"title": "x", "text": "y"},
     "/claims/{claim}/withdrawal": {"reason": "x"},
     "/claims/{claim}/deadline": {"reason": "x", "days": 3},
+    "/indemnity-claims/{case}/closing": {"reason": "x"},
+    "/indemnity-claims/{case}/decision": {"decision": "acknowledge", "reason": "x"},
+    "/indemnity-claims/{case}/messages": {"text": "x"},
+    "/indemnity-claims/{case}/reserve": {"kind": "settle", "amount": 1, "reason": "x"},
+    "/indemnity-claims/{case}/reserve/{move}/approval": {"approve": True},
     "/snapshots": {"name": "x", "scopes": SCOPES},
     "/releases": {"name": "x", "version": "1", "statement": "x"},
     "/licenses": {"organisation": "label", "tier": "enterprise", "months": 12},
@@ -254,6 +274,9 @@ def ask(caller: Api, method: str, path: str, world: dict[str, str]):
             answer = caller.get(address)
         elif path == "/licenses/{license_id}/receipts":
             answer = caller.upload(address, "receipts.jws", b"none\n", {})
+        elif path == "/indemnity-claims" and method == "POST":
+            said = {"organisation": world["organisation"], "claimant": "Acme", "story": "A letter came."}
+            answer = caller.form(address, said, {"sound": ("a.wav", tick(2)), "letter": ("a.txt", b"Ours.")})
         elif path == "/imports":
             answer = caller.upload(address, "a.csv", b"Title\nx\n", {"organisation": world["organisation"]})
         else:
@@ -302,7 +325,18 @@ def test_lists_show_a_stranger_only_their_own(world, api):
     stranger = api("stranger")
     for path in (name.removeprefix("GET ") for name, kind in CLASSIFIED.items() if kind == MEMBER):
         text = stranger.get(path.lstrip("/")).content.decode()
-        for name in ("recording", "consent", "claim", "license_id", "key_id", "party", "webhook", "upload", *BROUGHT):
+        for name in (
+            "recording",
+            "consent",
+            "claim",
+            "case",
+            "license_id",
+            "key_id",
+            "party",
+            "webhook",
+            "upload",
+            *BROUGHT,
+        ):
             assert world[name] not in text
 
 

@@ -101,17 +101,17 @@ def covenant_compare(request: HttpRequest) -> HttpResponse:
 @again
 @never_cache
 def license_accept(request: HttpRequest, license_id: str) -> HttpResponse:
-    """Take a later version of the terms for a license, after seeing what it changes for it."""
+    """Take a later version of the terms for a license, after seeing what it changes for it; or accept its own."""
     license_ = access_acceptance(request.user, license_id)
     ahead = covenants_ahead(license_=license_)
     wanted = request.POST.get("covenant") or request.GET.get("version", "")
-    chosen = next((version for version in ahead if version.digest == wanted), None)
+    chosen = next((version for version in [*ahead, license_.covenant] if version.digest == wanted), None)
     chosen = chosen or (ahead[0] if ahead and not wanted else None)
     form = AcceptForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         named = access_covenant(form.cleaned_data["covenant"])
         covenant_accept(license_=license_, covenant=named, replaces=form.cleaned_data["replaces"], by=request.user)
-        messages.success(request, f"Version {named.version} holds for this license from now on. It is logged.")
+        messages.success(request, f"Version {named.version} is accepted for this license. It is logged.")
         return redirect("licensing:license", license_.id)
     context: dict[str, Any] = {"license": license_, "ahead": ahead, "chosen": chosen, "form": form}
     if chosen is not None:

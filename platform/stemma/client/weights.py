@@ -162,11 +162,11 @@ def _fetch(
         why = ""
         try:
             status = _go_on(http, url, waiting, file.bytes, told)
-        except (httpx.HTTPError, OSError) as error:
-            if isinstance(error, OSError):
-                raise StemmaError(
-                    f"{waiting} cannot be written: {error.strerror}.", remedy="Make room, then call it again."
-                ) from error
+        except OSError as error:
+            raise StemmaError(
+                f"{waiting} cannot be written: {error.strerror}.", remedy="Make room, then call it again."
+            ) from error
+        except httpx.HTTPError as error:
             status, why = 0, type(error).__name__
         if _size(waiting) == file.bytes and status in {200, 206, 416}:
             waiting.replace(target)

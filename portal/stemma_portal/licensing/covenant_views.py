@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from stemma.proof.canonical import canonical
+from stemma.rights.covenant import lift
 from stemma.rights.covenant_text import sections, summary
 from stemma.rights.ratchet import Comparison, Holder, Step, Verdict, compare
 from stemma_portal.accounts.again import again
@@ -21,8 +22,9 @@ from stemma_portal.design.typeset import typeset
 from stemma_portal.licensing.access import access_acceptance, access_covenant
 from stemma_portal.licensing.forms import AcceptForm
 from stemma_portal.licensing.models import CovenantVersion
-from stemma_portal.licensing.selectors import covenants_ahead
+from stemma_portal.licensing.selectors import covenant_current, covenants_ahead
 from stemma_portal.licensing.services import covenant_accept
+from stemma_portal.licensing.tiers import tiers_shown
 
 TEMPLATE = Path(__file__).with_name("covenant.typ")
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -95,6 +97,23 @@ def covenant_compare(request: HttpRequest) -> HttpResponse:
         old = access_covenant(request.GET["old"]) if "old" in request.GET else versions[min(1, len(versions) - 1)]
         context |= {"old": old, "new": new} | _compared(compare(old.covenant(), new.covenant()))
     return render(request, "licensing/compare.html", context)
+
+
+def tiers(request: HttpRequest) -> HttpResponse:
+    """The tiers of the terms in force side by side, for whoever thinks of a license."""
+    version = covenant_current()
+    context: dict[str, Any] = {"version": version}
+    if version is not None:
+        terms = version.covenant()
+        lifted = lift(terms)
+        context |= {
+            "tiers": tiers_shown(terms),
+            "uses": [row.title for row in tiers_shown(terms)[0].uses],
+            "currency": terms.currency,
+            "counted": lifted.revenue.currency,
+            "creators": lifted.creators_ppm,
+        }
+    return render(request, "licensing/tiers.html", context)
 
 
 @login_required

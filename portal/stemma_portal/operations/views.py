@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from stemma.errors import NotFoundError, UnavailableError
+from stemma.errors import NotFoundError, ProofError, UnavailableError
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_owner, is_staff
 from stemma_portal.accounts.models import User
@@ -149,8 +149,11 @@ def release_detail(request: HttpRequest, name: str, version: str) -> HttpRespons
 
 def _weights(user: User, release: ModelRelease) -> dict[str, Any]:
     """Files, what holds of them, what the terms allow, and whether the reader may have them."""
-    files = files_of(release)
-    terms = CovenantVersion.objects.filter(digest=stated(release).covenant).first()
+    try:
+        files = files_of(release)
+        terms = CovenantVersion.objects.filter(digest=stated(release).covenant).first()
+    except ProofError:  # the checks say why
+        files, terms = [], None
     mine = weights_licenses(user)
     return {
         "files": files,

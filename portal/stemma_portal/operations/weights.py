@@ -113,7 +113,7 @@ def checks(release: ModelRelease, files: Sequence[ReleaseFile]) -> list[Check]:
             lambda: check_receipt(receipt, keyring().jwks(), digest=digest),
             f"The log holds it as entry {receipt.index + 1}, under a signed head.",
         ),
-        Check(not missing, there),
+        Check(bool(files) and not missing, there),
     ]
 
 

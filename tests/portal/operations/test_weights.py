@@ -146,7 +146,13 @@ def test_what_breaks_off_goes_on_and_appears_whole(accepted, api, keyring, s3, s
     wire.mend()
     seen.clear()
     statement = bring(
-        NAME, folder, ask, keyring.jwks(), verify=releases.verify, progress=lambda *s: seen.append(s), pause=lambda _: None
+        NAME,
+        folder,
+        ask,
+        keyring.jwks(),
+        verify=releases.verify,
+        progress=lambda *s: seen.append(s),
+        pause=lambda _: None,
     )
     assert statement.id == NAME
     first = min(done for path, done, _ in seen if path == "model.safetensors")
@@ -183,7 +189,7 @@ def test_what_is_not_what_was_signed_does_not_appear(accepted, api, keyring, sto
     assert bring(NAME, folder, ask, keyring.jwks()).id == NAME
 
 
-def test_the_page_tells_what_holds_and_hands_out(license_, cast, storage):
+def test_the_page_tells_what_holds_and_hands_out(license_, cast, storage, redis):
     browser = Client()
     browser.force_login(cast.licensee)
     address = reverse("operations:release", args=["house-symbolic", "1"])
@@ -192,9 +198,7 @@ def test_the_page_tells_what_holds_and_hands_out(license_, cast, storage):
     assert "<script>alert" not in page
     assert page.count('<li class="no">') == 0
     assert 'name="file"' not in page
-    covenant_accept(
-        license_=license_, covenant=license_.covenant, replaces=license_.covenant_id, by=cast.licensee
-    )
+    covenant_accept(license_=license_, covenant=license_.covenant, replaces=license_.covenant_id, by=cast.licensee)
     assert 'name="file" value="model.safetensors"' in browser.get(address).content.decode()
     handed = browser.post(f"{address}download/", {"file": "model.safetensors"}).content.decode()
     assert sha256(WEIGHTS) in handed

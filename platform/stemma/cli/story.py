@@ -34,7 +34,7 @@ from stemma.storage import Storage, storage
 MODEL = "house-symbolic"
 WITHHELD = 8
 """Free recordings whose owners are asked last and have not answered: the gate must refuse them."""
-PIECES = (
+PIECES: tuple[tuple[str, dict[str, Any]], ...] = (
     # licensee, prompt and what else is asked of the model
     ("enterprise", {"prompt": "a lively reel in D major for fiddle", "style": "reel", "bars": 16}),
     ("enterprise", {"prompt": "a solemn four-part chorale in G minor", "style": "chorale", "bars": 12}),

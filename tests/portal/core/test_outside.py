@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 @contextmanager
 def server(answer: bytes, *, drip: bytes = b"") -> Iterator[str]:
-    """Answers every request with these bytes; then a drop of more ten times a second, for as long as anybody listens."""
+    """Answers every request with these bytes, then with a drop ten times a second for as long as anybody listens."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://localhost:{listener.getsockname()[1]}"
 
@@ -85,7 +85,7 @@ def test_a_few_redirects_are_followed_and_each_is_guarded():
         ("http://example.com/", "no https address"),
         ("ftp://example.com/", "no https address"),
         ("https://user:pw@example.com/", "no https address"),
-        ("https://[::1", "no https address"),
+        ("https://[::1", "cannot be reached"),
         ("https://127.0.0.1/", "not on the public internet"),
         ("https://[::ffff:10.0.0.1]/", "not on the public internet"),
         ("//169.254.169.254/latest", "no https address"),

@@ -50,6 +50,8 @@ def test_the_list_of_refusals_is_what_the_code_refuses() -> None:
     assert found | errors == listed, "say in stemma/refusals.py when they come and what the caller does"
     assert all(each.when and each.remedy for each in REFUSALS)
     assert len({each.code for each in REFUSALS}) == len(REFUSALS)
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    assert [each.code for each in REFUSALS if f"`{each.code}`" not in page] == []
 
 
 def unknown_instrument() -> InvalidError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 
@@ -12,11 +11,11 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
+from portal.bundling import bundle_make, bundle_upload
 from portal.making import SCOPES, problem
 from serving.wire import Wire
 from stemma.client.weights import bring
 from stemma.errors import ProofError, UnavailableError
-from stemma.ids import now, timestamp
 from stemma.proof.canonical import sha256
 from stemma.training import release as releases
 from stemma_portal.core.models import AuditEvent
@@ -37,22 +36,10 @@ DOWNLOADS = f"releases/{NAME}/downloads"
 def bundle(granted, storage, keyring, tmp_path):
     """A bundle as `stemma release publish` leaves it: signed in both ways, logged, in object storage."""
     snapshot = snapshot_create(name="s", include=Snapshot.Include.ELIGIBLE, scopes=SCOPES, by=None)
+    told = {name: getattr(snapshot, name) for name in ("id", "root", "covenant", "receipt")}
     folder = tmp_path / "bundle"
-    (folder / "checkpoints").mkdir(parents=True)
-    about = {"name": "house-symbolic", "version": "1", "snapshot": snapshot.id, "snapshot_root": snapshot.root}
-    about |= {"covenant": snapshot.covenant, "created_at": timestamp(now())}
-    (folder / "stemma.json").write_text(json.dumps(about))
-    (folder / "README.md").write_text("# House\n\n<script>alert(1)</script>\n")
-    (folder / "model.safetensors").write_bytes(WEIGHTS)
-    (folder / "checkpoints" / "empty").write_bytes(b"")
-    (folder / "manifest.json").write_bytes(storage.get(snapshot.manifest_key))
-    (folder / "snapshot_receipt.json").write_text(json.dumps(snapshot.receipt))
-    releases.sign(folder, keyring)
-    row = release_register(statement=(folder / "statement.jws").read_text(), run_id="run", metrics={}, by=None)
-    (folder / "receipt.json").write_text(json.dumps(row.receipt))
-    for path in folder.rglob("*"):
-        if path.is_file():
-            storage.put(f"releases/{row.id}/{path.relative_to(folder).as_posix()}", path)
+    statement = bundle_make(folder, told, storage.get(snapshot.manifest_key), keyring, WEIGHTS)
+    bundle_upload(folder, release_register(statement=statement, run_id="run", metrics={}, by=None).receipt, storage)
     return folder
 
 

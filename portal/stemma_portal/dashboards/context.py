@@ -31,12 +31,13 @@ PAGES = {
     "playground": ("Playground", "dashboards:playground"),
     "license": ("License", "licensing:licenses"),
     "billing": ("Billing", "billing:overview"),
+    "developers": ("Developers", "dashboards:developers"),
     "status": ("Status", "dashboards:status"),
 }
 NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
-    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "models", "catalog"),
+    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "models", "developers", "catalog"),
     Kind.RIGHTS: (
         "catalog",
         "imports",

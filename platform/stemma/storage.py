@@ -111,6 +111,13 @@ class Storage:
                 for entry in page.get("Contents", []):
                     yield entry["Key"], entry["ETag"]
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Names and sizes in bytes of the objects under a prefix."""
+        with self._errors(prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield entry["Key"], entry["Size"]
+
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
         with self._errors(key):

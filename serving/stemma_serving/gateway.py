@@ -29,6 +29,7 @@ from stemma_serving.config import ServingConfig
 from stemma_serving.licenses import Grant, Licenses, check_release
 from stemma_serving.limits import Limits
 from stemma_serving.metrics import GatewayMetrics
+from stemma_serving.once import RUNNING, First
 from stemma_serving.problems import MEDIA_TYPE, Problem, RefusedError, of
 from stemma_serving.records import Body, Made, Order, Record, Status, folder
 from stemma_serving.spool import Commits, Journal, SpoolFullError
@@ -67,6 +68,8 @@ class Gateway:
         spool = settings().spool_path
         self._licenses = Licenses(self._storage, spool / "licenses.json", settings().keys_path, config.licenses)
         self._limits = Limits()
+        self._first = First(self._storage)
+        self._making: set[str] = set()
         self._journal = Journal(spool / "usage", config.spool)
         self._metrics = GatewayMetrics()
         self._commits = Commits(self._journal, self._metrics.commit_seconds.observe)
@@ -125,21 +128,49 @@ class Gateway:
         if body.style is not None and body.style not in self._status.styles:
             raise RefusedError(self._unknown_style(body.style))
         self._journal.check()
-        made = await self._generator.make(_order(grant, body), time.monotonic() + self._config.answer_seconds)
+        once = request.headers.get("idempotency-key")
+        if once is None:
+            return await self._make(_order(grant, body))
+        return await self._make_once(grant, body, once)
+
+    async def _make(self, order: Order) -> Response:
+        made = await self._generator.make(order, time.monotonic() + self._config.answer_seconds)
         if isinstance(made, Problem):
             raise RefusedError(made)
         await self._account(made)
         return Response(made.answer, 201, {"Location": f"/v1/generations/{made.usage.id}"}, JSON)
 
+    async def _make_once(self, grant: Grant, body: Body, key: str) -> Response:
+        """A piece that the same request with the same key does not make again.
+
+        Whoever comes first with a key writes down identifier and seed; whoever comes later finds them, and
+        the piece if it was finished.  Its fact is stated again then: it may be what was lost.
+        """
+        order, seeded = _order(grant, body), body.seed is not None
+        first = await asyncio.to_thread(self._first.take, order.license, key, order, seeded=seeded)
+        if first.id in self._making:
+            raise RefusedError(RUNNING)
+        self._making.add(first.id)
+        try:
+            record = await asyncio.to_thread(self._first.finished, first)
+            if record is None:
+                return await self._make(first)
+            await self._commits.commit(record.usage().model_dump_json().encode())
+            return await self._again(record, {"Idempotent-Replayed": "true"})
+        finally:
+            self._making.discard(first.id)
+
     async def generation(self, request: Request, generation: str) -> Response:
         """A generation made before, with fresh addresses."""
-        record = await self._record(request, generation)
+        return await self._again(await self._record(request, generation), {})
+
+    async def _again(self, record: Record, headers: dict[str, str]) -> Response:
         answer = await asyncio.to_thread(
             record.answer,
             lambda key, name: self._storage.url(key, seconds=self._config.url_seconds, filename=name),
             {"proof": f"proofs/{record.model_release}.json"},
         )
-        return Response(json.dumps(answer), 200, media_type=JSON)
+        return Response(json.dumps(answer), 200, headers, JSON)
 
     async def attribution(self, request: Request, generation: str) -> Response:
         """Who shaped a generation: 200 with the fact, 202 while it is being found out."""

@@ -18,9 +18,11 @@ from ray.serve.handle import DeploymentHandle
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stemma.refusals import REFUSALS
 from stemma_serving.config import ServingConfig
 from stemma_serving.gateway import JSON, Gateway, Makes, respond
-from stemma_serving.problems import Problem
+from stemma_serving.once import LONGEST
+from stemma_serving.problems import MEDIA_TYPE, PROBLEM, Problem
 from stemma_serving.records import Body
 
 GENERATIONS = "/v1/generations"
@@ -28,29 +30,56 @@ log = logging.getLogger("ray.serve")
 
 _GENERATE: dict[str, Any] = {
     "requestBody": {"required": True, "content": {JSON: {"schema": Body.model_json_schema()}}},
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "The same request with the same key is made and billed once.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST},
+        }
+    ],
 }
+
+
+def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the description says of refusals: for each status its codes, and when they come."""
+    return {
+        status: {
+            "description": "; ".join(f"`{each.code}`: {each.when}" for each in REFUSALS if each.status == status),
+            "content": {MEDIA_TYPE: {"schema": PROBLEM}},
+        }
+        for status in statuses
+    }
+
+
+_DENIED = (401, 402, 403)
 
 
 def addresses(gateway: Gateway) -> FastAPI:
     """What may be asked of a gateway, and where."""
     api = FastAPI(title="Stemma", version="1", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
 
-    @api.post(GENERATIONS, status_code=201, openapi_extra=_GENERATE)
+    @api.post(
+        GENERATIONS,
+        status_code=201,
+        openapi_extra=_GENERATE,
+        responses=refused(*_DENIED, 409, 413, 422, 429, 500, 503),
+    )
     async def create(request: Request) -> Response:
         """Make a piece."""
         return await gateway.answer(gateway.generate(request))
 
-    @api.get(GENERATIONS + "/{generation}")
+    @api.get(GENERATIONS + "/{generation}", responses=refused(*_DENIED, 404, 503))
     async def read(request: Request, generation: str) -> Response:
         """A piece made before."""
         return await gateway.answer(gateway.generation(request, generation))
 
-    @api.get(GENERATIONS + "/{generation}/attribution")
+    @api.get(GENERATIONS + "/{generation}/attribution", responses=refused(*_DENIED, 404, 503))
     async def attribution(request: Request, generation: str) -> Response:
         """Who shaped it."""
         return await gateway.answer(gateway.attribution(request, generation))
 
-    @api.get("/v1/models")
+    @api.get("/v1/models", responses=refused(*_DENIED, 503))
     async def models(request: Request) -> Response:
         """What can be asked for."""
         return await gateway.answer(gateway.models(request))

@@ -16,11 +16,29 @@ TITLES = {
     402: "License must be renewed",
     403: "Not licensed",
     404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
     413: "Request too large",
     422: "Request cannot be understood",
     429: "Too many requests",
+    500: "Internal error",
     503: "Not available now",
 }
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "code", "detail", "remedy")},
+        "status": {"type": "integer"},
+        "retry_after": {"type": "integer", "description": "Seconds, as in the header Retry-After."},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"field": {"type": "string"}, "rule": {"type": "string"}}},
+        },
+    },
+}
+"""A problem body as the description of the API tells it."""
 
 
 @dataclass(frozen=True)

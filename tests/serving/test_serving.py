@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +13,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +25,7 @@ import soundfile
 from serving import licensee, releases
 from serving.conftest import Ground
 from serving.served import limit_file_size
+from stemma.client import quickstart
 from stemma.proof.canonical import sha256
 from stemma.provenance.certificate import pcm_sha256
 from stemma.royalties import lake
@@ -130,6 +136,65 @@ def test_the_proofs_beside_an_output_verify_it(ground: Ground, tmp_path) -> None
     proofs = bundle.parse(httpx.get(made["files"]["proof"]["url"]).content)
     report = verify_file(path, proofs, ground.keys.jwks())
     assert report.verdict is Verdict.VERIFIED, report.steps
+
+
+class Published(BaseHTTPRequestHandler):
+    """What a portal publishes of its keys."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(self.server.jwks).encode() if self.path == "/.well-known/jwks.json" else b""
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_quick_start_works_as_it_is_pasted(ground: Ground, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Published) as portal:
+        portal.jwks = ground.keys.jwks()
+        threading.Thread(target=portal.serve_forever, daemon=True).start()
+        text = quickstart.python(ground.served.url, f"http://127.0.0.1:{portal.server_port}")
+        environ = {**os.environ, "STEMMA_API_KEY": ground.key}
+        done = subprocess.run(
+            [sys.executable, "-c", text], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+        portal.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("licensed to Test Licensee, made by house-symbolic/")
+    assert soundfile.info(tmp_path / "reel.flac").frames > 0
+    assert {path.suffix for path in tmp_path.iterdir()} == {".flac", ".mid", ".json"}
+    if shutil.which("curl"):
+        command = ["bash", "-c", quickstart.shell(ground.served.url)]
+        first, second = (subprocess.check_output(command, env=environ) for _ in range(2))
+        assert json.loads(first)["id"] == json.loads(second)["id"]
+
+
+def test_the_same_request_with_the_same_key_is_made_and_billed_once(ground: Ground) -> None:
+    def send(body: dict[str, Any], key: str, **headers: str) -> httpx.Response:
+        headers |= {"Authorization": f"Bearer {ground.key}", "Idempotency-Key": key}
+        return httpx.post(f"{ground.served.url}/v1/generations", json=body, headers=headers, timeout=120)
+
+    asked = {"style": "fiddle", "bars": 4}
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: send(asked, "once"), range(2)))
+    assert sorted(each.status_code for each in both) in ([200, 201], [201, 409])
+    first = next(each for each in both if each.status_code == 201).json()
+    again = send(asked, "once")
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    assert [again.json()[name] for name in ("id", "seed", "pcm_sha256")] == [
+        first[name] for name in ("id", "seed", "pcm_sha256")
+    ]
+    problem(send({**asked, "bars": 5}, "once"), 422, "key-reused")
+    problem(send(asked, "x" * 300), 422, "idempotency-key")
+    other = send(asked, "another").json()
+    assert other["id"] != first["id"]
+    wanted = {first["id"], other["id"]}
+    ground.served.until(lambda: wanted <= facts(ground).keys(), 15, "A fact is missing")
+    rows = [row for row in facts(ground).values() if row["id"] == first["id"]]
+    assert len({row["billable_ms"] for row in rows}) == 1
 
 
 def test_the_same_seed_gives_the_same_bytes(ground: Ground) -> None:

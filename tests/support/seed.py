@@ -213,6 +213,11 @@ def model() -> str:
     scopes = ["ai_generative_training", "open_weights_release"]
     snapshot_create(name="everything", include=Snapshot.Include.ALL, scopes=scopes, by=None)
     snapshot = snapshot_create(name="house", include=Snapshot.Include.ELIGIBLE, scopes=scopes, by=None)
+    files = {
+        "README.md": b"---\nlicense: other\n---\n# House model\n\nMade for tests; it has learned nothing.\n",
+        "model.safetensors": bytes(100_000),
+        "stemma.json": json.dumps({"styles": list(PIECES), "snapshot": snapshot.id}).encode(),
+    }
     statement = ReleaseStatement(
         name="house-symbolic",
         version="1",
@@ -220,17 +225,32 @@ def model() -> str:
         snapshot_root=snapshot.root,
         covenant=snapshot.covenant,
         created_at=timestamp(now()),
-        files={"config.json": "0" * 64},
+        files={name: sha256(body) for name, body in files.items()},
     )
     token = keyring().sign("release", RELEASE, statement)
-    release_register(statement=token, run_id=new_id().replace("-", ""), metrics={}, by=None)
-    storage().put(
-        "releases/house-symbolic/1/README.md",
-        b"---\nlicense: other\n---\n# House model\n\nMade for tests; it has learned nothing.\n",
-    )
-    storage().put_json("releases/house-symbolic/1/stemma.json", {"styles": list(PIECES), "snapshot": snapshot.id})
+    metrics = {"nats_per_note": 0.62, "curve": [[0, 4.1], [100, 1.2], [200, 0.7]]}
+    release_register(statement=token, run_id=new_id().replace("-", ""), metrics=metrics, by=None)
+    for name, body in {**files, "statement.jws": token.encode()}.items():
+        storage().put(f"releases/house-symbolic/1/{name}", body)
+    storage().put_json("stores/house-symbolic/1/manifest.json", {"lds": 0.71, "lds_low": 0.64, "lds_high": 0.77})
     storage().put_json("releases/production.json", {"release": "house-symbolic/1"})
     return snapshot.id
+
+
+def weights() -> None:
+    """The first licensee has accepted its terms and taken the weights."""
+    from stemma_portal.accounts.models import User
+    from stemma_portal.licensing.models import License
+    from stemma_portal.licensing.services import covenant_accept
+    from stemma_portal.operations.models import ModelRelease, WeightsDownload
+    from stemma_portal.operations.weights import weights_hand_out
+
+    if WeightsDownload.objects.exists():
+        return
+    license_ = License.objects.get(tier="professional")
+    user = User.objects.get(email="enterprise@stemma.test")
+    covenant_accept(license_=license_, covenant=license_.covenant, replaces=license_.covenant_id, by=user)
+    weights_hand_out(release=ModelRelease.objects.get(), by=user)
 
 
 def generations(snapshot: str, count: int = 4) -> None:
@@ -572,6 +592,7 @@ def seed() -> dict[str, Any]:
     rights()
     generations(model())
     output_claim()
+    weights()
     money()
     label()
     custody()

@@ -42,6 +42,7 @@ COMMANDS = {
     "catalog": Entry("catalog:app", "Works and recordings.", MUSIC),
     "train": Entry("train:train", "Train a model on a snapshot, past the gate.", MUSIC),
     "release": Entry("release:app", "Build, sign and publish model releases.", MUSIC),
+    "model": Entry("model:app", "Released models: what there is, and their weights.", MUSIC),
     "generate": Entry("generate:generate", "Make music through the API.", MUSIC),
     "attribution": Entry("attribution:app", "Trace outputs back to the recordings that shaped them.", MUSIC),
     "verify": Entry("verify:verify", "Check a file from its sound back to its consents, offline.", MUSIC),

@@ -63,9 +63,10 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the attribution fact as JSON.")] = False,
 ) -> None:
     """Tell which recordings shaped a generation."""
-    from stemma.cli.generate import Serving, caller_key
+    from stemma.cli.generate import caller_key
+    from stemma.client import Client
 
-    fact = Serving(settings().serving_url, api_key or caller_key()).attribution(generation)
+    fact = Client(settings().serving_url, api_key or caller_key()).attribution(generation)
     if fact is None:
         raise UnavailableError(
             "This generation is not attributed yet.", remedy="Ask again in a few seconds.", code="pending"

@@ -152,10 +152,10 @@ def publish(
 @app.command()
 def accept(
     license_id: Annotated[str, typer.Argument(metavar="LICENSE", help="The license.")],
-    which: Annotated[str, typer.Argument(metavar="COVENANT", help="Hash or version of the later terms.")],
+    which: Annotated[str, typer.Argument(metavar="COVENANT", help="Hash or version of the terms.")],
     yes: Annotated[bool, typer.Option("--yes", help="Accept without being asked.")] = False,
 ) -> None:
-    """Take a later version of the terms for a license, after seeing what it changes."""
+    """Take a later version of the terms for a license, after seeing what it changes; or accept its own version."""
     from stemma.rights import ratchet
 
     portal = Portal()

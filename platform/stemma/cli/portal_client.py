@@ -48,6 +48,13 @@ class Portal:
             raise _refusal(response.status_code, _json(self.url, response))
         return response.content
 
+    def published(self, path: str) -> bytes:
+        """A file that the portal publishes for everyone, by its whole path."""
+        response = self._send("GET", self.url.rstrip("/") + path)
+        if response.is_error:
+            raise _refusal(response.status_code, {})
+        return response.content
+
     def items(self, path: str, **parameters: Any) -> Iterator[Any]:
         """The items of a list, page after page."""
         cursor = None

@@ -24,8 +24,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from stemma.catalog.record import RecordingRecord
-from stemma.cli.generate import Serving
 from stemma.cli.portal_client import Portal
+from stemma.client import Client
 from stemma.config import Settings, settings
 from stemma.errors import StemmaError, UnavailableError
 from stemma.ids import now
@@ -34,7 +34,7 @@ from stemma.storage import Storage, storage
 MODEL = "house-symbolic"
 WITHHELD = 8
 """Free recordings whose owners are asked last and have not answered: the gate must refuse them."""
-PIECES = (
+PIECES: tuple[tuple[str, dict[str, Any]], ...] = (
     # licensee, prompt and what else is asked of the model
     ("enterprise", {"prompt": "a lively reel in D major for fiddle", "style": "reel", "bars": 16}),
     ("enterprise", {"prompt": "a solemn four-part chorale in G minor", "style": "chorale", "bars": 12}),
@@ -238,11 +238,11 @@ class Story:
         made: list[dict[str, Any]] = self.state.get("made", [])
         for number, (licensee, request) in enumerate(PIECES[len(made) :], start=len(made)):
             progress(number, len(PIECES), request["prompt"])
-            serving = Serving(self.config.serving_url, self.demo["api_keys"][licensee])
-            record = serving.generate({**request, "seed": 100 + number})
-            name = f"{number + 1}-{record['style']}.flac"
+            serving = Client(self.config.serving_url, self.demo["api_keys"][licensee])
+            record = serving.generate(**request, seed=100 + number)
+            name = f"{number + 1}-{record.style}.flac"
             serving.save(record, listen / name)
-            made.append({"id": record["id"], "file": name, "prompt": request["prompt"], "licensee": licensee})
+            made.append({"id": record.id, "file": name, "prompt": request["prompt"], "licensee": licensee})
             self.remember("made", made)
         return f"{len(made)} pieces in {listen}"
 
@@ -254,7 +254,7 @@ class Story:
         while pending:
             progress(len(wanted) - len(pending), len(wanted), "attributed")
             for generation, licensee in list(pending.items()):
-                serving = Serving(self.config.serving_url, self.demo["api_keys"][licensee])
+                serving = Client(self.config.serving_url, self.demo["api_keys"][licensee])
                 if serving.attribution(generation) is not None:
                     del pending[generation]
             if pending and time.monotonic() > deadline:
@@ -303,13 +303,14 @@ class Story:
     # Helpers
 
     def _wait_for_serving(self, progress: Callable[..., None]) -> None:
-        serving = Serving(self.config.serving_url, self.demo["api_keys"]["enterprise"])
+        serving = Client(self.config.serving_url, self.demo["api_keys"]["enterprise"])
         deadline = time.monotonic() + SERVING_PATIENCE
-        while not serving.serves(self.state["release"]):
+        while (said := serving.health()).get("release") != self.state["release"]:
             progress(0, None, "serving loads the release")
             if time.monotonic() > deadline:
+                why = said.get("detail") or said.get("release")
                 raise UnavailableError(
-                    f"Serving has not loaded {self.state['release']} after {SERVING_PATIENCE} s: {serving.health()}",
+                    f"Serving has not loaded {self.state['release']} after {SERVING_PATIENCE} s: {why}",
                     remedy="See `stemma logs serving`, then run `stemma up` again.",
                 )
             time.sleep(1)

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
 from stemma.config import settings
-from stemma.errors import InvalidError, NotFoundError, ProofError, StemmaError, UnavailableError
+from stemma.errors import NotFoundError, ProofError, StemmaError, UnavailableError
 from stemma.ids import now, timestamp
-from stemma.proof.canonical import digest, sha256
+from stemma.proof.canonical import digest
 from stemma.proof.keys import Jwks, KeyRing
-from stemma.proof.keys import verify as verify_jws
 from stemma.proof.log import Receipt, check_receipt
+from stemma.provenance import release as whole
+from stemma.provenance.release import PUBLIC_KEY, RECEIPT, SIGNATURE, STATEMENT, read_about
 from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights import covenant_text
 from stemma.rights.covenant import read_covenant
@@ -36,9 +36,6 @@ from stemma.training.gate import Progress, silent, trusted_keys
 PRODUCTION = "releases/production.json"
 NAME = "house-symbolic"
 SIGNING_KEY = "model-signing.pem"
-STATEMENT, SIGNATURE, RECEIPT, PUBLIC_KEY = "statement.jws", "model.sig", "receipt.json", "model-signing.pub"
-UNSTATED = frozenset({STATEMENT, SIGNATURE, RECEIPT})
-"""Files that the statement cannot name, since they are made from it."""
 
 
 # Building
@@ -53,7 +50,7 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     facts = _outcome(run)
     versions = _versions(out)
     for version, folder in versions.items():
-        if _read_json(folder / "stemma.json").get("run_id") == facts["run_id"]:
+        if read_about(folder).get("run_id") == facts["run_id"]:
             progress(1, 1, f"{name}/{version} stands already")
             return folder
     stored = {key.split("/")[2] for key in store.keys(f"releases/{name}/")}
@@ -98,7 +95,8 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
 def _outcome(run: Path) -> dict[str, Any]:
     if not (run / "outcome.json").exists():
         raise NotFoundError(f"{run} holds no finished run.", remedy="Run `stemma train` to its end first.")
-    return _read_json(run / "outcome.json")
+    found: dict[str, Any] = json.loads((run / "outcome.json").read_text())
+    return found
 
 
 def _versions(out: Path) -> dict[int, Path]:
@@ -118,7 +116,7 @@ def sign(bundle: Path, keys: KeyRing | None = None) -> ReleaseStatement:
     keys = keys or KeyRing(settings().keys_path)
     if (bundle / SIGNATURE).exists():
         return verify(bundle, keys.jwks())
-    about = _about(bundle)
+    about = read_about(bundle)
     private = _signing_key(keys.folder)
     (bundle / PUBLIC_KEY).write_bytes(_public(private))
     statement = ReleaseStatement(
@@ -128,7 +126,7 @@ def sign(bundle: Path, keys: KeyRing | None = None) -> ReleaseStatement:
         snapshot_root=about["snapshot_root"],
         covenant=about["covenant"],
         created_at=about["created_at"],
-        files=_hashes(bundle),
+        files=whole.hashes(bundle),
     )
     (bundle / STATEMENT).write_text(keys.sign("release", RELEASE, statement))
 
@@ -165,52 +163,17 @@ def _public(private: Path) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _hashes(bundle: Path) -> dict[str, str]:
-    """SHA-256 of every file that a statement names."""
-    found = {}
-    for path in sorted(bundle.rglob("*")):
-        if path.is_symlink():
-            raise ProofError(f"The bundle holds a link, {path.name}; a release is whole files.", code="altered")
-        name = path.relative_to(bundle).as_posix()
-        if path.is_file() and name not in UNSTATED:
-            found[name] = sha256(path.read_bytes())
-    return found
-
-
 # Verifying
 
 
 def verify(bundle: Path, keys: Jwks) -> ReleaseStatement:
-    """The statement of a bundle that is whole, unchanged, and signed with a known release key.
+    """The statement of a bundle that is whole, unchanged, and signed with a known release key, in both ways.
 
     Raises `ProofError` with code `unsigned`, `altered`, or what `proof.keys.verify` says of a foreign
     or forged signature.
     """
-    for name in (STATEMENT, SIGNATURE, PUBLIC_KEY):
-        if not (bundle / name).is_file():
-            raise ProofError(
-                f"The release in {bundle} is not signed: it has no {name}.",
-                remedy="Use a published release, or sign it with `stemma release build`.",
-                code="unsigned",
-            )
-    payload = verify_jws((bundle / STATEMENT).read_text().strip(), keys, "release", RELEASE)
-    try:
-        statement = ReleaseStatement.model_validate(payload)
-    except ValidationError as error:
-        raise ProofError("The statement is signed but not one of a release.", code="bad-statement") from error
-    found = _hashes(bundle)
-    changed = sorted(
-        name for name in found.keys() | statement.files.keys() if found.get(name) != statement.files.get(name)
-    )
-    if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise ProofError(
-            f"The release {statement.id} was altered after it was signed: {', '.join(changed[:3])}{more}.",
-            remedy="Fetch it again.",
-            code="altered",
-        )
+    statement = whole.verify(bundle, keys)
     _check_signature(bundle, statement)
-    _check_contents(bundle, statement, keys)
     return statement
 
 
@@ -226,43 +189,6 @@ def _check_signature(bundle: Path, statement: ReleaseStatement) -> None:
         raise ProofError(
             f"The OpenSSF signature of {statement.id} does not hold.", remedy="Fetch it again.", code="altered"
         ) from error
-
-
-def _check_contents(bundle: Path, statement: ReleaseStatement, keys: Jwks) -> None:
-    """What the files say must be what the statement says."""
-    about = _about(bundle)
-    said = (statement.name, statement.version, statement.snapshot, statement.snapshot_root, statement.covenant)
-    if tuple(about.get(k) for k in ("name", "version", "snapshot", "snapshot_root", "covenant")) != said:
-        raise ProofError(f"The release calls itself other than its statement {statement.id}.", code="altered")
-    manifest = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-    manifest.check_root()
-    if manifest.root != statement.snapshot_root:
-        raise ProofError(f"The manifest is not the one that {statement.id} states.", code="manifest-tampered")
-    receipt = Receipt.model_validate_json((bundle / "snapshot_receipt.json").read_bytes())
-    check_receipt(receipt, keys, digest=digest(manifest))
-    if (bundle / RECEIPT).exists():
-        logged = Receipt.model_validate_json((bundle / RECEIPT).read_bytes())
-        check_receipt(logged, keys, digest=_statement_digest(bundle))
-
-
-def _about(bundle: Path) -> dict[str, Any]:
-    if not (bundle / "stemma.json").exists():
-        raise NotFoundError(f"{bundle} holds no release.", remedy="Give the folder of a bundle.")
-    return _read_json(bundle / "stemma.json")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text())
-    except ValueError as error:
-        raise InvalidError(f"{path} is not JSON.", code="bad-bundle") from error
-    if not isinstance(value, dict):
-        raise InvalidError(f"{path} is not an object.", code="bad-bundle")
-    return value
-
-
-def _statement_digest(bundle: Path) -> str:
-    return sha256((bundle / STATEMENT).read_text().strip().encode())
 
 
 # Publishing
@@ -284,7 +210,7 @@ def publish(bundle: Path, *, store: Storage | None = None, progress: Progress = 
         progress(done, len(names) + 2, name)
         store.put(prefix + name, bundle / name)
     receipt = _register_portal(bundle, statement)
-    check_receipt(receipt, keys, digest=_statement_digest(bundle))
+    check_receipt(receipt, keys, digest=whole.statement_digest((bundle / STATEMENT).read_text()))
     (bundle / RECEIPT).write_text(receipt.model_dump_json())
     store.put(prefix + RECEIPT, (bundle / RECEIPT).read_bytes(), "application/json")
     progress(len(names) + 1, len(names) + 2, "MLflow")
@@ -297,7 +223,7 @@ def publish(bundle: Path, *, store: Storage | None = None, progress: Progress = 
 def _register_portal(bundle: Path, statement: ReleaseStatement) -> Receipt:
     """The receipt for the release from the portal's log."""
     config = settings()
-    about = _about(bundle)
+    about = read_about(bundle)
     body = {
         "name": statement.name,
         "version": statement.version,
@@ -343,7 +269,7 @@ def _register_mlflow(bundle: Path, statement: ReleaseStatement) -> None:
         if version is None:
             tags = {"stemma.release": statement.id, "stemma.snapshot_root": statement.snapshot_root}
             made = registry.create_model_version(
-                statement.name, source, run_id=_about(bundle)["run_id"], tags=tags, await_creation_for=0
+                statement.name, source, run_id=read_about(bundle)["run_id"], tags=tags, await_creation_for=0
             )
             version = made.version
         registry.set_registered_model_alias(statement.name, "production", version)

@@ -1,5 +1,6 @@
 """Snapshots and model releases."""
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,17 @@ from stemma_portal.api.schemas import (
     AbsenceOut,
     CarriedOut,
     CarrierOut,
+    DownloadIn,
+    DownloadOut,
+    Downloads,
+    HandedFile,
+    HandedOut,
     LearnedOut,
+    ReleaseDetail,
+    ReleaseFileOut,
     ReleaseIn,
     ReleaseOut,
+    ReleaseRow,
     SnapshotIn,
     SnapshotOut,
     Snapshots,
@@ -26,7 +35,9 @@ from stemma_portal.catalog.rules import RuleError, check_text
 from stemma_portal.operations.access import access_absence, access_release, access_snapshot, snapshots_visible
 from stemma_portal.operations.carrying import absence_proof, carried
 from stemma_portal.operations.models import ModelRelease, Snapshot
+from stemma_portal.operations.selectors import releases
 from stemma_portal.operations.services import release_register, snapshot_create
+from stemma_portal.operations.weights import downloads_visible, files_of, stated, weights_hand_out
 
 router = Router(tags=["operations"])
 
@@ -83,10 +94,70 @@ def register_release(request: HttpRequest, body: ReleaseIn) -> Status[ReleaseOut
     return Status(201, _release(release))
 
 
-@router.get("releases/{name}/{version}", response=ReleaseOut)
-def show_release(request: HttpRequest, name: str, version: str) -> ReleaseOut:
-    """One release."""
-    return _release(access_release(caller(request), f"{name}/{version}"))
+@router.get("releases", response=list[ReleaseRow])
+def list_releases(request: HttpRequest) -> list[ReleaseRow]:
+    """Model releases, newest first."""
+    caller(request)
+    return [
+        ReleaseRow(id=row.id, snapshot=row.snapshot_id, state=row.state, created_at=row.created_at)
+        for row in releases()[:1000]
+    ]
+
+
+@router.get("releases/{name}/{version}", response=ReleaseDetail)
+def show_release(request: HttpRequest, name: str, version: str) -> ReleaseDetail:
+    """One release with its signed statement and its files."""
+    row = access_release(caller(request), f"{name}/{version}")
+    return ReleaseDetail(
+        **_release(row).model_dump(),
+        state=row.state,
+        statement=row.statement,
+        covenant=stated(row).covenant,
+        files=[ReleaseFileOut(**asdict(file)) for file in files_of(row)],
+    )
+
+
+@router.post("releases/{name}/{version}/downloads", response={201: HandedOut})
+def hand_out_weights(request: HttpRequest, name: str, version: str, body: DownloadIn) -> Status[HandedOut]:
+    """Short-lived addresses of a release's files; each file asked for is written down.
+
+    Refused with `no-license` where no license of the caller covers open weights, and with `not-accepted` until an
+    owner of the licensee has accepted the terms that its license holds.
+    """
+    user = caller(request)
+    handed = weights_hand_out(
+        release=access_release(user, f"{name}/{version}"),
+        paths=body.files,
+        license_id=str(body.license) if body.license else None,
+        by=user,
+    )
+    files = [HandedFile(**asdict(file), url=url) for file, url in handed.files]
+    out = HandedOut(release=f"{name}/{version}", license=handed.license.id, expires_at=handed.expires_at, files=files)
+    return Status(201, out)
+
+
+@router.get("weights-downloads", response=Downloads)
+def list_downloads(
+    request: HttpRequest, cursor: str | None = None, limit: int = Query(50, ge=1, le=MAX_LIMIT)
+) -> Downloads:
+    """Who was given which file of a release, newest first: to licensees their own, to staff all."""
+    rows, following = page(downloads_visible(caller(request)), cursor=cursor, limit=limit, newest_first=True)
+    return Downloads(
+        items=[
+            DownloadOut(
+                id=row.id,
+                release=row.release_id,
+                file=row.file,
+                license=row.license_id,
+                organisation=row.license.organisation_id,
+                covenant=row.covenant_id,
+                by=row.by,
+                at=row.at,
+            )
+            for row in rows
+        ],
+        next=following,
+    )
 
 
 @router.get("catalog/recordings/{recording}/carried", response=CarriedOut)

@@ -381,6 +381,80 @@ class ReleaseOut(Schema):
     receipt: Receipt
 
 
+class ReleaseFileOut(Schema):
+    """A file of a release."""
+
+    path: str
+    sha256: str
+    """By the signed statement; empty for the files that are made from it."""
+    bytes: int | None
+    """Null: object storage does not have it now."""
+
+
+class ReleaseRow(Schema):
+    """A registered release in a list."""
+
+    id: str
+    snapshot: Id
+    state: str
+    created_at: datetime
+
+
+class ReleaseDetail(ReleaseOut):
+    """A registered release, its signed statement and its files."""
+
+    state: str
+    statement: str
+    """JWS of type `stemma-release+jws`; its hash is what the log holds."""
+    covenant: str
+    """SHA-256 of the terms under which it was released."""
+    files: list[ReleaseFileOut]
+
+
+class DownloadIn(Request):
+    """Which files of a release are wanted, under which license."""
+
+    license: UUID | None = None
+    """Without it the newest that covers open weights and whose terms were accepted."""
+    files: list[Text] | None = Field(default=None, min_length=1, max_length=10_000)
+    """Paths; without it all."""
+
+
+class HandedFile(ReleaseFileOut):
+    """A file with the address from which it can be fetched, in parts too (`Range`)."""
+
+    url: str
+
+
+class HandedOut(Schema):
+    """Addresses that begin a download until they expire."""
+
+    release: str
+    license: Id
+    expires_at: datetime
+    files: list[HandedFile]
+
+
+class DownloadOut(Schema):
+    """That somebody was given the address of a file."""
+
+    id: Id
+    release: str
+    file: str
+    license: Id
+    organisation: Id
+    covenant: str
+    by: str
+    at: datetime
+
+
+class Downloads(Schema):
+    """A page of downloads."""
+
+    items: list[DownloadOut]
+    next: str | None
+
+
 class OrganisationOut(Schema):
     """An organisation."""
 

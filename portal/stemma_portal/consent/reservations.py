@@ -24,6 +24,8 @@ from stemma_portal.core.outside import Fetched, fetch
 from stemma_portal.core.services import Actor, audit
 
 MOST_TEXT = 4096
+REDIRECTS = 3
+"""How often a site may lead on, as from its bare name to www."""
 Source = Reservation.Source
 
 
@@ -151,7 +153,9 @@ def domain_read(*, domain: Domain, by: Actor | None = None) -> DomainReading:
 def _get(domain: Domain, path: str) -> Fetched:
     private = private_hosts()
     scheme = "http" if domain.name in private else "https"
-    return fetch(f"{scheme}://{domain.name}{path}", most=MOST_BYTES, private=private, setting=SETTING)
+    return fetch(
+        f"{scheme}://{domain.name}{path}", most=MOST_BYTES, private=private, setting=SETTING, redirects=REDIRECTS
+    )
 
 
 def _file_read(domain: Domain, by: Actor | None) -> str:

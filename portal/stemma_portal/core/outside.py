@@ -2,20 +2,26 @@
 
 The name is resolved once and every address it has must be a public one; the call then goes to that
 address and no other, so that the name cannot mean something else a moment later (DNS rebinding).
-Redirects are not followed, answers are read to a limit, and everything has a timeout.
+Redirects are not followed unless a few are asked for, each guarded like the first; answers are read to a
+limit; and a call ends at its deadline, however slowly the other side goes on sending.
 """
 
+import asyncio
 import ipaddress
 import socket
-from collections.abc import Container
+import time
+from collections.abc import Container, Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from stemma.errors import InvalidError
 
 TIMEOUT = httpx.Timeout(10, connect=5)
+"""For one step of a call."""
+DEADLINE = 20.0
+"""Seconds for a whole call with its redirects, from connecting to the last byte."""
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -73,29 +79,92 @@ def target(url: str, *, private: Container[str] = (), setting: str = "") -> Targ
     return Target(httpx.URL(url).copy_with(host=shown, port=port), {"Host": parts.netloc}, host)
 
 
-def fetch(url: str, *, most: int, private: Container[str] = (), setting: str = "") -> Fetched:
-    """What an address answers, at most so many bytes of it.
+def call(
+    method: str,
+    to: Target,
+    *,
+    most: int,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    until: float | None = None,
+) -> tuple[httpx.Response, bytes, bool]:
+    """The answer, its first `most` bytes, and whether these are all; `until` is a moment of `time.monotonic`.
 
-    Raises `InvalidError` where it cannot be reached, redirects, or sends more.
+    Raises `httpx.HTTPError`, also when the deadline has come.
     """
-    to = target(url, private=private, setting=setting)
+    seconds = DEADLINE if until is None else until - time.monotonic()
+    # Unpacked, a small answer may be a huge one.
+    sent = {**to.headers, "Accept-Encoding": "identity", **(headers or {})}
+    return asyncio.run(_call(method, to, most, sent, content, seconds))
+
+
+async def _call(
+    method: str, to: Target, most: int, headers: dict[str, str], content: bytes | None, seconds: float
+) -> tuple[httpx.Response, bytes, bool]:
+    body = b""
     try:
-        with (
-            httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
-            client.stream("GET", to.url, headers=to.headers, extensions={"sni_hostname": to.host}) as response,
+        # Timeouts of single steps alone would let a server send a byte every nine seconds for ever.
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
+            client.stream(
+                method, to.url, content=content, headers=headers, extensions={"sni_hostname": to.host}
+            ) as response,
         ):
-            body = b""
-            for chunk in response.iter_bytes():
+            async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > most:
-                    raise InvalidError(f"{url} sends more than {most:,} bytes.", remedy="Make it smaller.", code="size")
-    except httpx.HTTPError as error:
+                    return response, body[:most], False
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"not done within {DEADLINE:g} s") from error
+    return response, body, True
+
+
+def fetch(url: str, *, most: int, private: Container[str] = (), setting: str = "", redirects: int = 0) -> Fetched:
+    """What an address answers, at most so many bytes of it, following at most so many redirects.
+
+    Raises `InvalidError` where it cannot be reached, leads elsewhere, or sends more.
+    """
+    until = time.monotonic() + DEADLINE
+    here = url
+    for _ in range(redirects + 1):
+        to = target(here, private=private, setting=setting)
+        try:
+            response, body, whole = call("GET", to, most=most, until=until)
+        except httpx.HTTPError as error:
+            raise InvalidError(
+                f"{here} cannot be reached ({type(error).__name__}).",
+                remedy="Look whether it can be.",
+                code="unreachable",
+            ) from error
+        if not whole:
+            raise InvalidError(f"{here} sends more than {most:,} bytes.", remedy="Make it smaller.", code="size")
+        if not response.is_redirect:
+            return Fetched(response.status_code, response.headers, body)
+        if not redirects:
+            raise InvalidError(
+                f"{url} leads elsewhere, and redirects are not followed.", remedy="Give the last address."
+            )
+        here = _onward(here, response.headers.get("location", ""), private)
+    raise InvalidError(f"{url} leads on more than {redirects} times.", remedy="Give the last address.")
+
+
+def _onward(url: str, location: str, private: Container[str]) -> str:
+    """Where a redirect leads: to https, or to http on a host of the installation's own network."""
+    try:
+        onward = urljoin(url, location)
+        parts = urlsplit(onward)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    secure = parts.scheme == "https" or (parts.scheme == "http" and (parts.hostname or "") in private)
+    if not location or not secure or not parts.hostname or parts.username or parts.password:
         raise InvalidError(
-            f"{url} cannot be reached ({type(error).__name__}).", remedy="Look whether it can be.", code="unreachable"
-        ) from error
-    if response.is_redirect:
-        raise InvalidError(f"{url} leads elsewhere, and redirects are not followed.", remedy="Give the last address.")
-    return Fetched(response.status_code, response.headers, body)
+            f"{url} leads to {location[:200] or 'nowhere'}, which is no https address.",
+            remedy="Let it lead to https.",
+            code="redirect",
+        )
+    return onward
 
 
 def _public(address: Address) -> bool:

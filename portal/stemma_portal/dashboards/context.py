@@ -32,12 +32,13 @@ PAGES = {
     "license": ("License", "licensing:licenses"),
     "billing": ("Billing", "billing:overview"),
     "indemnity": ("Indemnity", "indemnity:claims"),
+    "developers": ("Developers", "dashboards:developers"),
     "status": ("Status", "dashboards:status"),
 }
 NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
-    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "indemnity", "models", "catalog"),
+    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "indemnity", "models", "developers", "catalog"),
     Kind.RIGHTS: (
         "catalog",
         "imports",

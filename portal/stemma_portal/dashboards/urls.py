@@ -2,12 +2,23 @@
 
 from django.urls import path
 
-from stemma_portal.dashboards.views import duplicates, frame, home, playground, recordings, releases, shares, status
+from stemma_portal.dashboards.views import (
+    developers,
+    duplicates,
+    frame,
+    home,
+    playground,
+    recordings,
+    releases,
+    shares,
+    status,
+)
 
 app_name = "dashboards"
 urlpatterns = [
     path("", home.home, name="home"),
     path("theme/", frame.theme, name="theme"),
+    path("developers/", developers.developers, name="developers"),
     path("verify/", frame.verify, name="verify"),
     path("catalog/", recordings.recording_list, name="recordings"),
     path("catalog/<id:recording_id>/", recordings.recording_detail, name="recording"),

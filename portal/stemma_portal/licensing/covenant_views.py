@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from stemma.proof.canonical import canonical
+from stemma.rights.covenant import lift
 from stemma.rights.covenant_text import sections, summary
 from stemma.rights.ratchet import Comparison, Holder, Step, Verdict, compare
 from stemma_portal.accounts.again import again
@@ -21,8 +22,9 @@ from stemma_portal.design.typeset import typeset
 from stemma_portal.licensing.access import access_acceptance, access_covenant
 from stemma_portal.licensing.forms import AcceptForm
 from stemma_portal.licensing.models import CovenantVersion
-from stemma_portal.licensing.selectors import covenants_ahead
+from stemma_portal.licensing.selectors import covenant_current, covenants_ahead
 from stemma_portal.licensing.services import covenant_accept
+from stemma_portal.licensing.tiers import tiers_shown
 
 TEMPLATE = Path(__file__).with_name("covenant.typ")
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -97,21 +99,38 @@ def covenant_compare(request: HttpRequest) -> HttpResponse:
     return render(request, "licensing/compare.html", context)
 
 
+def tiers(request: HttpRequest) -> HttpResponse:
+    """The tiers of the terms in force side by side, for whoever thinks of a license."""
+    version = covenant_current()
+    context: dict[str, Any] = {"version": version}
+    if version is not None:
+        terms = version.covenant()
+        lifted = lift(terms)
+        context |= {
+            "tiers": tiers_shown(terms),
+            "uses": [row.title for row in tiers_shown(terms)[0].uses],
+            "currency": terms.currency,
+            "counted": lifted.revenue.currency,
+            "creators": lifted.creators_ppm,
+        }
+    return render(request, "licensing/tiers.html", context)
+
+
 @login_required
 @again
 @never_cache
 def license_accept(request: HttpRequest, license_id: str) -> HttpResponse:
-    """Take a later version of the terms for a license, after seeing what it changes for it."""
+    """Take a later version of the terms for a license, after seeing what it changes for it; or accept its own."""
     license_ = access_acceptance(request.user, license_id)
     ahead = covenants_ahead(license_=license_)
     wanted = request.POST.get("covenant") or request.GET.get("version", "")
-    chosen = next((version for version in ahead if version.digest == wanted), None)
+    chosen = next((version for version in [*ahead, license_.covenant] if version.digest == wanted), None)
     chosen = chosen or (ahead[0] if ahead and not wanted else None)
     form = AcceptForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         named = access_covenant(form.cleaned_data["covenant"])
         covenant_accept(license_=license_, covenant=named, replaces=form.cleaned_data["replaces"], by=request.user)
-        messages.success(request, f"Version {named.version} holds for this license from now on. It is logged.")
+        messages.success(request, f"Version {named.version} is accepted for this license. It is logged.")
         return redirect("licensing:license", license_.id)
     context: dict[str, Any] = {"license": license_, "ahead": ahead, "chosen": chosen, "form": form}
     if chosen is not None:

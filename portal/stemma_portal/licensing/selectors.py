@@ -8,7 +8,7 @@ from django.db.models.functions import Cast
 
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.log import Receipt
-from stemma.rights.covenant import AnyCovenant, AnyTier
+from stemma.rights.covenant import AnyCovenant, AnyTier, Use
 from stemma.rights.entitlement import ApiKey as KeyDocument
 from stemma.rights.entitlement import Entitlement, Revocations, Terms
 from stemma.rights.ratchet import Holder
@@ -51,6 +51,11 @@ def covenant_at(*, license_: License, moment: datetime) -> str:
     return str(first.replaces_id if first else license_.covenant_id)
 
 
+def covenant_accepted(*, license_: License) -> bool:
+    """Whether the licensee has accepted the terms that the license holds, by an act of its own."""
+    return license_.acceptances.filter(covenant=license_.covenant_id).exists()
+
+
 def covenants_ahead(*, license_: License) -> list[CovenantVersion]:
     """Versions that a license may accept, newest first: published later, with its tier, in its currency."""
     held = license_.covenant
@@ -58,6 +63,14 @@ def covenants_ahead(*, license_: License) -> list[CovenantVersion]:
     terms = ((version, version.covenant()) for version in later)
     currency = held.covenant().currency
     return [v for v, t in terms if t.currency == currency and license_.tier in {tier.name for tier in t.tiers}]
+
+
+def licenses_for(*, user: User, use: Use) -> list[License]:
+    """Licenses of the user's own organisations that hold now and cover a use, newest first."""
+    moment = now()
+    rows = License.objects.filter(organisation__memberships__user=user, state=License.State.ACTIVE)
+    rows = rows.filter(not_before__lte=moment, expires_at__gt=moment).select_related("organisation", "covenant")
+    return [each for each in rows.distinct() if use in tier_of(license_=each).uses]
 
 
 def tier_of(*, license_: License) -> AnyTier:

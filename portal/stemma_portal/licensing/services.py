@@ -20,7 +20,13 @@ from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.publish import after_commit
 from stemma_portal.core.services import Actor, audit, log_append
 from stemma_portal.licensing.models import ApiKey, CovenantAcceptance, CovenantVersion, License
-from stemma_portal.licensing.selectors import covenant_current, covenants_ahead, grants_in_force, terms
+from stemma_portal.licensing.selectors import (
+    covenant_accepted,
+    covenant_current,
+    covenants_ahead,
+    grants_in_force,
+    terms,
+)
 from stemma_portal.licensing.tasks import entitlement_publish, revocations_publish
 
 MAX_MONTHS = 120
@@ -86,20 +92,21 @@ def covenant_accept(*, license_: License, covenant: CovenantVersion, replaces: s
     """Let a license take a later version of the terms; accepting the same again changes nothing.
 
     `replaces` is the hash of the terms that whoever accepts believes to hold: of two who accept different
-    versions at once, the second is refused with `ConflictError`.  Raises `InvalidError` for a license that no
-    longer holds, and for terms that are not ahead of its own.
+    versions at once, the second is refused with `ConflictError`.  Whoever names the version held in both places
+    accepts the terms under which the license was granted.  Raises `InvalidError` for a license that no longer
+    holds, and for terms that are not ahead of its own.
     """
     # Not joined with its terms: whoever waits here for another acceptance would find the row gone from the join.
     license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
     held = license_.covenant
-    if held == covenant:
+    if held == covenant and (held.digest != replaces or covenant_accepted(license_=license_)):
         return license_
     if held.digest != replaces:
         raise ConflictError(
             f"This license holds version {held.version} meanwhile.", remedy="Compare with that one, and decide again."
         )
     _still_holds(license_)
-    if covenant not in covenants_ahead(license_=license_):
+    if covenant != held and covenant not in covenants_ahead(license_=license_):
         raise InvalidError(
             f"Version {covenant.version} cannot take the place of {held.version} for this license.",
             remedy="Accept one that is published later, has its tier and the same currency; or ask for a new license.",
@@ -126,11 +133,12 @@ def covenant_accept(*, license_: License, covenant: CovenantVersion, replaces: s
         document=document.model_dump(mode="json"),
         receipt=receipt.model_dump(mode="json"),
     )
-    license_.covenant, license_.published = covenant, False
-    license_.receipt = _logged(license_)
-    license_.save(update_fields=["covenant", "published", "receipt"])
     audit(by=by, action="license.accept", subject=license_.id, before=held.digest, after=covenant.digest)
-    after_commit(entitlement_publish, license_.id)
+    if covenant != held:
+        license_.covenant, license_.published = covenant, False
+        license_.receipt = _logged(license_)
+        license_.save(update_fields=["covenant", "published", "receipt"])
+        after_commit(entitlement_publish, license_.id)
     return license_
 
 

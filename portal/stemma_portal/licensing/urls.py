@@ -11,6 +11,7 @@ urlpatterns = [
     path("covenants/<str:digest>/", covenant_views.covenant_detail, name="covenant"),
     path("covenants/<str:digest>.json", covenant_views.covenant_file, {"form": "json"}, name="covenant_json"),
     path("covenants/<str:digest>.pdf", covenant_views.covenant_file, {"form": "pdf"}, name="covenant_pdf"),
+    path("tiers/", covenant_views.tiers, name="tiers"),
     path("license/", views.license_list, name="licenses"),
     path("license/<id:license_id>/", views.license_detail, name="license"),
     path("license/<id:license_id>/covenant/", covenant_views.license_accept, name="accept"),

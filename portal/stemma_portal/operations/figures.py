@@ -13,10 +13,12 @@ from django.db.models import Count, Q, Sum
 from django.utils.safestring import SafeString
 
 from stemma.errors import NotFoundError, UnavailableError
+from stemma.rights.covenant import AnyCovenant, Use
 from stemma.rights.snapshot import Offence
 from stemma.storage import storage
 from stemma_portal.catalog.models import Party
 from stemma_portal.design.svg.bars import curve
+from stemma_portal.design.svg.interval import interval
 from stemma_portal.operations.models import Snapshot
 
 PRODUCTION_KEY = "releases/production.json"
@@ -173,3 +175,51 @@ def training_curve(metrics: Mapping[str, Any]) -> SafeString | None:
     """Validation loss over the run, where the release brings its course: `curve` as [step, loss] pairs."""
     points = [(float(step), float(loss)) for step, loss in metrics.get("curve", [])]
     return curve(points, label="Validation loss over training steps") if len(points) > 1 else None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How well attribution foretells what leaving recordings out does: rank correlation (LDS) with its interval."""
+
+    lds: float
+    low: float
+    high: float
+    picture: SafeString
+
+
+def fidelity(release: str) -> Fidelity | None:
+    """As the release's attribution store tells it; None where it was not measured, or cannot be read now."""
+    try:
+        said = storage().get_json(f"stores/{release}/manifest.json")
+        lds, low, high = (float(said[name]) for name in ("lds", "lds_low", "lds_high"))
+    except (NotFoundError, UnavailableError, KeyError, TypeError, ValueError):
+        return None
+    label = f"Fidelity of attribution: {lds:.2f}, between {low:.2f} and {high:.2f}"
+    return Fidelity(lds, low, high, interval(lds, low, high, label=label))
+
+
+def works(snapshot: Snapshot) -> int:
+    """How many works the recordings of a snapshot are of."""
+    return snapshot.members.values("work").distinct().count()
+
+
+WEIGHTS_USES: tuple[Use, ...] = ("open_weights", "fine_tuning", "redistribution", "embedding", "broadcast")
+"""Uses for which one needs the weights, or what was made with them."""
+
+
+@dataclass(frozen=True)
+class MayRow:
+    """What a tier may do with weights."""
+
+    title: str
+    may: list[bool]
+    """In the order of `WEIGHTS_USES`."""
+    free: bool
+
+
+def tiers_may(terms: AnyCovenant) -> list[MayRow]:
+    """What each tier of some terms may do with weights."""
+    return [
+        MayRow(tier.title, [use in tier.uses for use in WEIGHTS_USES], free=not (tier.monthly_fee or tier.minute_fee))
+        for tier in terms.tiers
+    ]

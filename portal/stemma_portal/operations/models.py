@@ -5,6 +5,7 @@ from django.db import models
 
 from stemma_portal.catalog.models import Recording
 from stemma_portal.core.fields import IdField
+from stemma_portal.licensing.models import CovenantVersion, License
 
 
 class Snapshot(models.Model):
@@ -85,3 +86,23 @@ class ModelRelease(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class WeightsDownload(models.Model):
+    """That somebody was given the address of a file of a release.  The database refuses to change or remove it."""
+
+    id = IdField()
+    release = models.ForeignKey(ModelRelease, on_delete=models.PROTECT, related_name="downloads")
+    file = models.CharField(max_length=300)
+    """Its path in the bundle."""
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="downloads")
+    covenant = models.ForeignKey(CovenantVersion, on_delete=models.PROTECT, related_name="+")
+    """The terms that held for the license then."""
+    by = models.EmailField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.release_id}: {self.file}"

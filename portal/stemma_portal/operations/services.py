@@ -4,14 +4,12 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
-from pydantic import ValidationError
 
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import canonical, sha256
-from stemma.proof.keys import verify
 from stemma.proof.log import Receipt
-from stemma.provenance.statement import RELEASE, ReleaseStatement
+from stemma.provenance.release import read_statement, statement_digest
 from stemma.rights.consent import Family, Scope
 from stemma.rights.facts import FACTS, SnapshotFacts
 from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
@@ -133,7 +131,7 @@ def release_register(
     snapshot root than ours, `ConflictError` when the version is registered with another statement.
     """
     statement = statement.strip()
-    said = _statement(statement)
+    said = read_statement(statement, keyring().jwks())
     if (name and name != said.name) or (version and version != said.version):
         raise InvalidError(
             f"The statement is of {said.id}, not of {name}/{version}.", remedy="Send the statement of this release."
@@ -153,7 +151,7 @@ def release_register(
             code="snapshot-root",
         )
     moment = now()
-    receipt = log_append(kind="release", subject=said.id, document_digest=sha256(statement.encode()), at=moment)
+    receipt = log_append(kind="release", subject=said.id, document_digest=statement_digest(statement), at=moment)
     release = ModelRelease.objects.create(
         id=said.id,
         name=said.name,
@@ -167,14 +165,6 @@ def release_register(
     )
     audit(by=by, action="release.register", subject=release.id, snapshot=snapshot.id, run_id=run_id)
     return release
-
-
-def _statement(text: str) -> ReleaseStatement:
-    payload = verify(text, keyring().jwks(), "release", RELEASE)
-    try:
-        return ReleaseStatement.model_validate(payload)
-    except ValidationError as error:
-        raise ProofError("The statement is signed but not one of a release.", code="bad-statement") from error
 
 
 def receipt_of(release: ModelRelease) -> Receipt:

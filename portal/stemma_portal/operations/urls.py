@@ -11,5 +11,8 @@ urlpatterns = [
     path("catalog/<id:recording_id>/carried/", views.recording_carried, name="absences"),
     path("catalog/<id:recording_id>/absence/<id:snapshot_id>.json", views.recording_absence, name="absence"),
     path("models/", views.release_list, name="releases"),
+    path("models/downloads/", views.download_list, name="downloads"),
     path("models/<slug:name>/<str:version>/", views.release_detail, name="release"),
+    path("models/<slug:name>/<str:version>/download/", views.release_download, name="download"),
+    path("models/<slug:name>/<str:version>/SHA256SUMS", views.release_checksums, name="checksums"),
 ]

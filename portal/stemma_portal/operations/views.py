@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
-from stemma.errors import NotFoundError, UnavailableError
+from stemma.errors import NotFoundError, ProofError, UnavailableError
 from stemma.storage import storage
-from stemma_portal.accounts.access import is_staff
+from stemma_portal.accounts.access import is_owner, is_staff
+from stemma_portal.accounts.models import User
 from stemma_portal.catalog.access import access_recording
 from stemma_portal.design.markdown import rendered
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.lineage import Generation, lineage
 from stemma_portal.design.svg.treemap import Leaf, treemap
+from stemma_portal.licensing.models import CovenantVersion
 from stemma_portal.operations import figures
 from stemma_portal.operations.access import access_absence, access_release, access_snapshot
 from stemma_portal.operations.carrying import absence_proof, carried
 from stemma_portal.operations.diversity import shape
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshot_offences, snapshots_visible
+from stemma_portal.operations.weights import (
+    checks,
+    checksums,
+    downloads_visible,
+    files_of,
+    stated,
+    weights_hand_out,
+    weights_licenses,
+)
 
 SHOWN_OFFENCES = 200
+SHOWN_DOWNLOADS = 10
 
 
 @login_required
@@ -124,8 +140,59 @@ def release_detail(request: HttpRequest, name: str, version: str) -> HttpRespons
         "card": _card(release),
         "repertoires": repertoires,
         "shape": shape(release.snapshot),
+        "works": figures.works(release.snapshot),
+        "fidelity": figures.fidelity(release.id),
+        **_weights(request.user, release),
     }
     return render(request, "operations/release.html", context)
+
+
+def _weights(user: User, release: ModelRelease) -> dict[str, Any]:
+    """Files, what holds of them, what the terms allow, and whether the reader may have them."""
+    try:
+        files = files_of(release)
+        terms = CovenantVersion.objects.filter(digest=stated(release).covenant).first()
+    except ProofError:  # the checks say why
+        files, terms = [], None
+    mine = weights_licenses(user)
+    return {
+        "files": files,
+        "bytes": sum(file.bytes or 0 for file in files),
+        "checks": checks(release, files),
+        "terms": terms,
+        "uses": figures.WEIGHTS_USES,
+        "tiers": figures.tiers_may(terms.covenant()) if terms else [],
+        "ready": [license_ for license_, accepted in mine if accepted],
+        "to_accept": [(each, is_owner(user, each.organisation)) for each, accepted in mine if not accepted],
+        "downloads": list(downloads_visible(user).filter(release=release)[:SHOWN_DOWNLOADS]),
+    }
+
+
+@login_required
+@require_POST
+@never_cache
+def release_download(request: HttpRequest, name: str, version: str) -> HttpResponse:
+    """Addresses of a release's files, or of the one that is asked for."""
+    release = access_release(request.user, f"{name}/{version}")
+    paths = [request.POST["file"]] if request.POST.get("file") else None
+    handed = weights_hand_out(release=release, paths=paths, by=request.user)
+    return render(request, "operations/handed.html", {"release": release, "handed": handed})
+
+
+@login_required
+def release_checksums(request: HttpRequest, name: str, version: str) -> HttpResponse:
+    """The hashes of a release's files, for `sha256sum --check`."""
+    text = checksums(access_release(request.user, f"{name}/{version}"))
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="SHA256SUMS"'
+    return response
+
+
+@login_required
+def download_list(request: HttpRequest) -> HttpResponse:
+    """Who was given which file of a release: to licensees their own, to staff all."""
+    shown = page(downloads_visible(request.user), request.GET, by="at", size=50, descending=True)
+    return render(request, "operations/downloads.html", {"page": shown, "house": is_staff(request.user)})
 
 
 def _lineage(release: ModelRelease, repertoires: list[figures.Repertoire], *, current: bool) -> str:

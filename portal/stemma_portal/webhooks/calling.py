@@ -7,7 +7,8 @@ import httpx
 
 from stemma.config import settings
 from stemma.errors import InvalidError
-from stemma_portal.core.outside import TIMEOUT, names, target
+from stemma_portal.core import outside
+from stemma_portal.core.outside import names, target
 
 MOST = 64 * 1024
 """Bytes of an answer that are read; nobody needs more of it."""
@@ -60,19 +61,9 @@ def call(url: str, body: bytes, headers: dict[str, str]) -> Answer:
         to = target(check_url(url), private=allowed_private(), setting="STEMMA_WEBHOOK_PRIVATE_HOSTS")
     except InvalidError as error:
         return Answer(None, error.message)
-    headers = {**to.headers, "Content-Type": "application/json", "User-Agent": AGENT, **headers}
+    headers = {"Content-Type": "application/json", "User-Agent": AGENT, **headers}
     try:
-        with (
-            httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "POST", to.url, content=body, headers=headers, extensions={"sni_hostname": to.host}
-            ) as response,
-        ):
-            read = 0
-            for chunk in response.iter_raw():
-                read += len(chunk)
-                if read > MOST:
-                    break
+        response, _, _ = outside.call("POST", to, most=MOST, content=body, headers=headers)
     except httpx.HTTPError as error:
         return Answer(None, f"{type(error).__name__}: {error}"[:300])
     told = f"{response.status_code} {response.reason_phrase}".strip()

@@ -6,12 +6,13 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from portal.bundling import bundle_make, bundle_upload
 from portal.making import SCOPES, ident, record
-from stemma.cli import build, rights
+from stemma.cli import build, covenant, model, rights
 from stemma.cli.portal_client import Portal
 from stemma.config import load
 from stemma.errors import InvalidError, NotFoundError, UnavailableError
-from stemma.proof.keys import verify
+from stemma.proof.keys import KeyRing, verify
 from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, REVOCATIONS_KEY, hash_api_key
 from stemma.storage import Storage
 
@@ -89,6 +90,31 @@ def test_licenses_over_the_command_line(stemma, config):
     assert license_ in revoked["licenses"]
     assert entry["id"] in revoked["keys"]
     assert license_ in stemma("license", "list")
+
+
+def test_weights_over_the_command_line(stemma, client, config, monkeypatch, tmp_path):
+    for module in (covenant, model):
+        monkeypatch.setattr(module, "Portal", lambda: client)
+    snapshot = client.get("snapshots")["items"][0]
+    store, folder = Storage(config), tmp_path / "house"
+    statement = bundle_make(
+        tmp_path / "made", snapshot, store.get(snapshot["manifest"]), KeyRing(config.keys_path), b"w"
+    )
+    body = {"name": "house-symbolic", "version": "1", "run_id": "r", "statement": statement}
+    bundle_upload(tmp_path / "made", client.post("releases", body)["receipt"], store)
+    assert "house-symbolic/1" in stemma("model", "list")
+    assert "model.safetensors" in stemma("model", "show", "house-symbolic/1")
+    with pytest.raises(InvalidError, match="covers open weights"):
+        stemma("model", "download", "house-symbolic/1", "--to", str(folder))
+    license_ = re.search(UUID, stemma("license", "grant", "ops", "--tier", "community"))[0]
+    with pytest.raises(InvalidError, match="Nobody has accepted"):
+        stemma("model", "download", "house-symbolic/1", "--to", str(folder))
+    stemma("covenant", "accept", license_, "2.0.0", "--yes")
+    for said in (stemma("model", "download", "house-symbolic/1", "--to", str(folder)) for _ in range(2)):
+        assert "signed and unchanged" in said
+    assert (folder / "model.safetensors").read_bytes() == b"w"
+    with pytest.raises(InvalidError, match="names no release"):
+        stemma("model", "download", "house-symbolic")
 
 
 def test_refusals_are_told_with_what_to_do(stemma):

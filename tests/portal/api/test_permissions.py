@@ -118,8 +118,10 @@ CLASSIFIED = {
     "POST /periods/{period_id}/close": STAFF,
     "GET /periods/{period_id}/document": STAFF,
     "GET /periods/{period_id}/statements": LACKING,
+    "GET /releases": MEMBER,
     "POST /releases": OPERATOR,
     "GET /releases/{name}/{version}": LACKING,
+    "POST /releases/{name}/{version}/downloads": LACKING,
     "GET /share-questions": MEMBER,
     "POST /share-questions/{question}/answer": ACT,
     "GET /snapshots": MEMBER,
@@ -143,6 +145,7 @@ CLASSIFIED = {
     "POST /webhooks/{webhook}/deliveries/{delivery}/redelivery": PRIVATE_ACT,
     "POST /webhooks/{webhook}/keys": PRIVATE_ACT,
     "POST /webhooks/{webhook}/ping": PRIVATE_ACT,
+    "GET /weights-downloads": MEMBER,
 }
 """Who may ask: anyone (`OPEN`: proofs are for those who do not trust us); every account, for its own (`MEMBER`); the
 organisation whose it is and staff (`OWN`), licensees too (`MUSIC`), or not even staff (`PRIVATE`); those who act for

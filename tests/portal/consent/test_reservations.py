@@ -139,7 +139,7 @@ def test_headers_and_html_of_the_first_page_are_read(domain, site):
     ("answer", "told"),
     [
         ((500, {}, b""), "answers 500"),
-        ((302, {"Location": "http://127.0.0.1:1/"}, b""), "redirects are not followed"),
+        ((302, {"Location": "http://127.0.0.1:1/"}, b""), "no https address"),
         ((200, {}, b"[1]"), "Entry 1"),
         ((200, {}, b" " * (512 * 1024 + 1)), "more than 524,288 bytes"),
     ],
@@ -149,6 +149,13 @@ def test_what_cannot_be_read_is_told_and_changes_nothing(domain, site, answer, t
     domain_read(domain=domain)
     site.pages["/.well-known/tdmrep.json"] = answer
     assert told in domain_read(domain=domain).told
+    assert Reservation.objects.unsettled().count() == 1
+
+
+def test_a_file_that_has_moved_is_read_where_it_is(domain, site):
+    site.pages["/.well-known/tdmrep.json"] = (301, {"Location": "/moved.json"}, b"")
+    site.pages["/moved.json"] = tdmrep({"location": "/", "tdm-reservation": 1})
+    assert domain_read(domain=domain).told == ""
     assert Reservation.objects.unsettled().count() == 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pycountry
 from django import forms
 
@@ -79,6 +81,44 @@ class DecisionForm(forms.Form):
         label="Decision", choices=[("yes", "Accept it"), ("no", "Decline it")], widget=forms.RadioSelect
     )
     why = forms.CharField(label="Why", max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class BreachForm(forms.Form):
+    """What a licensee did against its terms."""
+
+    reason = forms.CharField(
+        label="What was done", max_length=1000, widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Which clause, what was seen where and when. The owners read it.",
+    )  # fmt: skip
+
+
+class AnswerForm(forms.Form):
+    """What a licensee says to it."""
+
+    text = forms.CharField(label="What you have done", max_length=1000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class DeadlineForm(forms.Form):
+    """What staff decide about a license that was to be put right."""
+
+    then = forms.ChoiceField(
+        label="Decision",
+        choices=[
+            ("right", "It is put right: the license goes on"),
+            ("move", "Give more time"),
+            ("end", "The license ends, as the covenant says"),
+        ],
+        widget=forms.RadioSelect,
+    )
+    until = forms.DateField(label="More time until", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    why = forms.CharField(label="Why", max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
+
+    def clean(self) -> dict[str, Any]:
+        """More time has a day."""
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("then") == "move" and not given.get("until"):
+            self.add_error("until", "Say until when.")
+        return given
 
 
 class StatementForm(forms.Form):

@@ -354,14 +354,58 @@ class RevenueDeclaration(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.CharField(max_length=254, blank=True)
     decision = models.CharField(max_length=500, blank=True)
-    grace_until = models.DateField(null=True, blank=True)
-    """Where it is past the limit of the tier: until when everything goes on as before."""
 
     class Meta:
         ordering = ["-made_at", "-id"]
 
     def __str__(self) -> str:
         return f"{self.entity}: {self.ends.year}"
+
+
+class Deadline(models.Model):
+    """Until when a license that was outgrown, or whose terms were broken, is to be put right; and what became of it."""
+
+    class Cause(models.TextChoices):
+        GROWTH = "growth", "Outgrown"
+        BREACH = "breach", "Terms broken"
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Time to put it right"
+        REVIEW = "review", "Staff decide"
+        RIGHT = "right", "Put right"
+        ENDED = "ended", "License ended"
+
+    id = IdField()
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="deadlines")
+    cause = models.CharField(max_length=8, choices=Cause)
+    covenant = models.ForeignKey(CovenantVersion, on_delete=models.PROTECT, related_name="+")
+    """The terms by which there is so much time."""
+    reason = models.CharField(max_length=1000)
+    opened_at = models.DateTimeField()
+    opened_by = models.CharField(max_length=254)
+    until = models.DateField()
+    """The last day on which everything goes on as before."""
+    outputs = models.CharField(max_length=4)
+    """What becomes of what was made before, where the license ends: it may `stay`, or its license ends too."""
+    answer = models.CharField(max_length=1000, blank=True)
+    """What the licensee says to it."""
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answered_by = models.CharField(max_length=254, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=254, blank=True)
+    decision = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-opened_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["license", "cause"], condition=Q(state__in=["running", "review"]), name="billing_deadline_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.license_id}: {self.cause} until {self.until}"
 
 
 class SpendingLimit(models.Model):

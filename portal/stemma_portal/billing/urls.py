@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.billing import staff_views, views
+from stemma_portal.billing import deadline_views, staff_views, views
 
 app_name = "billing"
 urlpatterns = [
@@ -30,6 +30,11 @@ urlpatterns = [
     path("billing/declarations/", staff_views.declarations, name="declarations"),
     path("billing/declarations/<id:declaration_id>/", staff_views.declaration, name="declaration"),
     path("billing/declarations/<id:declaration_id>/evidence/", staff_views.evidence, name="evidence"),
+    path("billing/deadlines/", deadline_views.deadlines, name="deadlines"),
+    path("billing/deadlines/<id:deadline_id>/", deadline_views.deadline, name="deadline"),
+    path("billing/deadlines/<id:deadline_id>/answer/", deadline_views.answer, name="deadline_answer"),
+    path("billing/deadlines/<id:deadline_id>/decision/", deadline_views.decide, name="deadline_decide"),
+    path("billing/licenses/<id:license_id>/breach/", deadline_views.breach, name="breach"),
     path("billing/payments/", staff_views.payments, name="payments"),
     path("billing/payments/<id:payment_id>/", staff_views.payment, name="payment"),
     path("billing/settings/", staff_views.settings, name="settings"),

@@ -21,10 +21,11 @@ from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.billing import paper
 from stemma_portal.billing.access import access, visible
+from stemma_portal.billing.deadlines import OPEN
 from stemma_portal.billing.declaring import WORDS, declaration_make, declaration_standing, standing_of, tier_refusal
 from stemma_portal.billing.forms import BuyerForm, DeclarationForm, LimitForm, QuoteForm
 from stemma_portal.billing.invoicing import credited, open_amount, order_cancel, order_place, paid, quote_make
-from stemma_portal.billing.models import Buyer, Invoice, Order, Quote, RevenueDeclaration, SpendingLimit
+from stemma_portal.billing.models import Buyer, Deadline, Invoice, Order, Quote, RevenueDeclaration, SpendingLimit
 from stemma_portal.billing.spending import limit_set, month_start, spent, spent_by_day
 from stemma_portal.billing.tables import buyer_set
 from stemma_portal.core.fields import by_id
@@ -74,6 +75,9 @@ def overview(request: HttpRequest) -> HttpResponse:
         "orders": list(Order.objects.filter(organisation=organisation).select_related("quote")[:20]),
         "licenses": licenses,
         "declaration": declaration_standing(organisation),
+        "deadlines": list(
+            Deadline.objects.filter(license__organisation=organisation, state__in=OPEN).select_related("license")
+        ),
         "buyer": Buyer.objects.filter(organisation=organisation).first(),
         "may": is_owner(request.user, organisation),
     }
@@ -243,7 +247,7 @@ def revenue_new(request: HttpRequest) -> HttpResponse:
             return redirect("billing:revenue")
     return render(request, "billing/form.html", {
         "form": form, "title": "Declare your revenue", "button": "Declare it", "files": True,
-        "lede": "Of your last full year, of the whole group. It decides which tiers are open to you; growth ends no license.",  # noqa: E501 - one sentence
+        "lede": "Of your last full year, of the whole group. It decides which tiers are open to you. Who outgrows a tier has time to move to another.",  # noqa: E501 - two sentences
     }, status=422 if form.errors else 200)  # fmt: skip
 
 

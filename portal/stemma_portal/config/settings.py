@@ -278,6 +278,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "deadlines": {
+        "task": "stemma_portal.billing.tasks.deadlines_keep",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "holds": {"task": "stemma_portal.royalties.tasks.holds_settle", "schedule": 60.0, "options": {"expires": 60}},
     "cases": {"task": "stemma_portal.consent.tasks.deadlines_keep", "schedule": 3600.0, "options": {"expires": 3600}},
     # Each domain once a week; this finds those whose week is over.

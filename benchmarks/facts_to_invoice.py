@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stemma.billing.invoice import bill
-from stemma.billing.prices import Price, Schedule, Step
+from stemma.rights.prices import Price, Schedule, Step
 from stemma.billing.tax import Treatment
 from stemma.billing.usage import invoice_lines
 

@@ -10,20 +10,11 @@ from pydantic import ValidationError
 
 from stemma.billing.invoice import bill
 from stemma.billing.money import MICRO, half_up, parse, payable, rounded, smallest, written
-from stemma.billing.prices import (
-    PARTS,
-    Credit,
-    Line,
-    Price,
-    Schedule,
-    Step,
-    credit_use,
-    tier_revenue_limit,
-    tier_schedule,
-)
+from stemma.billing.prices import Credit, credit_use, tier_revenue_limit
 from stemma.billing.tax import Treatment, tax_table_read, treatment, vat_number
 from stemma.errors import InvalidError
 from stemma.rights.covenant import house_covenant
+from stemma.rights.prices import PARTS, Line, Price, Schedule, Step
 
 pytestmark = pytest.mark.unit
 UNITS = st.sampled_from(sorted(PARTS))
@@ -167,7 +158,7 @@ def test_the_commitment_is_filled_up(minimum, monthly, ms):
 def test_the_terms_prices_are_those_that_royalties_are_counted_by():
     terms = house_covenant()
     for tier in terms.tiers:
-        schedule = tier_schedule(terms, tier.name)
+        schedule = terms.schedule(tier.name)
         total = sum(line.amount for line in schedule.lines({"flat": 3, "minute": 1_234_567}))
         assert total == 3 * tier.monthly_fee + tier.minute_fee * 1_234_567 // 60_000
     assert tier_revenue_limit(terms, "community") == 10**6 * MICRO

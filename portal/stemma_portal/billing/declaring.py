@@ -16,8 +16,8 @@ from stemma.proof.canonical import sha256
 from stemma.rights.covenant import Covenant
 from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
-from stemma_portal.billing.models import Deadline, RevenueDeclaration
 from stemma_portal.billing.deadlines import growth_follow
+from stemma_portal.billing.models import Deadline, RevenueDeclaration
 from stemma_portal.billing.tables import exchange_rates
 from stemma_portal.consent.evidence import MAX_BYTES, TYPES, content_format, plain_name
 from stemma_portal.core.db import lock

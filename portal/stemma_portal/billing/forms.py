@@ -133,7 +133,36 @@ class PaymentForm(forms.Form):
     invoice = forms.CharField(
         label="Invoice", max_length=20, required=False, help_text="Its number; leave it empty to send the money back."
     )
+    account = forms.CharField(
+        label="IBAN to send it back to", max_length=50, required=False,
+        help_text="Only where it is not the account from which it came.",
+    )  # fmt: skip
     note = forms.CharField(label="Why", max_length=500)
+
+
+class RefundForm(forms.Form):
+    """What of a surplus goes back."""
+
+    amount = MoneyField(label="Amount", max_length=30)
+    account = forms.CharField(
+        label="IBAN", max_length=50, required=False, help_text="Empty: the account from which the last payment came."
+    )
+    reason = forms.CharField(label="Why", max_length=500)
+
+
+class RefundDecisionForm(forms.Form):
+    """What the second person says to a refund."""
+
+    then = forms.ChoiceField(
+        label="Decision", choices=[("sent", "I have sent it"), ("declined", "It stays here")], widget=forms.RadioSelect
+    )
+    note = forms.CharField(label="How it was sent, or why not", max_length=500)
+
+
+class CreditOrderForm(forms.Form):
+    """How much prepaid credit is bought."""
+
+    amount = MoneyField(label="Amount before tax", max_length=30)
 
 
 class CreditForm(forms.Form):

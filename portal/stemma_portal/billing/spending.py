@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
-from stemma.billing.prices import tier_schedule
 from stemma.billing.usage import facts_digest
 from stemma.errors import InvalidError, StemmaError
 from stemma.ids import now, timestamp
+from stemma.rights.months import month_starts
+from stemma.rights.prices import Line
+from stemma_portal.billing.credit import credit_apply, credit_draw, credit_hold
 from stemma_portal.billing.invoicing import figures, invoice_issue, invoice_told
 from stemma_portal.billing.models import Invoice, InvoiceLine, SpendingLimit
 from stemma_portal.core.db import lock
@@ -96,23 +98,38 @@ def usage_invoice(*, license_: License, until: datetime) -> Invoice | None:
             before=(before.until, before.position) if before else None,
         )
         trace = covered.trace()
-        schedule = tier_schedule(license_.covenant.covenant(), license_.tier)
-        releases = covered.facts().order_by().values("model_release").distinct().count()
-        lines = schedule.lines({"minute": int(str(trace["ms"])), "release": releases})
-        if not sum(line.amount for line in lines):
+        lines, currency = _lines(covered, int(str(trace["ms"])), license_)
+        moment, organisation = now(), license_.organisation
+        made, document = figures(organisation=organisation, lines=lines, currency=currency, at=moment)
+        if not made.total:  # nothing, or less than a cent: the next invoice covers it too
             return None
-        moment = now()
-        made, document = figures(organisation=license_.organisation, lines=lines, currency=schedule.currency, at=moment)
-        if not made.total:  # less than a cent: the next invoice covers it too
-            return None
+        credit_hold(organisation)
+        lines, taken = credit_apply(organisation, currency, lines)
+        if taken:
+            made, document = figures(organisation=organisation, lines=lines, currency=currency, at=moment)
         invoice = invoice_issue(
             key=key, kind=Invoice.Kind.USAGE, organisation=license_.organisation, license_=license_, made=made,
             document={**document, "tier": license_.tier, "covenant": license_.covenant_id, "until": timestamp(until)},
             traces=[trace] * len(lines), by=None, at=moment,
         )  # fmt: skip
-        text = f"What your {license_.tier} license used is invoiced. Please pay it with {invoice.reference}."
+        credit_draw(invoice, taken)
+        how = f"Please pay it with {invoice.reference}." if invoice.total else "Your prepaid credit has paid it."
+        text = f"What your {license_.tier} license used is invoiced. {how}"
         invoice_told(invoice, text)
         return invoice
+
+
+def _lines(covered: Covered, ms: int, license_: License) -> tuple[list[Line], str]:
+    """What the covered facts cost, filled up to the commitment of the months that ended with them; the currency."""
+    schedule = license_.covenant.covenant().schedule(license_.tier)
+    releases = covered.facts().order_by().values("model_release").distinct().count()
+    lines = schedule.use(ms=ms, releases=releases)
+    if schedule.minimum:
+        ends = min(covered.until, license_.expires_at, license_.revoked_at or license_.expires_at)
+        since = covered.before[0] if covered.before else license_.not_before
+        months = sum(since <= moment < ends for moment in month_starts(license_.not_before, ends))
+        lines += schedule.fill([*schedule.fees(months=months, seats=license_.seats), *lines], months=months)
+    return lines, schedule.currency
 
 
 def usage_invoices_due() -> list[Invoice]:
@@ -146,13 +163,13 @@ def limit_set(*, license_: License, amount: int | None, by: Actor) -> None:
 def spent(*, license_: License, since: datetime, until: datetime | None = None) -> int:
     """What the generations of a stretch of time cost so far, before tax."""
     used = license_usage(license_=license_.pk, since=since, until=until)
-    price = tier_schedule(license_.covenant.covenant(), license_.tier).price("minute")
+    price = license_.covenant.covenant().schedule(license_.tier).price("minute")
     return price.amount(used.billable_ms) if price else 0
 
 
 def spent_by_day(*, license_: License, days: int = 30) -> list[tuple[datetime, int, int, int]]:
     """Day, generations, milliseconds and cost so far on it; each day's cost is what it adds to the days before."""
-    price = tier_schedule(license_.covenant.covenant(), license_.tier).price("minute")
+    price = license_.covenant.covenant().schedule(license_.tier).price("minute")
     since = (now() - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     rows, total = [], 0
     for day, count, ms in license_usage_by_day(license_=license_.pk, since=since):

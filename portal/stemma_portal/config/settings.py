@@ -278,6 +278,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "books": {"task": "stemma_portal.billing.tasks.books_keep", "schedule": 60.0, "options": {"expires": 60}},
     "deadlines": {
         "task": "stemma_portal.billing.tasks.deadlines_keep",
         "schedule": 3600.0,

@@ -1,6 +1,5 @@
 """The only writers of covenant versions, licenses and API keys."""
 
-import calendar
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import canonical, digest, sha256
 from stemma.rights.covenant import Acceptance, AnyCovenant
 from stemma.rights.entitlement import KEY_SCOPES, KeyScope, hash_api_key, new_api_key
+from stemma.rights.months import months_later
 from stemma.rights.ratchet import losses
 from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
@@ -157,10 +157,11 @@ def license_grant(
     not_before: datetime | None = None,
     identifier: str | None = None,
     covenant: CovenantVersion | None = None,
+    seats: int = 0,
 ) -> License:
     """License an organisation for whole months, under the covenant in force unless one is given.
 
-    Raises `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the
+    `seats` are those that are paid for; 0 where the tier does not count them.  Raises `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the
     identifier names another license.
     """
     lock("covenant")  # nobody publishes narrower terms between the look at what is held and this grant
@@ -185,7 +186,8 @@ def license_grant(
         tier=tier,
         covenant=current,
         not_before=start,
-        expires_at=_months_later(start, months),
+        expires_at=months_later(start, months),
+        seats=seats,
     )
     license_.receipt = _logged(license_)
     license_.save(update_fields=["receipt"])
@@ -302,10 +304,3 @@ def api_key_revoke(*, key: ApiKey, by: Actor | None) -> ApiKey:
         after_commit(revocations_publish)
         after_commit(entitlement_publish, key.license_id)
     return key
-
-
-def _months_later(moment: datetime, months: int) -> datetime:
-    """The same day of a later month, or that month's last day."""
-    year, month = divmod(moment.month - 1 + months, 12)
-    year, month = moment.year + year, month + 1
-    return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

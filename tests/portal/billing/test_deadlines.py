@@ -7,7 +7,6 @@ import pytest
 from portal.billing.shop import today
 from stemma.errors import InvalidError
 from stemma.rights.covenant import house_covenant
-from stemma_portal.billing.declaring import declaration_decide, standing_of
 from stemma_portal.billing.deadlines import (
     REVIEW,
     breach_state,
@@ -18,6 +17,7 @@ from stemma_portal.billing.deadlines import (
     deadlines_keep,
     deadlines_waiting,
 )
+from stemma_portal.billing.declaring import declaration_decide, standing_of
 from stemma_portal.billing.models import Deadline
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from portal.royalties.world import World
-from stemma.billing.prices import tier_schedule
 from stemma.billing.usage import invoice_lines
 from stemma.ids import now
 from stemma.royalties.facts import usage_table
@@ -61,7 +60,7 @@ def test_a_line_is_its_facts(world):
     assert (line.trace["facts"], line.trace["ms"]) == (7, total)
     assert Covered.of(line.trace).trace() == line.trace
     # The same hash and amount from the facts in the lake, with no database at all.
-    schedule = tier_schedule(license_.covenant.covenant(), license_.tier)
+    schedule = license_.covenant.covenant().schedule(license_.tier)
     ((used, lines),) = invoice_lines(
         usage_table(facts), starts=until - timedelta(days=40), ends=until,
         schedules={(license_.covenant_id, license_.tier): schedule},

@@ -23,8 +23,10 @@ from stemma.errors import NotFoundError, StemmaError
 from stemma.ids import new_id, now, timestamp
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT, MAX_SECONDS
 from stemma.proof.canonical import sha256
+from stemma.quota import Quota
 from stemma.rights.entitlement import KeyScope
 from stemma.storage import Storage
+from stemma_serving.caps import Caps
 from stemma_serving.config import ServingConfig
 from stemma_serving.licenses import Grant, Licenses, check_release
 from stemma_serving.limits import Limits
@@ -67,6 +69,7 @@ class Gateway:
         spool = settings().spool_path
         self._licenses = Licenses(self._storage, spool / "licenses.json", settings().keys_path, config.licenses)
         self._limits = Limits()
+        self._caps = Caps(Quota(settings().redis_url.get_secret_value()), config.gateway)
         self._journal = Journal(spool / "usage", config.spool)
         self._metrics = GatewayMetrics()
         self._commits = Commits(self._journal, self._metrics.commit_seconds.observe)
@@ -125,10 +128,13 @@ class Gateway:
         if body.style is not None and body.style not in self._status.styles:
             raise RefusedError(self._unknown_style(body.style))
         self._journal.check()
-        made = await self._generator.make(_order(grant, body), time.monotonic() + self._config.answer_seconds)
-        if isinstance(made, Problem):
-            raise RefusedError(made)
-        await self._account(made)
+        order = _order(grant, body)
+        async with self._caps.held(grant.entitlement, order) as counted:
+            made = await self._generator.make(order, time.monotonic() + self._config.answer_seconds)
+            if isinstance(made, Problem):
+                raise RefusedError(made)
+            await self._account(made)
+            counted(made.usage.billable_ms)
         return Response(made.answer, 201, {"Location": f"/v1/generations/{made.usage.id}"}, JSON)
 
     async def generation(self, request: Request, generation: str) -> Response:

@@ -92,6 +92,25 @@ class Price(BaseModel):
                 break
         return total // parts
 
+    def within(self, amount: int) -> int | None:
+        """The largest quantity, in parts, up to which nothing costs more than an amount; None: there is no end."""
+        parts = PARTS[self.unit]
+        if self.way == "package":
+            cost = self.steps[0].price
+            return amount // cost * self.package * parts if cost else None
+        below, spent = 0, 0
+        for step in self.steps:
+            if self.way == "volume":
+                spent = step.price * below
+            end = None if step.up_to is None else step.up_to * parts
+            # The amount is floored: it is passed only by a whole micro-unit.
+            reach = below + max(0, (amount + 1) * parts - 1 - spent) // step.price if step.price else end
+            if reach is None or (end is not None and reach < end) or (end is None):
+                return reach
+            spent += step.price * (end - below)
+            below = end
+        return None
+
     def step_of(self, quantity: int) -> Step:
         """The step in which a quantity lies; an edge belongs to the step that it ends."""
         parts = PARTS[self.unit]
@@ -195,4 +214,4 @@ def no_dearer(new: Curve, old: Curve) -> bool:
 
 def _piece(of: Curve, end: int | None) -> tuple[int | None, int, int]:
     """The stretch that reaches up to an end."""
-    return next(each for each in of if each[0] is None or (end is not None and end <= each[0]))  # type: ignore
+    return next(each for each in of if each[0] is None or (end is not None and end <= each[0]))  # type: ignore[operator, return-value]

@@ -124,13 +124,11 @@ def _pool(
 
 
 def _terms(license_id: str, tier: str, digest: str, covenants: Mapping[str, AnyCovenant]) -> AnyCovenant:
-    try:
-        covenant = covenants[digest]
-        covenant.tier(tier)
-        return covenant
-    except (KeyError, StopIteration):
+    covenant = covenants.get(digest)
+    if covenant is None or tier not in {each.name for each in covenant.tiers}:
         raise InvalidError(
             f"License {license_id} names tier {tier} of covenant {digest[:12]}, which is not known.",
             remedy="Give every covenant that licenses of the period were granted under.",
             code="unknown-terms",
-        ) from None
+        )
+    return covenant

@@ -92,21 +92,21 @@ def _about(row: Any) -> tuple[str | None, str, datetime]:
     """Whose it is, what it is called, and when it happened."""
     match row:
         case Invoice():
-            return str(row.organisation_id), f"Invoice {row.name}", row.issued_at
+            of, name, at = row, f"Invoice {row.name}", row.issued_at
         case CreditNote():
-            return str(row.invoice.organisation_id), f"Credit note {row.name}", row.issued_at
+            of, name, at = row.invoice, f"Credit note {row.name}", row.issued_at
         case Payment():
-            return None, f"Payment {row.servicer}", datetime.combine(row.booked_on, time(), UTC)
+            of, name, at = None, f"Payment {row.servicer}", datetime.combine(row.booked_on, time(), UTC)
         case Match():
-            about = f"Payment {row.payment.servicer}"
-            if row.invoice is None:
-                return None, f"{about}, sent back", row.at
-            return str(row.invoice.organisation_id), f"{about} of {row.invoice.name}", row.at
+            told = f" of {row.invoice.name}" if row.invoice else ", sent back"
+            of, name, at = row.invoice, f"Payment {row.payment.servicer}{told}", row.at
         case Refund():
-            return str(row.invoice.organisation_id), f"Refund of {row.invoice.name}", row.decided_at
+            of, name, at = row.invoice, f"Refund of {row.invoice.name}", row.decided_at
         case Order():
-            return str(row.organisation_id), f"Order {row.pk} licensed", row.license.created_at
-    raise TypeError(row)
+            of, name, at = row, f"Order {row.pk} licensed", row.license.created_at
+        case _:
+            raise TypeError(row)
+    return (str(of.organisation_id) if of else None), name, at
 
 
 def _invoice(row: Invoice) -> Iterator[Move]:

@@ -111,7 +111,7 @@ def deadline_move(*, deadline: Deadline, until: date, why: str, by: Actor) -> De
 
 @transaction.atomic
 def deadline_end(*, deadline: Deadline, why: str, by: Actor) -> Deadline:
-    """Decide that what the covenant says happens: the license ends.  Raises `ConflictError` before its days are over."""
+    """Decide that the license ends, as the covenant says.  Raises `ConflictError` before its days are over."""
     row = _decidable(deadline, why, by)
     if row.until >= now().date():
         raise ConflictError(

@@ -34,6 +34,14 @@ class QuoteForm(forms.Form):
 
     tier = forms.ChoiceField(label="Tier")
     months = forms.IntegerField(label="Months", min_value=1, max_value=120, initial=12)
+    seats = forms.IntegerField(
+        label="Seats", min_value=0, max_value=100_000, required=False,
+        help_text="For how many people, where the tier has a price per seat.",
+    )  # fmt: skip
+
+    def clean_seats(self) -> int:
+        """None is no seat."""
+        return int(self.cleaned_data["seats"] or 0)
 
 
 class BuyerForm(forms.Form):
@@ -183,6 +191,10 @@ class LimitForm(forms.Form):
     """From which monthly cost on to warn."""
 
     amount = MoneyField(
-        label="Warn at this cost a month", max_length=30, required=False,
-        help_text="You are told at 80 and at 100 %. Nothing is stopped. Leave it empty for no limit.",
+        label="Limit a month, before tax", max_length=30, required=False,
+        help_text="You are told at 80 and at 100 %. Leave it empty for no limit.",
+    )  # fmt: skip
+    stops = forms.BooleanField(
+        label="Stop at the limit", required=False,
+        help_text="Nothing more is generated in the month once the limit is reached.",
     )  # fmt: skip

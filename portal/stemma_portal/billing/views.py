@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from stemma.billing.money import written
 from stemma.billing.prices import tier_revenue_limit
 from stemma.billing.reference import rf_spaced
 from stemma.errors import InvalidError, NotFoundError, StemmaError
@@ -189,7 +190,8 @@ def invoice_detail(request: HttpRequest, invoice_id: str) -> HttpResponse:
     return render(request, "billing/invoice.html", {
         "invoice": invoice, "lines": [(line, paper.line_words(line)) for line in invoice.lines.all()],
         "reference": rf_spaced(invoice.reference), "paid": paid(invoice), "credited": credited(invoice),
-        "open": open_amount(invoice), "refunded": refunded(invoice), "surplus": surplus(invoice), "notes": list(invoice.credit_notes.all()), "house": is_staff(request.user),
+        "open": open_amount(invoice), "refunded": refunded(invoice), "surplus": surplus(invoice),
+        "notes": list(invoice.credit_notes.all()), "house": is_staff(request.user),
         "seller": invoice.document["seller"], "buyer": invoice.document["buyer"], "tax": invoice.document["tax"],
     })  # fmt: skip
 
@@ -294,10 +296,12 @@ def usage(request: HttpRequest, license_id: str) -> HttpResponse:
 def limit_edit(request: HttpRequest, license_id: str) -> HttpResponse:
     """From which cost on owners are warned."""
     license_ = access_license(request.user, license_id, owner=True)
-    form = LimitForm(request.POST or None)
+    known = SpendingLimit.objects.filter(license=license_).first()
+    initial = {"amount": written(known.amount), "stops": known.stops} if known else {}
+    form = LimitForm(request.POST or None, initial=initial)
     if form.is_valid():
         try:
-            limit_set(license_=license_, amount=form.cleaned_data["amount"], by=request.user)
+            limit_set(license_=license_, **form.cleaned_data, by=request.user)
             messages.success(request, "Saved.")
             return redirect("billing:usage", license_.pk)
         except InvalidError as error:

@@ -161,8 +161,9 @@ def license_grant(
 ) -> License:
     """License an organisation for whole months, under the covenant in force unless one is given.
 
-    `seats` are those that are paid for; 0 where the tier does not count them.  Raises `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the
-    identifier names another license.
+    `seats` are those that are paid for; 0 where the tier does not count them.  Raises
+    `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the identifier names
+    another license.
     """
     lock("covenant")  # nobody publishes narrower terms between the look at what is held and this grant
     current = covenant or covenant_current()
@@ -205,6 +206,18 @@ def license_revoke(*, license_: License, by: Actor | None) -> License:
         license_.save(update_fields=["state", "revoked_at"])
         audit(by=by, action="license.revoke", subject=license_.id)
         after_commit(revocations_publish)
+    return license_
+
+
+@transaction.atomic
+def license_cap_set(*, license_: License, monthly_ms: int | None, by: Actor | None) -> License:
+    """Let serving stop at so much generated time a month, or at none; it reaches serving within seconds."""
+    license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
+    if license_.monthly_ms != monthly_ms:
+        before, license_.monthly_ms, license_.published = license_.monthly_ms, monthly_ms, False
+        license_.save(update_fields=["monthly_ms", "published"])
+        audit(by=by, action="license.cap", subject=license_.id, before=before, after=monthly_ms)
+        after_commit(entitlement_publish, license_.id)
     return license_
 
 

@@ -65,7 +65,7 @@ class Desk:
     def credit(self, amount: int, buyer: int = 0) -> Invoice:
         return credit_order(organisation=self.buyers[buyer], amount=amount, by=self.one)
 
-    def use(self, ms: int, of: int = 0, days: int = 1):
+    def use(self, ms: int, of: int = 0):
         self.world.put_usage(self.world.usage(of=of, at=month_start(now()), ms=ms))
         facts_ingest(lake=self.world.lake)
 
@@ -198,18 +198,17 @@ def test_a_license_that_has_run_its_time_owes_nothing_more(desk):
     assert [each.months for each in due if each.license == license_.pk] == [3]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_whatever_happens_nothing_is_lost(desk, seed):
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_happens_nothing_is_lost(desk, seed):  # noqa: PLR0912, PLR0915 - one branch for each that happens
     """Random orders of everything that moves money, against a purse that only counts what crosses the counter."""
-    chance, purse = random.Random(seed), 0
+    chance, purse = random.Random(seed), 0  # noqa: S311 - not a secret
     period_open(period_id="p1", by=None)
-    used = 0
 
     def some(rows):
         rows = list(rows)
         return chance.choice(rows) if rows else None
 
-    for _ in range(60):
+    for _ in range(50):
         match chance.randrange(10):
             case 0:
                 quote = quote_make(organisation=chance.choice(desk.buyers), tier="enterprise", months=1, by=desk.one)
@@ -222,7 +221,6 @@ def test_whatever_happens_nothing_is_lost(desk, seed):
                     desk.bank(dollars(amount, invoice.reference, servicer=f"R{desk.statements}"))
                     purse += amount
             case 5:
-                used += 1
                 of = chance.randrange(2)
                 desk.use(chance.randrange(1, 10**8), of=of)
                 usage_invoice(license_=desk.world.licenses[of], until=now())

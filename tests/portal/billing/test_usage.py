@@ -112,3 +112,29 @@ def test_owners_are_warned_once_at_eighty_and_at_a_hundred_percent(world):
     )
     limit_set(license_=license_, amount=None, by=world.staff)
     assert spending_watch() == 0
+
+
+def test_a_cap_reaches_serving_in_the_entitlement_and_follows_the_terms(world):
+    from stemma.config import settings
+    from stemma.quota import Quota
+    from stemma_portal.licensing.models import License
+    from stemma_portal.licensing.selectors import entitlement
+
+    license_ = world.licenses[0]
+
+    def told():
+        return entitlement(license_=License.objects.get(pk=license_.pk)).monthly_ms
+
+    limit_set(license_=license_, amount=100_000, by=world.staff)
+    assert told() is None, "a limit alone stops nothing"
+    limit_set(license_=license_, amount=100_000, stops=True, by=world.staff)
+    assert told() == 120_001, "two minutes cost 0.10; the next micro-unit is one millisecond further"
+    taken(world, world.usage(ms=60_000))
+    spending_watch()
+    counted = Quota(settings().redis_url.get_secret_value())
+    assert counted.used(license_=license_.pk, month=f"{now():%Y-%m}") == 60_000
+    License.objects.filter(pk=license_.pk).update(monthly_ms=1)
+    spending_watch()
+    assert told() == 120_001, "what the limit comes to is found anew"
+    limit_set(license_=license_, amount=None, by=world.staff)
+    assert told() is None

@@ -35,6 +35,8 @@ class GatewayConfig(_Strict):
     """Longest time for one generation, retries included."""
     attempts: int = Field(default=3, ge=1)
     """How often a generation is started when replicas die under it."""
+    caps_when_away: Literal["refuse", "allow"] = "refuse"
+    """Whether licenses with a monthly cap are answered while nobody can count: Redis is away.  Others always are."""
     url_seconds: int = Field(default=3600, ge=60, le=604_800)
     """How long signed addresses of outputs hold."""
 

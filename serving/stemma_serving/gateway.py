@@ -23,8 +23,10 @@ from stemma.errors import NotFoundError, StemmaError
 from stemma.ids import new_id, now, timestamp
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT, MAX_SECONDS
 from stemma.proof.canonical import sha256
+from stemma.quota import Quota
 from stemma.rights.entitlement import KeyScope
 from stemma.storage import Storage
+from stemma_serving.caps import Caps
 from stemma_serving.config import ServingConfig
 from stemma_serving.licenses import Grant, Licenses, check_release
 from stemma_serving.limits import Limits
@@ -70,6 +72,7 @@ class Gateway:
         self._limits = Limits()
         self._first = First(self._storage)
         self._making: set[str] = set()
+        self._caps = Caps(Quota(settings().redis_url.get_secret_value()), config.gateway)
         self._journal = Journal(spool / "usage", config.spool)
         self._metrics = GatewayMetrics()
         self._commits = Commits(self._journal, self._metrics.commit_seconds.observe)
@@ -130,14 +133,16 @@ class Gateway:
         self._journal.check()
         once = request.headers.get("idempotency-key")
         if once is None:
-            return await self._make(_order(grant, body))
+            return await self._make(grant, _order(grant, body))
         return await self._make_once(grant, body, once)
 
-    async def _make(self, order: Order) -> Response:
-        made = await self._generator.make(order, time.monotonic() + self._config.answer_seconds)
-        if isinstance(made, Problem):
-            raise RefusedError(made)
-        await self._account(made)
+    async def _make(self, grant: Grant, order: Order) -> Response:
+        async with self._caps.held(grant.entitlement, order) as counted:
+            made = await self._generator.make(order, time.monotonic() + self._config.answer_seconds)
+            if isinstance(made, Problem):
+                raise RefusedError(made)
+            await self._account(made)
+            counted(made.usage.billable_ms)
         return Response(made.answer, 201, {"Location": f"/v1/generations/{made.usage.id}"}, JSON)
 
     async def _make_once(self, grant: Grant, body: Body, key: str) -> Response:
@@ -154,7 +159,7 @@ class Gateway:
         try:
             record = await asyncio.to_thread(self._first.finished, first)
             if record is None:
-                return await self._make(first)
+                return await self._make(grant, first)
             await self._commits.commit(record.usage().model_dump_json().encode())
             return await self._again(record, {"Idempotent-Replayed": "true"})
         finally:

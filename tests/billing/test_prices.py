@@ -10,23 +10,15 @@ from pydantic import ValidationError
 
 from stemma.billing.invoice import bill
 from stemma.billing.money import MICRO, half_up, parse, payable, rounded, smallest, written
-from stemma.billing.prices import (
-    PARTS,
-    Credit,
-    Line,
-    Price,
-    Schedule,
-    Step,
-    credit_use,
-    tier_revenue_limit,
-    tier_schedule,
-)
+from stemma.billing.prices import Credit, credit_use, tier_revenue_limit
 from stemma.billing.tax import Treatment, tax_table_read, treatment, vat_number
 from stemma.errors import InvalidError
 from stemma.rights.covenant import house_covenant
+from stemma.rights.prices import PARTS, Line, Price, Schedule, Step
 
 pytestmark = pytest.mark.unit
 UNITS = st.sampled_from(sorted(PARTS))
+STEPPED = st.sampled_from(sorted(set(PARTS) - {"flat"}))
 CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "KWD"])
 
 
@@ -34,7 +26,7 @@ CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "KWD"])
 def prices(draw, way="graduated"):
     edges = sorted(draw(st.sets(st.integers(1, 10_000), max_size=4)))
     steps = [Step(up_to=edge, price=draw(st.integers(0, 10**9))) for edge in [*edges, None]]
-    return Price(unit=draw(UNITS), title="Thing", way=way, steps=tuple(steps))
+    return Price(unit=draw(STEPPED), title="Thing", way=way, steps=tuple(steps))
 
 
 lines = st.lists(
@@ -89,7 +81,7 @@ def test_a_volume_price_is_one_price_for_all(price, quantity):
     assert price.amount(quantity) == price.step_of(quantity).price * quantity // PARTS[price.unit]
 
 
-@given(UNITS, st.integers(1, 1000), st.integers(0, 10**9), st.integers(0, 10**9))
+@given(STEPPED, st.integers(1, 1000), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_whole_packages_are_sold(unit, size, cost, quantity):
     price = Price(unit=unit, title="Packs", way="package", steps=(Step(price=cost),), package=size)
     count, rest = divmod(price.amount(quantity), cost) if cost else (0, 0)
@@ -160,15 +152,16 @@ def test_the_commitment_is_filled_up(minimum, monthly, ms):
             Price(unit="minute", title="Minutes", steps=(Step(price=50_000),)),
         ),
     )
-    total = sum(line.amount for line in schedule.lines({"flat": 1, "minute": ms}))
-    assert total == max(minimum, monthly + 50_000 * ms // 60_000)
+    due = [*schedule.fees(months=2), *schedule.use(ms=ms)]
+    total = sum(line.amount for line in [*due, *schedule.fill(due, months=2)])
+    assert total == max(2 * minimum, 2 * monthly + 50_000 * ms // 60_000)
 
 
 def test_the_terms_prices_are_those_that_royalties_are_counted_by():
     terms = house_covenant()
     for tier in terms.tiers:
-        schedule = tier_schedule(terms, tier.name)
-        total = sum(line.amount for line in schedule.lines({"flat": 3, "minute": 1_234_567}))
+        schedule = terms.schedule(tier.name)
+        total = sum(line.amount for line in [*schedule.fees(months=3), *schedule.use(ms=1_234_567)])
         assert total == 3 * tier.monthly_fee + tier.minute_fee * 1_234_567 // 60_000
     assert tier_revenue_limit(terms, "community") == 10**6 * MICRO
     assert tier_revenue_limit(terms, "enterprise") is None
@@ -237,3 +230,15 @@ def test_tax_numbers_are_checked_and_belong_to_their_country():
     ):
         with pytest.raises(InvalidError):
             vat_number(number, country)
+
+
+@given(st.one_of(prices(), prices("volume")), st.integers(0, 10**12))
+def test_within_an_amount_nothing_costs_more_and_the_next_part_does(price, amount):
+    reach = price.within(amount)
+    edges = [step.up_to * PARTS[price.unit] for step in price.steps if step.up_to]
+    if reach is None:
+        assert price.amount(10**13) <= amount
+        return
+    assert price.amount(reach + 1) > amount
+    for quantity in (0, reach // 2, reach, *(edge + by for edge in edges for by in (0, 1) if edge + by <= reach)):
+        assert price.amount(quantity) <= amount

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from stemma.billing.invoice import bill
-from stemma.billing.prices import Line
 from stemma.billing.tax import Treatment
 from stemma.billing.ubl import CUSTOMIZATION, Entity, Item, Paper, ubl
+from stemma.rights.prices import Line
 
 pytestmark = pytest.mark.unit
 CAC = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"

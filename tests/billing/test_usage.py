@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemma.billing.prices import Price, Schedule, Step, tier_schedule
 from stemma.billing.usage import facts_digest, invoice_lines
 from stemma.errors import InvalidError
 from stemma.rights.covenant import house_covenant
+from stemma.rights.prices import Price, Schedule, Step
 
 pytestmark = pytest.mark.unit
 STARTS, ENDS = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ STEPPED = Schedule(
     currency="USD",
     prices=(Price(unit="minute", title="Music", steps=(Step(up_to=1, price=50_000), Step(price=33_333))),),
 )
-SCHEDULES = {("c", "professional"): tier_schedule(house_covenant(), "professional"), ("c", "stepped"): STEPPED}
+SCHEDULES = {("c", "professional"): house_covenant().schedule("professional"), ("c", "stepped"): STEPPED}
 facts = st.lists(
     st.tuples(
         st.sampled_from(["l1", "l2"]), st.sampled_from(["professional", "stepped"]), st.integers(0, 10**7),

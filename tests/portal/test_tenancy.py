@@ -19,6 +19,7 @@ from stemma_portal.accounts.invitations import invite, link_of
 from stemma_portal.accounts.models import Domain
 from stemma_portal.audio.services import upload_begin
 from stemma_portal.billing.banking import payments_queued
+from stemma_portal.billing.deadlines import breach_state
 from stemma_portal.billing.invoicing import credit_note_issue, order_place, quote_make
 from stemma_portal.catalog.custody import custody_set
 from stemma_portal.catalog.models import Likeness, Recording, Release
@@ -52,6 +53,10 @@ CLASSIFIED = {
     "billing/declarations/": STAFF,
     "billing/declarations/<id:declaration_id>/": STAFF,
     "billing/declarations/<id:declaration_id>/evidence/": STAFF,
+    "billing/deadlines/": STAFF,
+    "billing/deadlines/<id:deadline_id>/": OWN,
+    "billing/deadlines/<id:deadline_id>/answer/": ACT,
+    "billing/deadlines/<id:deadline_id>/decision/": ACT,
     "billing/invoices/": MEMBER,
     "billing/invoices/<id:invoice_id>.pdf": OWN,
     "billing/invoices/<id:invoice_id>.xml": OWN,
@@ -59,6 +64,7 @@ CLASSIFIED = {
     "billing/invoices/<id:invoice_id>/credit/": STAFF,
     "billing/invoices/<id:invoice_id>/credit/<id:note_id>.pdf": OWN,
     "billing/invoices/<id:invoice_id>/credit/<id:note_id>.xml": OWN,
+    "billing/licenses/<id:license_id>/breach/": STAFF,
     "billing/orders/<id:order_id>/": OWN,
     "billing/orders/<id:order_id>/cancellation/": ACT,
     "billing/payments/": STAFF,
@@ -267,6 +273,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
     return {
         **bought(cast),
         "case_id": claimed(cast.label, cast.owner).pk,
+        "deadline_id": breach_state(license_=license_, reason="Test.", by=cast.rights).pk,
         "custody_id": custody.id,
         "domain_id": domain.id,
         "reservation_id": mark.id,

@@ -15,6 +15,7 @@ from stemma.rights.covenant import (
     OnWithdrawal,
     Tier,
 )
+from stemma.rights.prices import Price, Step
 
 few = st.integers(0, 2)
 kept = st.sampled_from(["end", "stay"])
@@ -23,6 +24,17 @@ currencies = st.sampled_from(["EUR", "USD"])
 
 def subset(values, least=0):
     return st.lists(st.sampled_from(values), min_size=least, unique=True).map(lambda found: tuple(sorted(found)))
+
+
+@st.composite
+def prices(draw, unit):
+    way = draw(st.sampled_from(["graduated", "volume", "package"]))
+    if way == "package":
+        return Price(
+            unit=unit, title="Packs", way=way, steps=(Step(price=draw(few)),), package=draw(st.sampled_from([1, 10]))
+        )
+    ends = [*sorted(draw(st.sets(st.integers(1, 3), max_size=2))), None]
+    return Price(unit=unit, title="Steps", way=way, steps=tuple(Step(up_to=end, price=draw(few)) for end in ends))
 
 
 @st.composite
@@ -37,16 +49,27 @@ def tiers(draw, name):
         notice_on=draw(subset(uses)),
         revenue_limit=draw(st.none() | few),
         monthly_fee=draw(few),
-        minute_fee=draw(few),
         requests_per_minute=draw(few) + 1,
         indemnity=tuple(draw(st.lists(cover, max_size=2, unique_by=lambda each: each.use))),
+        **draw(schedules()),
     )
+
+
+@st.composite
+def schedules(draw):
+    """What form 3 may say more: minutes, releases and seats by steps, and a minimum."""
+    units = draw(subset(["minute", "release", "seat"]))
+    fee = {} if "minute" in units else {"minute_fee": draw(few)}
+    return {
+        "minute_fee": 0, **fee, "minimum": draw(few), "prices": tuple(draw(prices(unit)) for unit in units),
+    }  # fmt: skip
 
 
 @st.composite
 def covenants(draw, names=TIERS[:2]):
     parts = st.integers(0, 2).map(lambda n: n * 500_000)
     return Covenant(
+        format="stemma.covenant/3",
         version=draw(st.sampled_from(["1", "2"])),
         title="Terms",
         currency=draw(currencies),
@@ -72,15 +95,17 @@ def covenants(draw, names=TIERS[:2]):
 def near(draw, terms):
     """Terms that differ from these in a few places: what random ones are never."""
     other = draw(covenants(tuple(tier.name for tier in terms.tiers)))
-    fields = [*Covenant.model_fields]
+    fields = sorted(Covenant.model_fields.keys() - {"format"})
     changed = draw(st.lists(st.sampled_from(fields), max_size=2, unique=True))
-    data = {name: getattr(terms, name) for name in fields}
+    data = {name: getattr(terms, name) for name in Covenant.model_fields}
     for name in set(changed) - {"tiers"}:
         data[name] = getattr(other, name)
     if "tiers" in changed and {t.name for t in other.tiers} == {t.name for t in terms.tiers}:
         single = draw(st.sampled_from(sorted(Tier.model_fields.keys() - {"name", "uses", "notice_on", "indemnity"})))
+        names = ["minute_fee", "prices"] if single in {"minute_fee", "prices"} else [single]
         data["tiers"] = tuple(
-            mine.model_copy(update={single: getattr(other.tier(mine.name), single)}) for mine in terms.tiers
+            mine.model_copy(update={name: getattr(other.tier(mine.name), name) for name in names})
+            for mine in terms.tiers
         )
     return Covenant(**data)
 
@@ -106,6 +131,13 @@ def wider(draw, terms):
                 monthly_fee=less(tier.monthly_fee),
                 minute_fee=less(tier.minute_fee),
                 requests_per_minute=more(tier.requests_per_minute),
+                minimum=less(tier.minimum),
+                prices=tuple(
+                    price.model_copy(
+                        update={"steps": tuple(Step(up_to=s.up_to, price=less(s.price)) for s in price.steps)}
+                    )
+                    for price in tier.prices
+                ),
                 indemnity=tuple(
                     Cover(
                         use=use,

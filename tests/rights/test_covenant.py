@@ -22,6 +22,7 @@ from stemma.rights.covenant import (
     read_covenant,
 )
 from stemma.rights.covenant_text import markdown, sections, summary
+from stemma.rights.prices import Price, Step
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +36,55 @@ def test_the_first_terms_keep_their_hash():
     read = read_covenant(document)
     assert isinstance(read, Covenant1)
     assert canonical(read) == document
+
+
+def test_terms_of_form_2_keep_their_hash_beside_form_3():
+    assert digest(HOUSE) == "aaddd5c4c89cd6d9dc9007cf47b035e57f2b2c31cbec0e601192f59f7b850ab2"
+    assert b"prices" not in canonical(HOUSE)
+    assert canonical(read_covenant(canonical(HOUSE))) == canonical(HOUSE)
+
+
+def stepped(**changes):
+    """The house terms with schedules: form 3."""
+    prices = (
+        Price(unit="minute", title="Music", steps=(Step(up_to=1000, price=40_000), Step(price=30_000))),
+        Price(unit="release", title="Model", steps=(Step(price=5_000_000),)),
+        Price(
+            unit="seat", title="Seat", way="volume", steps=(Step(up_to=10, price=20_000_000), Step(price=15_000_000))
+        ),
+    )
+    tier = HOUSE.tier("enterprise").model_copy(
+        update={"minute_fee": 0, "minimum": 2_000_000_000, "prices": prices, **changes}
+    )
+    tiers = tuple(tier if each.name == "enterprise" else each for each in HOUSE.tiers)
+    return HOUSE.model_copy(update={"format": "stemma.covenant/3", "version": "3.0.0", "tiers": tiers})
+
+
+def test_form_3_says_prices_with_steps_and_a_minimum():
+    terms = read_covenant(canonical(stepped()))
+    assert terms == stepped()
+    schedule = terms.schedule("enterprise")
+    assert [price.unit for price in schedule.prices] == ["flat", "seat", "minute", "release"]
+    due = [*schedule.fees(months=2, seats=11), *schedule.use(ms=1001 * 60_000, releases=2)]
+    assert [line.amount for line in due] == [1_980_000_000, 2 * 11 * 15_000_000, 40_030_000, 10_000_000]
+    assert [line.amount for line in schedule.fill(due, months=2)] == [4_000_000_000 - 2_360_030_000]
+    told = markdown(terms, "0" * 64)
+    for words in ("USD 0.04 up to 1,000, USD 0.03 beyond", "each for the whole quantity", "USD 2,000.00 at least"):
+        assert words in told
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"format": "stemma.covenant/2"},
+        {"tiers": [stepped().tier("enterprise").model_dump() | {"minute_fee": 1}]},
+        {"tiers": [stepped().tier("enterprise").model_dump() | {"prices": stepped().tier("enterprise").prices[::-1]}]},
+        {"tiers": [stepped().tier("enterprise").model_dump() | {"minimum": -1}]},
+    ],
+)
+def test_schedules_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(InvalidError):
+        read_covenant(stepped().model_dump() | wrong)
 
 
 def test_terms_inside_another_document_keep_their_form():

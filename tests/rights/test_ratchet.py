@@ -4,8 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rights.terms import covenants, near, wider
+from rights.terms import covenants, near, prices, wider
 from stemma.rights.covenant import Cover, house_covenant, house_covenant_1, lift
+from stemma.rights.prices import Price, Step, curve, no_dearer
 from stemma.rights.ratchet import FREE, HOLDERS, NOTHING, Verdict, combine, compare, losses, values
 
 pytestmark = pytest.mark.unit
@@ -104,7 +105,12 @@ def test_no_sequence_of_accepted_publications_narrows_a_grant(data):
 
 def changed(tier="professional", **given):
     tiers = tuple(each.model_copy(update=given) if each.name == tier else each for each in HOUSE.tiers)
-    return HOUSE.model_copy(update={"tiers": tiers})
+    return HOUSE.model_copy(update={"format": "stemma.covenant/3", "tiers": tiers})
+
+
+def minutes(*steps, way="graduated", package=1):
+    made = tuple(Step(up_to=end, price=price) for end, price in steps)
+    return Price(unit="minute", title="Music", way=way, steps=made, package=package)
 
 
 USES = HOUSE.tier("professional").uses
@@ -116,6 +122,27 @@ USES = HOUSE.tier("professional").uses
         (changed(monthly_fee=50_000_000), "professional", "tiers.professional.monthly_fee", NARROWER),
         (changed(monthly_fee=0), "professional", "tiers.professional.monthly_fee", WIDER),
         (changed(minute_fee=49_999), "professional", "tiers.professional.minute_fee", WIDER),
+        (changed(minimum=1), "professional", "tiers.professional.minimum", NARROWER),
+        (
+            changed(minute_fee=0, prices=(minutes((100, 50_000), (None, 40_000)),)),
+            "professional", "tiers.professional.minute_fee", WIDER,
+        ),
+        (
+            changed(minute_fee=0, prices=(minutes((100, 40_000), (None, 51_000)),)),
+            "professional", "tiers.professional.minute_fee", INCOMPARABLE,
+        ),
+        (
+            changed(minute_fee=0, prices=(minutes((10, 51_000), (None, 40_000), way="volume"),)),
+            "professional", "tiers.professional.minute_fee", INCOMPARABLE,
+        ),
+        (
+            changed(minute_fee=0, prices=(minutes((7, 50_000), (None, 50_000), way="volume"),)),
+            "professional", "tiers.professional.minute_fee", EQUAL,
+        ),
+        (
+            changed(minute_fee=0, prices=(minutes((None, 1), way="package", package=60),)),
+            "professional", "tiers.professional.minute_fee", INCOMPARABLE,
+        ),
         (changed(revenue_limit=None), "professional", "growth.grace_days", WIDER),
         (changed(revenue_limit=19_999_999), "professional", "tiers.professional.revenue_limit", NARROWER),
         (changed("enterprise", revenue_limit=10**12), "enterprise", "tiers.enterprise.revenue_limit", NARROWER),
@@ -159,6 +186,30 @@ USES = HOUSE.tier("professional").uses
 def test_each_change_is_found_where_it_is(new, holder, field, verdict):
     [step] = [step for step in compare(HOUSE, new).steps if (step.holder, step.field) == (holder, field)]
     assert step.verdict == verdict, step
+
+
+@settings(max_examples=200, deadline=None)
+@given(prices("seat"), prices("seat"))
+def test_no_dearer_is_said_where_no_quantity_costs_more(new, old):
+    """Against the cost of each quantity; of packages it may say no where it is not sure."""
+    said = no_dearer(curve(new), curve(old))
+    if "package" in (new.way, old.way):
+        assert not said or all(new.amount(quantity) <= old.amount(quantity) for quantity in range(60))
+    else:
+        assert said == all(_quarters(new, quarters) <= _quarters(old, quarters) for quarters in range(240))
+
+
+def _quarters(price, quarters):
+    """What a quantity in quarters of a unit costs, in quarters of a micro-unit, step by step."""
+    if price.way == "volume":
+        at = next(step for step in price.steps if step.up_to is None or quarters <= 4 * step.up_to)
+        return at.price * quarters
+    total, below = 0, 0
+    for step in price.steps:
+        end = quarters if step.up_to is None else min(quarters, 4 * step.up_to)
+        total += step.price * max(0, end - below)
+        below = max(below, end)
+    return total
 
 
 def test_who_has_no_threshold_does_not_mind_how_revenue_is_counted():

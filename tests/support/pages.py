@@ -109,6 +109,7 @@ PAGES = (
     Page("revenue-new", "enterprise", "/billing/revenue/new/"),
     Page("usage", "enterprise", "/billing/usage/"),
     Page("declarations", "rights", "/billing/declarations/"),
+    Page("deadlines", "rights", "/billing/deadlines/"),
     Page("payments", "rights", "/billing/payments/"),
     Page("billing-settings", "ops", "/billing/settings/"),
     Page("output-claims", "enterprise", "/indemnity/"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from stemma.billing.money import rounded, smallest
-from stemma.billing.prices import Line
 from stemma.billing.tax import WHOLE, Treatment
+from stemma.rights.prices import Line
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
-GRACE = timedelta(days=30)
-"""How long a licensee that outgrew its tier goes on as before while it moves to another."""
+from stemma.rights.covenant import AnyCovenant, Covenant, Kept
+
+DAYS = 30
+"""How long there is to put something right where the terms say nothing of it."""
+Cause = Literal["growth", "breach"]
 Doubt = Literal["lowered", "no-rate", "group-differs"]
 
 
@@ -21,22 +24,39 @@ class Standing:
     """When the grace ends, or the declaration runs out."""
 
 
+@dataclass(frozen=True)
+class Remedy:
+    """What terms say of a licensee that has grown past its tier, or has broken them."""
+
+    days: int
+    """For how long everything goes on as before, from the day on which the licensee is told."""
+    outputs: Kept
+    """What becomes of what was made before, where the license ends."""
+
+
+def remedy(covenant: AnyCovenant, cause: Cause) -> Remedy:
+    """How long there is, and what comes after.  Form 1 says neither: thirty days, and outputs stay."""
+    if not isinstance(covenant, Covenant):
+        return Remedy(DAYS, "stay")
+    if cause == "growth":
+        return Remedy(covenant.growth.grace_days, covenant.growth.outputs)
+    return Remedy(covenant.breach.cure_days, covenant.breach.outputs)
+
+
 def standing(
-    *, revenue: int | None, limit: int | None, since: date | None, renew: date | None, today: date
+    *, revenue: int | None, limit: int | None, until: date | None, renew: date | None, today: date
 ) -> Standing:
     """Where a licensee stands.
 
-    `revenue` and `limit` are in micro-units of one currency; `since` is the day on which the revenue was
-    first known to be past the limit.  Growth never stops a license: it starts a grace period, and what
-    comes after that is for people to decide.
+    `revenue` and `limit` are in micro-units of one currency; `until` is the last day of the grace period,
+    where one runs.  Growth stops nothing by itself: it starts that period.
     """
     if limit is None:
         return Standing("within", renew)
     if revenue is None or renew is None:
         return Standing("none")
     if revenue > limit:
-        ends = (since or today) + GRACE
-        return Standing("grace" if today <= ends else "over", ends)
+        return Standing("over" if until is not None and until < today else "grace", until)
     return Standing("due" if today > renew else "within", renew)
 
 

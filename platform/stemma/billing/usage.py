@@ -10,8 +10,8 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from stemma.billing.prices import Line, Schedule
 from stemma.errors import InvalidError
+from stemma.rights.prices import Line, Schedule
 
 # Each fact once, whatever was shipped twice; rows of one identifier that differ are in doubt.
 AGGREGATION = """
@@ -46,7 +46,7 @@ class Used:
 
     def lines(self, schedule: Schedule) -> list[Line]:
         """What it costs."""
-        return schedule.lines({"minute": self.ms, "release": self.releases})
+        return schedule.use(ms=self.ms, releases=self.releases)
 
 
 def used(usage: pa.Table, *, starts: datetime, ends: datetime) -> list[Used]:

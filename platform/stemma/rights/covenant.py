@@ -1,8 +1,8 @@
 """A version of the license terms, as data: who may do what, at which price, and what creators get.
 
-Terms are content-addressed by `stemma.proof.canonical.digest` and logged.  Two forms are read: what is
-published now is form 2 (`Covenant`); form 1 (`Covenant1`) is read for ever, since licenses name it.  Both
-answer to the same names where settlement, consent and serving ask.
+Terms are content-addressed by `stemma.proof.canonical.digest` and logged.  What is published now is form 2,
+or form 3 where prices have schedules (`Covenant` is both: form 3 may say more); form 1 (`Covenant1`) is read
+for ever, since licenses name it.  All answer to the same names where settlement, consent and serving ask.
 """
 
 from __future__ import annotations
@@ -10,9 +10,19 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from stemma.errors import InvalidError
+from stemma.rights.prices import LARGEST, Price, Schedule, Step, Unit
 from stemma.rights.shares import WHOLE
 
 Use = Literal["api_outputs", "open_weights", "fine_tuning", "redistribution", "embedding", "broadcast"]
@@ -26,8 +36,6 @@ Exclusion = Literal["altered_after", "notice_removed", "other_training_data", "p
 EXCLUSIONS: tuple[Exclusion, ...] = get_args(Exclusion)
 Kept = Literal["end", "stay"]
 """What becomes of what was made or handed out before."""
-LARGEST = 2**53 - 1
-"""The largest integer that every reader of JSON reads exactly."""
 
 Ppm = Annotated[int, Field(ge=0, le=WHOLE, strict=True)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST, strict=True)]
@@ -75,6 +83,28 @@ class Tier(Closed):
     requests_per_minute: int = Field(gt=0, le=LARGEST, strict=True)
     indemnity: tuple[Cover, ...] = ()
     """At most one for each of `uses`."""
+    prices: tuple[Price, ...] = ()
+    """Form 3: prices with schedules, one for each unit, sorted by it; a unit named here has no fee above."""
+    minimum: Whole = 0
+    """Form 3: the least that a month comes to, in micro-units, fees and use together."""
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What form 2 does not know is left out where it says nothing: terms of form 2 keep their hash.
+        written: dict[str, Any] = write(self)
+        return {
+            name: value
+            for name, value in written.items()
+            if not (name == "prices" and not self.prices) and not (name == "minimum" and not self.minimum)
+        }
+
+    @model_validator(mode="after")
+    def _priced_once(self) -> Tier:
+        _ascending("prices", tuple(price.unit for price in self.prices))
+        for unit, fee in (("flat", self.monthly_fee), ("minute", self.minute_fee)):
+            if fee and any(price.unit == unit for price in self.prices):
+                raise ValueError(f"prices: the {unit} price is said twice; let the fee be 0.")
+        return self
 
     @model_validator(mode="after")
     def _sound(self) -> Tier:
@@ -140,9 +170,9 @@ class OnBreach(Closed):
 
 
 class Covenant(Closed):
-    """License terms, form 2.  Content-addressed by `stemma.proof.canonical.digest` and logged."""
+    """License terms, forms 2 and 3.  Content-addressed by `stemma.proof.canonical.digest` and logged."""
 
-    format: Literal["stemma.covenant/2"] = "stemma.covenant/2"
+    format: Literal["stemma.covenant/2", "stemma.covenant/3"] = "stemma.covenant/2"
     version: str = Field(min_length=1, max_length=40)
     title: Text
     currency: str = Field(pattern=r"^[A-Z]{3}$")
@@ -164,9 +194,20 @@ class Covenant(Closed):
         _once("tiers", tuple(tier.name for tier in self.tiers))
         return self
 
+    @model_validator(mode="after")
+    def _form_of_prices(self) -> Covenant:
+        if self.format == "stemma.covenant/2" and any(tier.prices or tier.minimum for tier in self.tiers):
+            raise ValueError("format: prices with schedules and a minimum are said in form 3, stemma.covenant/3.")
+        return self
+
     def tier(self, name: str) -> Tier:
         """The tier of this name."""
         return next(tier for tier in self.tiers if tier.name == name)
+
+    def schedule(self, tier: str) -> Schedule:
+        """What a tier costs."""
+        terms = self.tier(tier)
+        return _schedule(self.currency, terms, terms.prices, terms.minimum)
 
     def part_of(self, revenue: Revenue) -> int:
         """Creators' part of a kind of revenue."""
@@ -226,6 +267,10 @@ class Covenant1(Closed):
         """The tier of this name."""
         return next(tier for tier in self.tiers if tier.name == name)
 
+    def schedule(self, tier: str) -> Schedule:
+        """What a tier costs."""
+        return _schedule(self.currency, self.tier(tier))
+
     def part_of(self, revenue: Revenue) -> int:  # noqa: ARG002 - form 1 knows one part for all
         """Creators' part of a kind of revenue."""
         return self.creators_ppm
@@ -264,7 +309,7 @@ def read_covenant(document: Any) -> Covenant1 | Covenant:
         return _READER.validate_python(document)
     except ValidationError as error:
         raise InvalidError(
-            "This is not a covenant of form 1 or 2.",
+            "This is not a covenant of form 1, 2 or 3.",
             remedy="Put right what is named; `stemma covenant show` prints one that holds.",
             code="not-a-covenant",
             details=[
@@ -280,7 +325,7 @@ def read_covenant(document: Any) -> Covenant1 | Covenant:
 
 
 def lift(terms: Covenant1 | Covenant) -> Covenant:
-    """Terms of form 1 said in form 2, so that both can be compared; form 2 as it is.
+    """Terms of form 1 said in form 2, so that all can be compared; later forms as they are.
 
     What form 1 grants without a limit has none here: the whole world, indemnity without cap or exclusion,
     what was made before stays.  What it does not promise is not there: no days of grace, none to put a
@@ -316,6 +361,18 @@ def lift(terms: Covenant1 | Covenant) -> Covenant:
         growth=OnGrowth(grace_days=0, outputs="stay"),
         breach=OnBreach(cure_days=0, outputs="stay"),
     )
+
+
+def _schedule(currency: str, tier: AnyTier, prices: tuple[Price, ...] = (), minimum: int = 0) -> Schedule:
+    """Fees are prices, too: the short way to say those that have no steps."""
+    fees: list[Price] = []
+    if tier.monthly_fee:
+        fees.append(Price(unit="flat", title=f"{tier.title} license"[:200], steps=(Step(price=tier.monthly_fee),)))
+    if tier.minute_fee:
+        fees.append(Price(unit="minute", title="Generated music", steps=(Step(price=tier.minute_fee),)))
+    order: tuple[Unit, ...] = ("flat", "seat", "minute", "release")
+    found = sorted((*fees, *prices), key=lambda price: order.index(price.unit))
+    return Schedule(currency=currency, prices=tuple(found), minimum=minimum)
 
 
 def _once(name: str, values: tuple[str, ...]) -> None:

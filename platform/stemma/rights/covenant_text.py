@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stemma.rights.covenant import USES, Covenant, Covenant1, Tier, lift
-from stemma.rights.wording import MAY, amount, days, percent, words
+from stemma.rights.wording import MAY, amount, days, percent, priced, words
 
 
 class Clause(NamedTuple):
@@ -146,13 +146,7 @@ def _tier(tier: Tier, terms: Covenant) -> Said:
         f"{at}.notice_on",
         (f"The attribution notice goes with these: {_list(must)}." if must else "No attribution notice is required."),
     )
-    month = amount(tier.monthly_fee, terms.currency)
-    minute = amount(tier.minute_fee, terms.currency)
-    yield f"{at}.monthly_fee", f"The fee is {month} a month." if tier.monthly_fee else "There is no monthly fee."
-    yield (
-        f"{at}.minute_fee",
-        (f"Each generated minute costs {minute}." if tier.minute_fee else "Generated minutes cost nothing."),
-    )
+    yield from _prices(tier, terms)
     yield f"{at}.requests_per_minute", f"The API answers up to {tier.requests_per_minute:,} requests a minute."
     if not tier.indemnity:
         yield f"{at}.indemnity", "There is no indemnity."
@@ -166,6 +160,29 @@ def _tier(tier: Tier, terms: Covenant) -> Said:
                 f"licensee does this: {MAY[cover.use]}. It does so {cap}{but}."
             ),
         )
+
+
+def _prices(tier: Tier, terms: Covenant) -> Said:
+    at, schedule = f"tiers.{tier.name}", terms.schedule(tier.name)
+    flat, seat, minute, release = (schedule.price(unit) for unit in ("flat", "seat", "minute", "release"))
+    stated = {price.unit for price in tier.prices}
+    yield (
+        f"{at}.prices" if "flat" in stated else f"{at}.monthly_fee",
+        f"The fee is {priced(flat, terms.currency)} a month." if flat else "There is no monthly fee.",
+    )
+    if seat:
+        yield f"{at}.prices", f"Each seat costs, a month: {priced(seat, terms.currency)}."
+    yield (
+        f"{at}.prices" if "minute" in stated else f"{at}.minute_fee",
+        f"Each generated minute costs {priced(minute, terms.currency)}."
+        if minute
+        else "Generated minutes cost nothing.",
+    )
+    if release:
+        yield f"{at}.prices", f"Each model release that is used costs, per invoice: {priced(release, terms.currency)}."
+    if tier.minimum:
+        least = amount(tier.minimum, terms.currency)
+        yield f"{at}.minimum", f"A month comes to {least} at least, fees and use together."
 
 
 def _growth(terms: Covenant) -> Said:
@@ -279,8 +296,10 @@ def _in_short(tier: Tier, terms: Covenant) -> str:
     limit = (
         f" up to {terms.revenue.currency} {tier.revenue_limit:,} of revenue" if tier.revenue_limit is not None else ""
     )
-    costs = [f"{amount(tier.monthly_fee, terms.currency)} a month"] if tier.monthly_fee else []
-    costs += [f"{amount(tier.minute_fee, terms.currency)} a minute"] if tier.minute_fee else []
+    said = {"flat": "a month", "seat": "a seat and month", "minute": "a minute", "release": "a model release"}
+    schedule = terms.schedule(tier.name)
+    costs = [f"{priced(price, terms.currency)} {said[price.unit]}" for price in schedule.prices]
+    costs += [f"at least {amount(tier.minimum, terms.currency)} a month"] if tier.minimum else []
     may = "everything" if set(tier.uses) == set(USES) else _list([MAY[use] for use in USES if use in tier.uses])
     covered = "; with indemnity" if tier.indemnified else ""
     where = f"; only in {_list(list(tier.territories))}" if tier.territories else ""

@@ -76,6 +76,8 @@ class Entitlement(BaseModel):
     keys: tuple[ApiKey, ...]
     indemnified: bool = False
     audience: str = SERVING
+    monthly_ms: int | None = Field(default=None, ge=0)
+    """Generated milliseconds of a calendar month (UTC) at which serving stops; None: no cap."""
     receipt: Receipt | None = None
     """Proof that the log holds the license's `Terms`."""
 

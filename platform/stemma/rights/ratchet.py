@@ -6,6 +6,9 @@ wide as its holder sees it; a holder's terms are the product of theirs.  All of 
 again: reflexive, antisymmetric up to equality, transitive.  That is why no sequence of publications,
 each of which takes nothing away, can take something away.
 
+A price with a schedule is a function of the quantity, and wider means no dearer for any quantity: dearer for
+some and cheaper for others is neither.  Whole packages are compared with packages of their size alone.
+
 Two things are no dimension on purpose.  A price is a promise to who pays it: creators are promised a
 part of it, and a party that wants a floor says so in its consent (`minute_fee`).  And that licensees may
 do more is not held against owners: what they allow is in their consents.
@@ -19,7 +22,9 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from stemma.rights.covenant import REVENUES, TIERS, USES, Covenant, Covenant1, Tier, lift
-from stemma.rights.wording import MAY, amount, days, percent, words
+from stemma.rights.prices import NOTHING as COSTLESS
+from stemma.rights.prices import Curve, Unit, curve, no_dearer
+from stemma.rights.wording import MAY, amount, days, percent, priced, words
 
 Holder = Literal["community", "professional", "enterprise", "research", "evaluation", "creators", "owners"]
 HOLDERS: tuple[Holder, ...] = (*TIERS, "creators", "owners")
@@ -169,6 +174,13 @@ def values(terms: Covenant1 | Covenant) -> dict[Dimension, Value]:
 
 
 Told = Iterator[tuple[str, str, Value]]
+_PRICES: tuple[tuple[str, Unit, str], ...] = (
+    ("monthly_fee", "flat", "fee a month"),
+    ("minute_fee", "minute", "fee a minute"),
+    ("prices.seat", "seat", "price a seat and month"),
+    ("prices.release", "release", "price a model release"),
+)
+"""Where prices stand: a fee of form 2 and the schedule of form 3 in its place are one dimension."""
 _PARTS = {"subscription": "part of monthly fees", "usage": "part of fees for minutes", "other": "part of other revenue"}
 
 
@@ -182,10 +194,12 @@ def _rights(tier: Tier, terms: Covenant) -> Told:
     yield f"{at}.territories", "territory", some if tier.territories else _free("the whole world")
     text = Value("same", (terms.notice,), f"“{terms.notice}”")
     yield "notice", "text of the notice", text if tier.notice_on else _free("needs none")
-    for field, title in (("monthly_fee", "fee a month"), ("minute_fee", "fee a minute")):
-        fee = int(getattr(tier, field))
-        rank_ = (terms.currency if fee else "", fee)
-        yield f"{at}.{field}", title, Value("cheaper", rank_, amount(fee, terms.currency))
+    schedule = terms.schedule(tier.name)
+    for field, unit, title in _PRICES:
+        price = schedule.price(unit)
+        yield f"{at}.{field}", title, _cost(curve(price), terms.currency, priced(price, terms.currency))
+    least: Curve = ((None, 0, tier.minimum),)
+    yield f"{at}.minimum", "least a month", _cost(least, terms.currency, amount(tier.minimum, terms.currency))
     rate = tier.requests_per_minute
     yield f"{at}.requests_per_minute", "requests a minute", Value("more", (rate,), f"{rate:,}")
     yield "withdrawal.outputs", "outputs after a withdrawal", _kept(terms.withdrawal.outputs)
@@ -221,6 +235,10 @@ def _cover(tier: Tier, terms: Covenant) -> Told:
         told = "; ".join(words(each) for each in cover.exclusions) or "nothing"
         excluded = Value("subset", (frozenset(cover.exclusions),), told)
         yield f"{at}.exclusions", f"indemnity excludes, {MAY[cover.use]}", excluded
+
+
+def _cost(cost: Curve, currency: str, told: str) -> Value:
+    return Value("cheaper", ("" if cost == COSTLESS else currency, cost), told)
 
 
 def _free(told: str) -> Value:
@@ -260,6 +278,7 @@ def _place(dimension: Dimension) -> tuple[int, int, str]:
 
 _ROWS = (
     *("name", "uses", "territories", "notice", "revenue_limit", "revenue", "grace_days", "monthly_fee", "minute_fee"),
+    *("prices", "minimum"),
     *("requests_per_minute", "indemnity", "growth", "breach", "subscription", "usage", "other", "training_ppm"),
     *("master_ppm", "prompting_days", "owner_earns", "withdrawal"),
 )
@@ -270,7 +289,7 @@ _ORDERS: dict[Order, Callable[[Any, Any], bool]] = {
     "subset": lambda a, b: a[0] >= b[0],
     "superset": lambda a, b: a[0] <= b[0],
     # What is free is free in any currency; else amounts of two currencies are not compared.
-    "cheaper": lambda a, b: not b[1] or (a[0] == b[0] and a[1] >= b[1]),
+    "cheaper": lambda a, b: b[1] == COSTLESS or (a[0] == b[0] and no_dearer(b[1], a[1])),
     "threshold": lambda a, b: a[0] == b[0] and a[1] <= b[1],
     "counting": lambda a, b: a[0] == b[0] and a[1] <= b[1],
     "same": lambda a, b: a == b,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stemma.rights.prices import Price
+
 MAY = {
     "api_outputs": "use what the API makes",
     "open_weights": "run the weights",
@@ -18,6 +20,19 @@ def amount(micro: int, currency: str) -> str:
     whole, rest = divmod(micro, 1_000_000)
     digits = f"{rest:06d}".rstrip("0")
     return f"{currency} {whole:,}.{digits:0<2}" if micro else "free"
+
+
+def priced(price: Price | None, currency: str) -> str:
+    """A price with its steps."""
+    if price is None:
+        return amount(0, currency)
+    if price.way == "package":
+        return f"{amount(price.steps[0].price, currency)} for each {price.package:,}"
+    beyond = " beyond" if len(price.steps) > 1 else ""
+    steps = [
+        amount(each.price, currency) + (f" up to {each.up_to:,}" if each.up_to else beyond) for each in price.steps
+    ]
+    return ", ".join(steps) + (", each for the whole quantity" if beyond and price.way == "volume" else "")
 
 
 def percent(ppm: int) -> str:

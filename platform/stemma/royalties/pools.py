@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from stemma.errors import InvalidError
-from stemma.rights.covenant import AnyCovenant, AnyTier
+from stemma.rights.covenant import AnyCovenant, Revenue
 from stemma.rights.shares import WHOLE
-
-MS_PER_MINUTE = 60_000
 
 
 @dataclass(frozen=True, order=True)
@@ -25,6 +23,8 @@ class Subscription:
     covenant: str
     """Digest of the covenant the license was granted under."""
     months: int = 1
+    seats: int = 0
+    """Seats of the license in each of these months."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ class Pool:
     currency: str
     generations: int
     billed_ms: int
+    fees: int
+    """What fell due month by month: the flat price, and the seats."""
     revenue: int
-    """Monthly fees and metered minutes."""
+    """Fees, metered minutes, and whatever else the terms charge."""
     creators: int
     """Creators' part of the revenue; the rest is the platform's."""
     training: int
@@ -62,20 +64,23 @@ def pools(subscriptions: Iterable[Subscription], usage: pa.Table, covenants: Map
     and the covenant that its fact names.  Parts are rounded down, so that what does not divide
     stays with the platform.  Raises `InvalidError` for an unknown covenant or tier.
     """
-    months: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    due: dict[tuple[str, str, str, str], list[Subscription]] = defaultdict(list)
     for given in subscriptions:
         if given.months < 0:
             raise InvalidError(f"License {given.license} cannot pay {given.months} months.")
-        months[given.license, given.licensee, given.tier, given.covenant] += given.months
+        due[given.license, given.licensee, given.tier, given.covenant].append(given)
 
     keys = ["license", "licensee", "tier", "covenant"]
+    sums = [("billable_ms", "sum"), ("billable_ms", "count"), ("model_release", "count_distinct")]
     billed = {
-        tuple(row[key] for key in keys): (row["billable_ms_sum"], row["billable_ms_count"])
-        for row in usage.group_by(keys).aggregate([("billable_ms", "sum"), ("billable_ms", "count")]).to_pylist()
-    }
+        tuple(row[key] for key in keys): (
+            row["billable_ms_sum"], row["billable_ms_count"], row["model_release_count_distinct"],
+        )
+        for row in usage.group_by(keys).aggregate(sums).to_pylist()
+    }  # fmt: skip
     return [
-        _pool(*key, months=months.get(key, 0), billed=billed.get(key, (0, 0)), covenants=covenants)
-        for key in sorted({*months, *billed})
+        _pool(*key, due=due.get(key, []), billed=billed.get(key, (0, 0, 0)), covenants=covenants)
+        for key in sorted({*due, *billed})
     ]
 
 
@@ -85,14 +90,21 @@ def _pool(
     tier_name: str,
     digest: str,
     *,
-    months: int,
-    billed: tuple[int, int],
+    due: Sequence[Subscription],
+    billed: tuple[int, int, int],
     covenants: Mapping[str, AnyCovenant],
 ) -> Pool:
-    covenant, tier = _terms(license_id, tier_name, digest, covenants)
-    billed_ms, generations = billed
-    fees, minutes = months * tier.monthly_fee, tier.minute_fee * billed_ms // MS_PER_MINUTE
-    creators = (fees * covenant.part_of("subscription") + minutes * covenant.part_of("usage")) // WHOLE
+    covenant = _terms(license_id, tier_name, digest, covenants)
+    schedule, (billed_ms, generations, releases) = covenant.schedule(tier_name), billed
+    fees = [line for each in due for line in schedule.fees(months=each.months, seats=each.seats)]
+    used = schedule.use(ms=billed_ms, releases=releases)
+    filled = schedule.fill([*fees, *used], months=sum(each.months for each in due))
+    revenue: dict[Revenue, int] = {
+        "subscription": sum(line.amount for line in fees),
+        "usage": sum(line.amount for line in used if line.unit == "minute"),
+        "other": sum(line.amount for line in (*used, *filled) if line.unit != "minute"),
+    }
+    creators = sum(amount * covenant.part_of(kind) for kind, amount in revenue.items()) // WHOLE
     training = creators * covenant.training_ppm // WHOLE
     return Pool(
         license=license_id,
@@ -102,7 +114,8 @@ def _pool(
         currency=covenant.currency,
         generations=generations,
         billed_ms=billed_ms,
-        revenue=fees + minutes,
+        fees=revenue["subscription"],
+        revenue=sum(revenue.values()),
         creators=creators,
         training=training,
         output=creators - training,
@@ -110,15 +123,12 @@ def _pool(
     )
 
 
-def _terms(
-    license_id: str, tier: str, digest: str, covenants: Mapping[str, AnyCovenant]
-) -> tuple[AnyCovenant, AnyTier]:
-    try:
-        covenant = covenants[digest]
-        return covenant, covenant.tier(tier)
-    except (KeyError, StopIteration):
+def _terms(license_id: str, tier: str, digest: str, covenants: Mapping[str, AnyCovenant]) -> AnyCovenant:
+    covenant = covenants.get(digest)
+    if covenant is None or tier not in {each.name for each in covenant.tiers}:
         raise InvalidError(
             f"License {license_id} names tier {tier} of covenant {digest[:12]}, which is not known.",
             remedy="Give every covenant that licenses of the period were granted under.",
             code="unknown-terms",
-        ) from None
+        )
+    return covenant

@@ -87,7 +87,11 @@ def beat(home: Home) -> Service:
 
 
 def serving(home: Home, ports: Ports) -> Service:
-    """Music on request, on Ray Serve.  It needs only the object storage, as everywhere, and lives without a model."""
+    """Music on request, on Ray Serve.
+
+    It needs only the object storage, as everywhere, and lives without a model; where a license has a monthly cap it
+    asks Redis.
+    """
     url = f"http://{LOOPBACK}:{ports.serving}"
     return Service(
         name="serving",

@@ -7,7 +7,7 @@ from django.db.models import Model, QuerySet
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import access_organisation, is_staff
 from stemma_portal.accounts.models import User
-from stemma_portal.billing.models import Invoice, Order, Quote, RevenueDeclaration
+from stemma_portal.billing.models import Deadline, Invoice, Order, Quote, RevenueDeclaration
 from stemma_portal.core.fields import by_id
 
 Row = TypeVar("Row", Quote, Order, Invoice, RevenueDeclaration)
@@ -26,6 +26,17 @@ def access(user: User, kind: type[Row], identifier: str, *, owner: bool = False)
         raise NotFoundError(f"There is no {_words(kind)} {identifier}.")
     if owner:
         access_organisation(user, found.organisation_id, owner=True)
+    return found
+
+
+def access_deadline(user: User, identifier: str, *, owner: bool = False) -> Deadline:
+    """A deadline of a license that the user may see; with `owner`, one that they may answer for."""
+    rows = Deadline.objects.select_related("license__organisation", "covenant")
+    found = by_id(rows if is_staff(user) else rows.filter(license__organisation__memberships__user=user), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no deadline {identifier}.")
+    if owner:
+        access_organisation(user, found.license.organisation_id, owner=True)
     return found
 
 

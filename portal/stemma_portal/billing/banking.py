@@ -12,7 +12,8 @@ from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.proof.canonical import sha256
 from stemma_portal.billing.invoicing import BANK, open_amount, paid, settle
-from stemma_portal.billing.models import BankStatement, Invoice, Match, Order, Payment
+from stemma_portal.billing.models import BankStatement, Invoice, Match, Order, Payment, Refund
+from stemma_portal.billing.refunding import payment_unmatched
 from stemma_portal.billing.tables import seller
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
@@ -107,7 +108,8 @@ def _reason(entry: Entry, source: BankStatement, invoice: Invoice | None) -> Rea
 
 def payments_queued() -> QuerySet[Payment]:
     """Payments that wait for somebody to say what they are for, the oldest first."""
-    return Payment.objects.filter(match=None).select_related("source").order_by("booked_on", "id")
+    rows = Payment.objects.filter(match=None).exclude(refunds__state=Refund.State.WAITING)
+    return rows.select_related("source").order_by("booked_on", "id")
 
 
 @transaction.atomic
@@ -119,7 +121,7 @@ def payment_assign(*, payment: Payment, invoice: Invoice, by: Actor, note: str =
     lock(BANK)
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     invoice = Invoice.objects.select_for_update(of=("self",)).get(pk=invoice.pk)
-    _unmatched(payment)
+    payment_unmatched(payment)
     if payment.currency != invoice.currency:
         raise ConflictError(
             f"{invoice.name} is in {invoice.currency}, the payment in {payment.currency}.",
@@ -136,21 +138,3 @@ def payment_assign(*, payment: Payment, invoice: Invoice, by: Actor, note: str =
     audit(by=by, action="billing.match", subject=payment.pk, invoice=invoice.pk, note=match.note)
     settle(invoice)
     return match
-
-
-@transaction.atomic
-def payment_return(*, payment: Payment, by: Actor, note: str) -> Match:
-    """Say that a payment was sent back, and why."""
-    lock(BANK)
-    payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
-    _unmatched(payment)
-    if not note.strip():
-        raise InvalidError("Say why the payment goes back.", remedy="Write a reason.", code="note")
-    match = Match.objects.create(payment=payment, kind=Match.Kind.RETURNED, note=note.strip(), at=now(), by=by.email)
-    audit(by=by, action="billing.return", subject=payment.pk, note=match.note)
-    return match
-
-
-def _unmatched(payment: Payment) -> None:
-    if Match.objects.filter(payment=payment).exists():
-        raise ConflictError("Somebody has already said what this payment is for.", remedy="Look at it again.")

@@ -9,14 +9,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from stemma.billing.prices import tier_revenue_limit
-from stemma.billing.revenue import GRACE, Standing, doubts, standing
+from stemma.billing.revenue import Standing, doubts, standing
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now
 from stemma.proof.canonical import sha256
 from stemma.rights.covenant import Covenant
 from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
-from stemma_portal.billing.models import RevenueDeclaration
+from stemma_portal.billing.deadlines import growth_follow
+from stemma_portal.billing.models import Deadline, RevenueDeclaration
 from stemma_portal.billing.tables import exchange_rates
 from stemma_portal.consent.evidence import MAX_BYTES, TYPES, content_format, plain_name
 from stemma_portal.core.db import lock
@@ -91,7 +92,7 @@ def declaration_make(
         currency=currency, state=row.state, doubts=row.doubts,
     )  # fmt: skip
     if row.state == State.ACCEPTED:
-        _follow(row, before)
+        growth_follow(organisation)
     return row
 
 
@@ -112,7 +113,6 @@ def declaration_decide(*, declaration: RevenueDeclaration, accept: bool, why: st
             raise InvalidError(
                 f"There is still no rate for {row.currency}.", remedy="Import exchange rates first.", code="no-rate"
             )
-    before = declaration_standing(row.organisation)
     row.state = State.ACCEPTED if accept else State.DECLINED
     row.decided_at, row.decided_by, row.decision = now(), by.email, why.strip()
     row.save(update_fields=["state", "decided_at", "decided_by", "decision", "converted"])
@@ -126,7 +126,7 @@ def declaration_decide(*, declaration: RevenueDeclaration, accept: bool, why: st
         key=f"declaration:{row.pk}",
     )
     if accept:
-        _follow(row, before)
+        growth_follow(row.organisation)
     return row
 
 
@@ -147,7 +147,7 @@ def tier_refusal(*, organisation: Organisation, tier: str, covenant: Covenant) -
         return ""
     row = declaration_standing(organisation)
     state = standing(
-        revenue=row.converted if row else None, limit=limit, since=None, renew=row.renew_on if row else None,
+        revenue=row.converted if row else None, limit=limit, until=None, renew=row.renew_on if row else None,
         today=now().date(),
     ).state  # fmt: skip
     title = covenant.tier(tier).title
@@ -161,39 +161,14 @@ def tier_refusal(*, organisation: Organisation, tier: str, covenant: Covenant) -
 def standing_of(license_: License) -> Standing:
     """Where a licensee stands with the tier of a license."""
     row = declaration_standing(license_.organisation)
+    grace = license_.deadlines.filter(cause=Deadline.Cause.GROWTH).first()
     return standing(
         revenue=row.converted if row else None,
         limit=tier_revenue_limit(license_.covenant.covenant(), license_.tier),
-        since=row.grace_until - GRACE if row and row.grace_until else None,
+        until=grace.until if grace else None,
         renew=row.renew_on if row else None,
         today=now().date(),
     )
-
-
-def _follow(row: RevenueDeclaration, before: RevenueDeclaration | None) -> None:
-    """What an accepted declaration changes: growth past a limit starts the grace, once; nothing is ended."""
-    active = License.objects.filter(
-        organisation=row.organisation, state=License.State.ACTIVE, expires_at__gt=now()
-    ).select_related("covenant")
-    past = [each for each in active if _past(row.converted, tier_revenue_limit(each.covenant.covenant(), each.tier))]
-    if not past:
-        return
-    running = before.grace_until if before else None
-    row.grace_until = running or now().date() + GRACE
-    row.save(update_fields=["grace_until"])
-    audit(by=None, action="billing.grace", subject=row.pk, until=str(row.grace_until))
-    notify(
-        organisations=[row.organisation],
-        topic=Topic.MONEY,
-        title="You have outgrown your tier",
-        text=f"Your license goes on as it is. Please move to another tier by {row.grace_until:%-d %B %Y}.",
-        href="/billing/",
-        key=f"grace:{row.organisation_id}:{row.grace_until}",
-    )
-
-
-def _past(revenue: int | None, limit: int | None) -> bool:
-    return revenue is not None and limit is not None and revenue > limit
 
 
 def _converted(amount: int, currency: str, target: str, on: date) -> int | None:

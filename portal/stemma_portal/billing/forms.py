@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pycountry
 from django import forms
 
@@ -32,6 +34,14 @@ class QuoteForm(forms.Form):
 
     tier = forms.ChoiceField(label="Tier")
     months = forms.IntegerField(label="Months", min_value=1, max_value=120, initial=12)
+    seats = forms.IntegerField(
+        label="Seats", min_value=0, max_value=100_000, required=False,
+        help_text="For how many people, where the tier has a price per seat.",
+    )  # fmt: skip
+
+    def clean_seats(self) -> int:
+        """None is no seat."""
+        return int(self.cleaned_data["seats"] or 0)
 
 
 class BuyerForm(forms.Form):
@@ -81,6 +91,44 @@ class DecisionForm(forms.Form):
     why = forms.CharField(label="Why", max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
 
 
+class BreachForm(forms.Form):
+    """What a licensee did against its terms."""
+
+    reason = forms.CharField(
+        label="What was done", max_length=1000, widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Which clause, what was seen where and when. The owners read it.",
+    )  # fmt: skip
+
+
+class AnswerForm(forms.Form):
+    """What a licensee says to it."""
+
+    text = forms.CharField(label="What you have done", max_length=1000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class DeadlineForm(forms.Form):
+    """What staff decide about a license that was to be put right."""
+
+    then = forms.ChoiceField(
+        label="Decision",
+        choices=[
+            ("right", "It is put right: the license goes on"),
+            ("move", "Give more time"),
+            ("end", "The license ends, as the covenant says"),
+        ],
+        widget=forms.RadioSelect,
+    )
+    until = forms.DateField(label="More time until", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    why = forms.CharField(label="Why", max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
+
+    def clean(self) -> dict[str, Any]:
+        """More time has a day."""
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("then") == "move" and not given.get("until"):
+            self.add_error("until", "Say until when.")
+        return given
+
+
 class StatementForm(forms.Form):
     """A bank statement."""
 
@@ -93,7 +141,36 @@ class PaymentForm(forms.Form):
     invoice = forms.CharField(
         label="Invoice", max_length=20, required=False, help_text="Its number; leave it empty to send the money back."
     )
+    account = forms.CharField(
+        label="IBAN to send it back to", max_length=50, required=False,
+        help_text="Only where it is not the account from which it came.",
+    )  # fmt: skip
     note = forms.CharField(label="Why", max_length=500)
+
+
+class RefundForm(forms.Form):
+    """What of a surplus goes back."""
+
+    amount = MoneyField(label="Amount", max_length=30)
+    account = forms.CharField(
+        label="IBAN", max_length=50, required=False, help_text="Empty: the account from which the last payment came."
+    )
+    reason = forms.CharField(label="Why", max_length=500)
+
+
+class RefundDecisionForm(forms.Form):
+    """What the second person says to a refund."""
+
+    then = forms.ChoiceField(
+        label="Decision", choices=[("sent", "I have sent it"), ("declined", "It stays here")], widget=forms.RadioSelect
+    )
+    note = forms.CharField(label="How it was sent, or why not", max_length=500)
+
+
+class CreditOrderForm(forms.Form):
+    """How much prepaid credit is bought."""
+
+    amount = MoneyField(label="Amount before tax", max_length=30)
 
 
 class CreditForm(forms.Form):
@@ -114,6 +191,10 @@ class LimitForm(forms.Form):
     """From which monthly cost on to warn."""
 
     amount = MoneyField(
-        label="Warn at this cost a month", max_length=30, required=False,
-        help_text="You are told at 80 and at 100 %. Nothing is stopped. Leave it empty for no limit.",
+        label="Limit a month, before tax", max_length=30, required=False,
+        help_text="You are told at 80 and at 100 %. Leave it empty for no limit.",
+    )  # fmt: skip
+    stops = forms.BooleanField(
+        label="Stop at the limit", required=False,
+        help_text="Nothing more is generated in the month once the limit is reached.",
     )  # fmt: skip

@@ -13,14 +13,15 @@ from django.db.models import Max, Sum
 
 from stemma.billing.invoice import Bill, Taxed, bill
 from stemma.billing.money import half_up, smallest
-from stemma.billing.prices import Line, Unit, tier_schedule
 from stemma.billing.reference import rf_reference
 from stemma.billing.tax import Treatment, treatment
 from stemma.errors import InvalidError
-from stemma.ids import named_id, now
+from stemma.ids import named_id, new_id, now
+from stemma.rights.prices import Line
 from stemma_portal.accounts.models import Organisation
+from stemma_portal.billing.credit import credit_add, credit_take_back
 from stemma_portal.billing.declaring import tier_refusal
-from stemma_portal.billing.models import Buyer, CreditNote, Invoice, InvoiceLine, Match, Numbered, Order, Quote
+from stemma_portal.billing.models import Buyer, CreditNote, Invoice, InvoiceLine, Match, Numbered, Order, Quote, Refund
 from stemma_portal.billing.tables import seller, tax_table
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
@@ -34,6 +35,9 @@ from stemma_portal.notices.services import notify
 VALID = timedelta(days=30)
 """How long a quote holds."""
 DUE = timedelta(days=14)
+MAX_SEATS = 100_000
+MAX_CREDIT = 10**13
+"""Micro-units of credit that are sold at once: ten million."""
 INVOICES, CREDITS = "S", "C"
 """Series of numbers."""
 BANK = "billing:bank"
@@ -55,13 +59,16 @@ def quote_make(*, organisation: Organisation, tier: str, months: int, by: Actor,
         raise InvalidError(f"A license runs for 1 to {MAX_MONTHS} months.", remedy="Choose another time.")
     if refusal := tier_refusal(organisation=organisation, tier=tier, covenant=covenant):
         raise InvalidError(refusal, remedy="Declare your revenue, or choose another tier.", code="tier-closed")
-    schedule = tier_schedule(covenant, tier)
-    quantities: dict[Unit, int] = {"flat": months, "seat": months * seats}
-    lines = [
-        Line(unit=price.unit, title=price.title, quantity=quantity, amount=price.amount(quantity))
-        for price in schedule.prices
-        if (quantity := quantities.get(price.unit, 0))
-    ]
+    schedule = covenant.schedule(tier)
+    if bool(schedule.price("seat")) != bool(seats) or not 0 <= seats <= MAX_SEATS:
+        raise InvalidError(
+            f"The {covenant.tier(tier).title} tier is priced per seat."
+            if schedule.price("seat")
+            else f"The {covenant.tier(tier).title} tier does not count seats.",
+            remedy=f"Say for how many people, 1 to {MAX_SEATS}." if schedule.price("seat") else "Leave seats out.",
+            code="seats",
+        )
+    lines = schedule.fees(months=months, seats=seats)
     made, document = figures(organisation=organisation, lines=lines, currency=schedule.currency, at=moment)
     quote = Quote.objects.create(
         organisation=organisation, covenant=version, tier=tier, months=months, seats=seats, currency=made.currency,
@@ -141,11 +148,13 @@ def order_cancel(*, order: Order, by: Actor, reason: str) -> Order:
     if order.state != Order.State.PLACED:
         raise ConflictError("This order is licensed already.", remedy="Ask staff to end the license.")
     for invoice in order.invoices.all():
-        if paid(invoice):
+        if paid(invoice) > refunded(invoice):
             raise ConflictError(
-                f"{invoice.name} is paid in part.", remedy="Staff send the payment back first.", code="paid"
+                f"{invoice.name} is paid in part.",
+                remedy="Staff credit it and send back what was paid; then it can be cancelled.",
+                code="paid",
             )
-        if left := open_amount(invoice):
+        if (left := open_amount(invoice)) > 0:
             credit_note_issue(invoice=invoice, total=left, reason=reason, by=by)
     order.state = Order.State.CANCELLED
     order.save(update_fields=["state"])
@@ -160,7 +169,7 @@ def order_activate(*, order: Order) -> Order:
     quote = order.quote
     order.license = license_grant(
         organisation=order.organisation, tier=quote.tier, months=quote.months, by=None,
-        identifier=named_id("order", order.pk), covenant=quote.covenant,
+        identifier=named_id("order", order.pk), covenant=quote.covenant, seats=quote.seats,
     )  # fmt: skip
     order.state = Order.State.ACTIVE
     order.save(update_fields=["state", "license"])
@@ -239,8 +248,33 @@ def credit_note_issue(*, invoice: Invoice, total: int, reason: str, by: Actor) -
         series=CREDITS, year=at.year, number=number, invoice=invoice, issued_at=at, issued_by=by.email,
         currency=invoice.currency, net=total - tax, tax=tax, total=total, reason=reason.strip(),
     )  # fmt: skip
+    if invoice.kind == Invoice.Kind.PREPAID:
+        credit_take_back(note)
     audit(by=by, action="billing.credit-note", subject=note.pk, invoice=invoice.pk, total=total, reason=note.reason)
     return note
+
+
+@transaction.atomic
+def credit_order(*, organisation: Organisation, amount: int, by: Actor) -> Invoice:
+    """Invoice prepaid credit; it is there once that is paid.
+
+    Raises `InvalidError` for an amount that no bank moves, and where it is not said who sells or buys.
+    """
+    currency, moment = _covenant().covenant().currency, now()
+    if not 0 < amount <= MAX_CREDIT or amount % smallest(currency):
+        raise InvalidError(
+            "This is no amount of credit.",
+            remedy=f"Choose whole cents, up to {MAX_CREDIT // 10**6:,} {currency}.",
+            code="amount",
+        )
+    line = Line(unit="sum", title="Prepaid credit for generated music", quantity=1, amount=amount)
+    made, document = figures(organisation=organisation, lines=[line], currency=currency, at=moment)
+    invoice = invoice_issue(
+        key=f"prepaid:{new_id()}", kind=Invoice.Kind.PREPAID, organisation=organisation, made=made, document=document,
+        traces=[{}], by=by, at=moment,
+    )  # fmt: skip
+    invoice_told(invoice, f"The credit is yours once {invoice.reference} is paid.")
+    return invoice
 
 
 def paid(invoice: Invoice) -> int:
@@ -254,16 +288,29 @@ def credited(invoice: Invoice) -> int:
     return int(invoice.credit_notes.aggregate(total=Sum("total"))["total"] or 0)
 
 
+def refunded(invoice: Invoice) -> int:
+    """What went back of what was paid too much."""
+    found = invoice.refunds.filter(state=Refund.State.SENT).aggregate(total=Sum("amount"))["total"]
+    return int(found or 0)
+
+
 def open_amount(invoice: Invoice) -> int:
-    """What is still to be paid; negative where more came than was asked for."""
-    return invoice.total - paid(invoice) - credited(invoice)
+    """What is still to be paid; negative where more came than was asked for, and did not go back yet."""
+    return invoice.total - paid(invoice) - credited(invoice) + refunded(invoice)
 
 
 def settle(invoice: Invoice) -> None:
-    """License the order behind an invoice once enough of it is paid.  Within the caller's transaction."""
-    if invoice.order_id is None or open_amount(invoice) > 0 or not paid(invoice):
+    """License the order behind an invoice, or add its credit, once enough of it is paid.
+
+    Within the caller's transaction.
+    """
+    if open_amount(invoice) > 0 or not paid(invoice):
         return
-    order_activate(order=Order.objects.select_for_update(of=("self",)).select_related("quote").get(pk=invoice.order_id))
+    if invoice.order_id is not None:
+        rows = Order.objects.select_for_update(of=("self",)).select_related("quote")
+        order_activate(order=rows.get(pk=invoice.order_id))
+    elif invoice.kind == Invoice.Kind.PREPAID:
+        credit_add(invoice)
 
 
 def _row(invoice: Invoice, position: int, each: Taxed, trace: Mapping[str, Any]) -> InvoiceLine:

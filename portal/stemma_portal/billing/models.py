@@ -163,6 +163,7 @@ class Invoice(Numbered):
     class Kind(models.TextChoices):
         ORDER = "order", "License"
         USAGE = "usage", "Usage"
+        PREPAID = "prepaid", "Prepaid credit"
 
     key = models.CharField(max_length=200, unique=True)
     """What makes issuing it twice harmless."""
@@ -319,6 +320,101 @@ class Match(models.Model):
         return f"{self.payment}: {self.kind}"
 
 
+class CreditEntry(models.Model):
+    """Prepaid credit that was bought, drawn or taken back.  What is left is the sum; it is never negative."""
+
+    class Kind(models.TextChoices):
+        BOUGHT = "bought", "Bought"
+        DRAWN = "drawn", "Used"
+        RETURNED = "returned", "Taken back"
+
+    id = IdField()
+    purchase = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="credit")
+    """The invoice by which it was bought."""
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="credit")
+    currency = models.CharField(max_length=3)
+    kind = models.CharField(max_length=8, choices=Kind)
+    amount = models.BigIntegerField()
+    """Before tax; negative where credit goes."""
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, null=True, blank=True, related_name="drawn")
+    """The invoice of usage that it paid."""
+    note = models.OneToOneField(CreditNote, on_delete=models.PROTECT, null=True, blank=True, related_name="returned")
+    """The credit note by which it was taken back."""
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "id"]
+        verbose_name_plural = "credit entries"
+        constraints = [
+            models.UniqueConstraint(fields=["purchase"], condition=Q(kind="bought"), name="billing_credit_bought_once"),
+            models.UniqueConstraint(fields=["purchase", "invoice"], name="billing_credit_drawn_once"),
+            models.CheckConstraint(
+                condition=Q(kind="bought", amount__gt=0, invoice=None, note=None)
+                | Q(kind="drawn", amount__lt=0, invoice__isnull=False, note=None)
+                | Q(kind="returned", amount__lt=0, invoice=None, note__isnull=False),
+                name="billing_credit_kind",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount}"
+
+
+class Refund(models.Model):
+    """Money that goes back: a payment that is for nothing, or what was paid too much of an invoice.  By two people."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waits for a second person"
+        SENT = "sent", "Sent back"
+        DECLINED = "declined", "Declined"
+
+    id = IdField()
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="refunds")
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, null=True, blank=True, related_name="refunds")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    account = models.CharField(max_length=34)
+    """The IBAN that it goes to, where the bank told or somebody wrote one."""
+    reason = models.CharField(max_length=500)
+    asked_at = models.DateTimeField()
+    asked_by = models.CharField(max_length=254)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=254, blank=True)
+    decision = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-asked_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(payment=None, invoice__isnull=False) | Q(payment__isnull=False, invoice=None),
+                name="billing_refund_of_one",
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="billing_refund_positive"),
+            models.CheckConstraint(condition=~Q(decided_by=models.F("asked_by")), name="billing_refund_two_people"),
+            models.UniqueConstraint(
+                fields=["payment"], condition=Q(state__in=["waiting", "sent"]), name="billing_refund_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}: {self.state}"
+
+
+class Booking(models.Model):
+    """That an invoice, a credit note, a payment, a match, a refund or an order was posted to the ledger."""
+
+    document = IdField()
+    """Its identifier."""
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at"]
+
+    def __str__(self) -> str:
+        return str(self.document)
+
+
 class RevenueDeclaration(models.Model):
     """What an organisation says of a year's revenue."""
 
@@ -354,8 +450,6 @@ class RevenueDeclaration(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.CharField(max_length=254, blank=True)
     decision = models.CharField(max_length=500, blank=True)
-    grace_until = models.DateField(null=True, blank=True)
-    """Where it is past the limit of the tier: until when everything goes on as before."""
 
     class Meta:
         ordering = ["-made_at", "-id"]
@@ -364,11 +458,59 @@ class RevenueDeclaration(models.Model):
         return f"{self.entity}: {self.ends.year}"
 
 
+class Deadline(models.Model):
+    """Until when a license that was outgrown, or whose terms were broken, is to be put right; and what became of it."""
+
+    class Cause(models.TextChoices):
+        GROWTH = "growth", "Outgrown"
+        BREACH = "breach", "Terms broken"
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Time to put it right"
+        REVIEW = "review", "Staff decide"
+        RIGHT = "right", "Put right"
+        ENDED = "ended", "License ended"
+
+    id = IdField()
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="deadlines")
+    cause = models.CharField(max_length=8, choices=Cause)
+    covenant = models.ForeignKey(CovenantVersion, on_delete=models.PROTECT, related_name="+")
+    """The terms by which there is so much time."""
+    reason = models.CharField(max_length=1000)
+    opened_at = models.DateTimeField()
+    opened_by = models.CharField(max_length=254)
+    until = models.DateField()
+    """The last day on which everything goes on as before."""
+    outputs = models.CharField(max_length=4)
+    """What becomes of what was made before, where the license ends: it may `stay`, or its license ends too."""
+    answer = models.CharField(max_length=1000, blank=True)
+    """What the licensee says to it."""
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answered_by = models.CharField(max_length=254, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=254, blank=True)
+    decision = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-opened_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["license", "cause"], condition=Q(state__in=["running", "review"]), name="billing_deadline_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.license_id}: {self.cause} until {self.until}"
+
+
 class SpendingLimit(models.Model):
-    """What a license may cost a month before its owners are warned; nothing is stopped."""
+    """What a license may cost a month: its owners are warned before, and serving stops there if they want it."""
 
     license = models.OneToOneField(License, on_delete=models.PROTECT, related_name="spending_limit", primary_key=True)
     amount = models.BigIntegerField()
+    stops = models.BooleanField(default=False)
+    """Whether nothing more is generated in the month once it is reached."""
     set_at = models.DateTimeField()
     set_by = models.CharField(max_length=254)
 

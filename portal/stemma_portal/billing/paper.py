@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stemma.billing.money import decimals, written
-from stemma.billing.prices import PARTS, UNITS
 from stemma.billing.reference import rf_spaced
 from stemma.billing.tax import Treatment
 from stemma.billing.ubl import Entity, Item, Paper, ubl
+from stemma.rights.prices import PARTS, UNITS
 from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine
 from stemma_portal.design.typeset import typeset
 
@@ -95,6 +95,8 @@ def _paper(invoice: Invoice) -> Paper:
 
 def line_words(line: InvoiceLine) -> str:
     """The quantity and its unit, and how many facts it follows from."""
+    if line.unit == "sum":
+        return ""
     parts = PARTS[line.unit]  # type: ignore[index]
     count = f"{line.quantity / parts:,.2f}" if line.quantity % parts else f"{line.quantity // parts:,}"
     words = f"{count} × {UNITS[line.unit]}"  # type: ignore[index]

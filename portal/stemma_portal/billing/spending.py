@@ -10,15 +10,20 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
-from stemma.billing.prices import tier_schedule
 from stemma.billing.usage import facts_digest
+from stemma.config import settings
 from stemma.errors import InvalidError, StemmaError
 from stemma.ids import now, timestamp
+from stemma.quota import Quota
+from stemma.rights.months import month_starts
+from stemma.rights.prices import Line, Price
+from stemma_portal.billing.credit import credit_apply, credit_draw, credit_hold
 from stemma_portal.billing.invoicing import figures, invoice_issue, invoice_told
 from stemma_portal.billing.models import Invoice, InvoiceLine, SpendingLimit
 from stemma_portal.core.db import lock
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.licensing.models import License
+from stemma_portal.licensing.services import license_cap_set
 from stemma_portal.metering.models import FactObject, Generation
 from stemma_portal.metering.selectors import license_usage, license_usage_by_day
 from stemma_portal.notices.models import Topic
@@ -96,23 +101,38 @@ def usage_invoice(*, license_: License, until: datetime) -> Invoice | None:
             before=(before.until, before.position) if before else None,
         )
         trace = covered.trace()
-        schedule = tier_schedule(license_.covenant.covenant(), license_.tier)
-        releases = covered.facts().order_by().values("model_release").distinct().count()
-        lines = schedule.lines({"minute": int(str(trace["ms"])), "release": releases})
-        if not sum(line.amount for line in lines):
+        lines, currency = _lines(covered, int(str(trace["ms"])), license_)
+        moment, organisation = now(), license_.organisation
+        made, document = figures(organisation=organisation, lines=lines, currency=currency, at=moment)
+        if not made.total:  # nothing, or less than a cent: the next invoice covers it too
             return None
-        moment = now()
-        made, document = figures(organisation=license_.organisation, lines=lines, currency=schedule.currency, at=moment)
-        if not made.total:  # less than a cent: the next invoice covers it too
-            return None
+        credit_hold(organisation)
+        lines, taken = credit_apply(organisation, currency, lines)
+        if taken:
+            made, document = figures(organisation=organisation, lines=lines, currency=currency, at=moment)
         invoice = invoice_issue(
             key=key, kind=Invoice.Kind.USAGE, organisation=license_.organisation, license_=license_, made=made,
             document={**document, "tier": license_.tier, "covenant": license_.covenant_id, "until": timestamp(until)},
             traces=[trace] * len(lines), by=None, at=moment,
         )  # fmt: skip
-        text = f"What your {license_.tier} license used is invoiced. Please pay it with {invoice.reference}."
+        credit_draw(invoice, taken)
+        how = f"Please pay it with {invoice.reference}." if invoice.total else "Your prepaid credit has paid it."
+        text = f"What your {license_.tier} license used is invoiced. {how}"
         invoice_told(invoice, text)
         return invoice
+
+
+def _lines(covered: Covered, ms: int, license_: License) -> tuple[list[Line], str]:
+    """What the covered facts cost, filled up to the commitment of the months that ended with them; the currency."""
+    schedule = license_.covenant.covenant().schedule(license_.tier)
+    releases = covered.facts().order_by().values("model_release").distinct().count()
+    lines = schedule.use(ms=ms, releases=releases)
+    if schedule.minimum:
+        ends = min(covered.until, license_.expires_at, license_.revoked_at or license_.expires_at)
+        since = covered.before[0] if covered.before else license_.not_before
+        months = sum(since <= moment < ends for moment in month_starts(license_.not_before, ends))
+        lines += schedule.fill([*schedule.fees(months=months, seats=license_.seats), *lines], months=months)
+    return lines, schedule.currency
 
 
 def usage_invoices_due() -> list[Invoice]:
@@ -130,29 +150,47 @@ def usage_invoices_due() -> list[Invoice]:
 
 
 @transaction.atomic
-def limit_set(*, license_: License, amount: int | None, by: Actor) -> None:
-    """Say from which monthly cost owners want to be warned; None: from none."""
+def limit_set(*, license_: License, amount: int | None, by: Actor, stops: bool = False) -> None:
+    """Say from which monthly cost owners want to be warned, and whether serving stops there; None: from none."""
+    lock(f"billing:limit:{license_.pk}")
     if amount is not None and amount <= 0:
         raise InvalidError("A limit is more than nothing.", remedy="Leave it empty for none.", code="limit")
+    if stops and amount is not None and _minutes(license_) is None:
+        raise InvalidError(
+            "Generated minutes of this license cost nothing: there is nothing to stop at.",
+            remedy="Set the limit without stopping.",
+            code="limit",
+        )
     if amount is None:
         SpendingLimit.objects.filter(license=license_).delete()
     else:
         SpendingLimit.objects.update_or_create(
-            license=license_, defaults={"amount": amount, "set_at": now(), "set_by": by.email}
+            license=license_, defaults={"amount": amount, "stops": stops, "set_at": now(), "set_by": by.email}
         )
-    audit(by=by, action="billing.limit", subject=license_.pk, after=amount)
+    audit(by=by, action="billing.limit", subject=license_.pk, after=amount, stops=stops)
+    _cap(license_, by)
+
+
+def _minutes(license_: License) -> Price | None:
+    return license_.covenant.covenant().schedule(license_.tier).price("minute")
+
+
+def _cap(license_: License, by: Actor | None) -> None:
+    """Let the entitlement say what the limit comes to by the terms of now."""
+    limit, price = SpendingLimit.objects.filter(license=license_, stops=True).first(), _minutes(license_)
+    license_cap_set(license_=license_, monthly_ms=price.within(limit.amount) if limit and price else None, by=by)
 
 
 def spent(*, license_: License, since: datetime, until: datetime | None = None) -> int:
     """What the generations of a stretch of time cost so far, before tax."""
     used = license_usage(license_=license_.pk, since=since, until=until)
-    price = tier_schedule(license_.covenant.covenant(), license_.tier).price("minute")
+    price = _minutes(license_)
     return price.amount(used.billable_ms) if price else 0
 
 
 def spent_by_day(*, license_: License, days: int = 30) -> list[tuple[datetime, int, int, int]]:
     """Day, generations, milliseconds and cost so far on it; each day's cost is what it adds to the days before."""
-    price = tier_schedule(license_.covenant.covenant(), license_.tier).price("minute")
+    price = _minutes(license_)
     since = (now() - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     rows, total = [], 0
     for day, count, ms in license_usage_by_day(license_=license_.pk, since=since):
@@ -162,10 +200,19 @@ def spent_by_day(*, license_: License, days: int = 30) -> list[tuple[datetime, i
 
 
 def spending_watch() -> int:
-    """Warn owners whose license nears or passes its limit this month; once for each step.  How many were told."""
-    start, told = month_start(now()), 0
+    """Warn owners whose license nears or passes its limit this month; once for each step.  How many were told.
+
+    And see to it that serving counts no less than the facts say, whatever Redis has forgotten.
+    """
+    start, told, quota = month_start(now()), 0, Quota(settings().redis_url.get_secret_value())
     for limit in SpendingLimit.objects.select_related("license__organisation", "license__covenant"):
-        cost = spent(license_=limit.license, since=start)
+        used = license_usage(license_=limit.license_id, since=start)
+        if limit.stops:
+            _cap(limit.license, None)
+            quota.lift(license_=limit.license_id, month=f"{start:%Y-%m}", ms=used.billable_ms)
+        price = _minutes(limit.license)
+        cost = price.amount(used.billable_ms) if price else 0
+        then = "At the limit nothing more is generated this month." if limit.stops else "Nothing is stopped."
         for step in WARNINGS:
             if 100 * cost >= step * limit.amount:
                 told += len(
@@ -173,7 +220,7 @@ def spending_watch() -> int:
                         organisations=[limit.license.organisation],
                         topic=Topic.MONEY,
                         title=f"{step} % of your spending limit is used",
-                        text="Nothing is stopped. You can look at the usage day by day.",
+                        text=f"{then} You can look at the usage day by day.",
                         href=f"/billing/usage/{limit.license_id}/",
                         key=f"spending:{limit.license_id}:{start:%Y-%m}:{limit.amount}:{step}",
                     )

@@ -11,11 +11,12 @@ from stemma.errors import InvalidError, NotFoundError, StemmaError
 from stemma.storage import storage
 from stemma_portal.accounts.access import require_operator, require_staff
 from stemma_portal.billing.access import access
-from stemma_portal.billing.banking import payment_assign, payment_return, payments_queued, statements_import
+from stemma_portal.billing.banking import payment_assign, payments_queued, statements_import
 from stemma_portal.billing.declaring import WORDS, declaration_decide, declaration_standing, declarations_waiting
 from stemma_portal.billing.forms import CreditForm, DecisionForm, PaymentForm, SellerForm, StatementForm, TableForm
 from stemma_portal.billing.invoicing import credit_note_issue, open_amount
 from stemma_portal.billing.models import BankStatement, Invoice, Payment, RateTable, RevenueDeclaration, Seller
+from stemma_portal.billing.refunding import payment_return, refunds_waiting
 from stemma_portal.billing.tables import seller_set, table_import
 from stemma_portal.billing.views import refused
 from stemma_portal.core.fields import by_id
@@ -82,6 +83,7 @@ def payments(request: HttpRequest) -> HttpResponse:
             return redirect("billing:payments")
     context = {
         "form": form, "rows": list(payments_queued()[:200]), "statements": list(BankStatement.objects.all()[:10]),
+        "refunds": refunds_waiting().count(),
     }  # fmt: skip
     return render(request, "billing/payments.html", context, status=422 if form.errors else 200)
 
@@ -98,7 +100,7 @@ def payment(request: HttpRequest, payment_id: str) -> HttpResponse:
     if form.is_valid():
         try:
             _decide(request, row, form.cleaned_data)
-            messages.success(request, "Noted.")
+            messages.success(request, "Noted." if form.cleaned_data["invoice"] else "A colleague sends it back now.")
             return redirect("billing:payments")
         except StemmaError as error:
             refused(form, error, "invoice")
@@ -108,7 +110,7 @@ def payment(request: HttpRequest, payment_id: str) -> HttpResponse:
 
 def _decide(request: HttpRequest, row: Payment, given: dict[str, str]) -> None:
     if not given["invoice"]:
-        payment_return(payment=row, by=request.user, note=given["note"])
+        payment_return(payment=row, by=request.user, note=given["note"], account=given["account"])
         return
     series, _, rest = given["invoice"].strip().upper().partition("-")
     year, _, number = rest.partition("-")

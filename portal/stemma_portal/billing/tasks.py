@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from stemma_portal.billing import spending
+from stemma_portal.billing import bookkeeping, deadlines, spending
 
 
 @shared_task
@@ -15,3 +15,15 @@ def usage_invoices_due() -> None:
 def spending_watch() -> None:
     """Warn whose spending nears its limit; a repeat tells nobody twice."""
     spending.spending_watch()
+
+
+@shared_task
+def deadlines_keep() -> None:
+    """Remind of days that end, hand those that are over to staff; a repeat on the same day changes nothing."""
+    deadlines.deadlines_keep()
+
+
+@shared_task
+def books_keep() -> None:
+    """Post what was invoiced, paid and sent back; a repeat posts nothing twice."""
+    bookkeeping.books_keep()

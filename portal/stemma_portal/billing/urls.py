@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.billing import staff_views, views
+from stemma_portal.billing import credit_views, deadline_views, staff_views, views
 
 app_name = "billing"
 urlpatterns = [
@@ -30,6 +30,16 @@ urlpatterns = [
     path("billing/declarations/", staff_views.declarations, name="declarations"),
     path("billing/declarations/<id:declaration_id>/", staff_views.declaration, name="declaration"),
     path("billing/declarations/<id:declaration_id>/evidence/", staff_views.evidence, name="evidence"),
+    path("billing/credit/", credit_views.credit, name="prepaid"),
+    path("billing/credit/new/", credit_views.credit_new, name="prepaid_new"),
+    path("billing/invoices/<id:invoice_id>/refund/", credit_views.surplus_refund, name="surplus"),
+    path("billing/refunds/", credit_views.refunds, name="refunds"),
+    path("billing/refunds/<id:refund_id>/", credit_views.refund, name="refund"),
+    path("billing/deadlines/", deadline_views.deadlines, name="deadlines"),
+    path("billing/deadlines/<id:deadline_id>/", deadline_views.deadline, name="deadline"),
+    path("billing/deadlines/<id:deadline_id>/answer/", deadline_views.answer, name="deadline_answer"),
+    path("billing/deadlines/<id:deadline_id>/decision/", deadline_views.decide, name="deadline_decide"),
+    path("billing/licenses/<id:license_id>/breach/", deadline_views.breach, name="breach"),
     path("billing/payments/", staff_views.payments, name="payments"),
     path("billing/payments/<id:payment_id>/", staff_views.payment, name="payment"),
     path("billing/settings/", staff_views.settings, name="settings"),

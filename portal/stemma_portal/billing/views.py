@@ -11,20 +11,24 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from stemma.billing.prices import UNITS, tier_revenue_limit, tier_schedule
+from stemma.billing.money import written
+from stemma.billing.prices import tier_revenue_limit
 from stemma.billing.reference import rf_spaced
 from stemma.errors import InvalidError, NotFoundError, StemmaError
 from stemma.ids import now
+from stemma.rights.prices import UNITS
 from stemma_portal.accounts.access import access_organisation, is_owner, is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.billing import paper
 from stemma_portal.billing.access import access, visible
+from stemma_portal.billing.deadlines import OPEN
 from stemma_portal.billing.declaring import WORDS, declaration_make, declaration_standing, standing_of, tier_refusal
 from stemma_portal.billing.forms import BuyerForm, DeclarationForm, LimitForm, QuoteForm
-from stemma_portal.billing.invoicing import credited, open_amount, order_cancel, order_place, paid, quote_make
-from stemma_portal.billing.models import Buyer, Invoice, Order, Quote, RevenueDeclaration, SpendingLimit
+from stemma_portal.billing.invoicing import credited, open_amount, order_cancel, order_place, paid, quote_make, refunded
+from stemma_portal.billing.models import Buyer, Deadline, Invoice, Order, Quote, RevenueDeclaration, SpendingLimit
+from stemma_portal.billing.refunding import surplus
 from stemma_portal.billing.spending import limit_set, month_start, spent, spent_by_day
 from stemma_portal.billing.tables import buyer_set
 from stemma_portal.core.fields import by_id
@@ -35,7 +39,8 @@ from stemma_portal.licensing.access import access_license
 from stemma_portal.licensing.selectors import covenant_current, licenses_visible
 
 
-def _own(request: HttpRequest, *, owner: bool = False) -> Organisation:
+def own(request: HttpRequest, *, owner: bool = False) -> Organisation:
+    """The organisation that the reader acts for; with `owner`, only where they may act for it."""
     organisation = acting(request)
     if organisation is None:
         raise NotFoundError("You belong to no organisation.", remedy="Ask for an invitation.")
@@ -50,12 +55,12 @@ def refused(form: Form, error: StemmaError, field: str | None = None) -> None:
 @login_required
 def overview(request: HttpRequest) -> HttpResponse:
     """Tiers side by side, and what the organisation has ordered."""
-    organisation, current = _own(request), covenant_current()
+    organisation, current = own(request), covenant_current()
     covenant = current.covenant() if current is not None else None
     tiers: list[dict[str, Any]] = []
     if covenant is not None:
         for tier in covenant.tiers:
-            schedule = tier_schedule(covenant, tier.name)
+            schedule = covenant.schedule(tier.name)
             tiers.append({
                 "name": tier.name,
                 "title": tier.title,
@@ -74,6 +79,9 @@ def overview(request: HttpRequest) -> HttpResponse:
         "orders": list(Order.objects.filter(organisation=organisation).select_related("quote")[:20]),
         "licenses": licenses,
         "declaration": declaration_standing(organisation),
+        "deadlines": list(
+            Deadline.objects.filter(license__organisation=organisation, state__in=OPEN).select_related("license")
+        ),
         "buyer": Buyer.objects.filter(organisation=organisation).first(),
         "may": is_owner(request.user, organisation),
     }
@@ -83,7 +91,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @login_required
 def buyer_edit(request: HttpRequest) -> HttpResponse:
     """Who is invoiced."""
-    organisation = _own(request, owner=True)
+    organisation = own(request, owner=True)
     known = Buyer.objects.filter(organisation=organisation).first()
     initial = {**known.facts(), "vat": known.vat_number} if known else {"name": organisation.name}
     form = BuyerForm(request.POST or None, initial=initial)
@@ -103,7 +111,7 @@ def buyer_edit(request: HttpRequest) -> HttpResponse:
 @login_required
 def quote_new(request: HttpRequest) -> HttpResponse:
     """Ask what a tier costs."""
-    organisation, current = _own(request, owner=True), covenant_current()
+    organisation, current = own(request, owner=True), covenant_current()
     form = QuoteForm(request.POST or None, initial={"tier": request.GET.get("tier", ""), "months": 12})
     form.fields["tier"].choices = [(t.name, t.title) for t in current.covenant().tiers] if current else []  # type: ignore[attr-defined]
     if form.is_valid():
@@ -167,7 +175,7 @@ def invoice_list(request: HttpRequest) -> HttpResponse:
     """The reader's invoices, newest first."""
     rows = visible(request.user, Invoice)
     if not is_staff(request.user):
-        rows = rows.filter(organisation=_own(request))
+        rows = rows.filter(organisation=own(request))
     shown = page(rows, request.GET, by="issued_at", descending=True)
     return render(request, "billing/invoices.html", {
         "page": shown, "rows": [(invoice, open_amount(invoice)) for invoice in shown.items],
@@ -182,7 +190,8 @@ def invoice_detail(request: HttpRequest, invoice_id: str) -> HttpResponse:
     return render(request, "billing/invoice.html", {
         "invoice": invoice, "lines": [(line, paper.line_words(line)) for line in invoice.lines.all()],
         "reference": rf_spaced(invoice.reference), "paid": paid(invoice), "credited": credited(invoice),
-        "open": open_amount(invoice), "notes": list(invoice.credit_notes.all()), "house": is_staff(request.user),
+        "open": open_amount(invoice), "refunded": refunded(invoice), "surplus": surplus(invoice),
+        "notes": list(invoice.credit_notes.all()), "house": is_staff(request.user),
         "seller": invoice.document["seller"], "buyer": invoice.document["buyer"], "tax": invoice.document["tax"],
     })  # fmt: skip
 
@@ -213,7 +222,7 @@ def _file(body: bytes, name: str, form: str) -> HttpResponse:
 @login_required
 def revenue(request: HttpRequest) -> HttpResponse:
     """What was declared, and when the next declaration is due."""
-    organisation = _own(request)
+    organisation = own(request)
     rows = RevenueDeclaration.objects.filter(organisation=organisation)
     return render(request, "billing/revenue.html", {
         "rows": [(row, [WORDS[each] for each in row.doubts]) for row in rows],
@@ -225,7 +234,7 @@ def revenue(request: HttpRequest) -> HttpResponse:
 @login_required
 def revenue_new(request: HttpRequest) -> HttpResponse:
     """Declare a year's revenue."""
-    organisation = _own(request, owner=True)
+    organisation = own(request, owner=True)
     form = DeclarationForm(request.POST or None, request.FILES or None, initial={"entity": organisation.name})
     if form.is_valid():
         given = dict(form.cleaned_data)
@@ -243,7 +252,7 @@ def revenue_new(request: HttpRequest) -> HttpResponse:
             return redirect("billing:revenue")
     return render(request, "billing/form.html", {
         "form": form, "title": "Declare your revenue", "button": "Declare it", "files": True,
-        "lede": "Of your last full year, of the whole group. It decides which tiers are open to you; growth ends no license.",  # noqa: E501 - one sentence
+        "lede": "Of your last full year, of the whole group. It decides which tiers are open to you. Who outgrows a tier has time to move to another.",  # noqa: E501 - two sentences
     }, status=422 if form.errors else 200)  # fmt: skip
 
 
@@ -287,10 +296,12 @@ def usage(request: HttpRequest, license_id: str) -> HttpResponse:
 def limit_edit(request: HttpRequest, license_id: str) -> HttpResponse:
     """From which cost on owners are warned."""
     license_ = access_license(request.user, license_id, owner=True)
-    form = LimitForm(request.POST or None)
+    known = SpendingLimit.objects.filter(license=license_).first()
+    initial = {"amount": written(known.amount), "stops": known.stops} if known else {}
+    form = LimitForm(request.POST or None, initial=initial)
     if form.is_valid():
         try:
-            limit_set(license_=license_, amount=form.cleaned_data["amount"], by=request.user)
+            limit_set(license_=license_, **form.cleaned_data, by=request.user)
             messages.success(request, "Saved.")
             return redirect("billing:usage", license_.pk)
         except InvalidError as error:

@@ -230,7 +230,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(INSTALLATION.home / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "facts": {"task": "stemma_portal.metering.tasks.facts_ingest", "schedule": 10.0, "options": {"expires": 10}},
+    "facts": {"task": "stemma_portal.metering.tasks.facts_ingest", "schedule": 3.0, "options": {"expires": 3}},
+    "late": {
+        "task": "stemma_portal.metering.tasks.facts_ingest_recent",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "estimates": {
         "task": "stemma_portal.royalties.tasks.estimates_refresh",
         "schedule": 30.0,
@@ -276,8 +281,14 @@ CELERY_BEAT_SCHEDULE = {
     },
     "spending": {
         "task": "stemma_portal.billing.tasks.spending_watch",
-        "schedule": 300.0,
-        "options": {"expires": 300},
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "books": {"task": "stemma_portal.billing.tasks.books_keep", "schedule": 60.0, "options": {"expires": 60}},
+    "deadlines": {
+        "task": "stemma_portal.billing.tasks.deadlines_keep",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
     },
     "holds": {"task": "stemma_portal.royalties.tasks.holds_settle", "schedule": 60.0, "options": {"expires": 60}},
     "cases": {"task": "stemma_portal.consent.tasks.deadlines_keep", "schedule": 3600.0, "options": {"expires": 3600}},

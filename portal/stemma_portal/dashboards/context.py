@@ -38,7 +38,10 @@ PAGES = {
 NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
-    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "indemnity", "models", "developers", "catalog"),
+    Kind.ENTERPRISE: (
+        *("playground", "generations", "license", "billing", "indemnity", "models", "developers"),
+        "catalog",
+    ),
     Kind.RIGHTS: (
         "catalog",
         "imports",

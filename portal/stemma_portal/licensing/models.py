@@ -6,7 +6,7 @@ from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, read_covenant
 from stemma.rights.entitlement import KEY_SCOPES
 from stemma.rights.offline import OfflineLicense
-from stemma_portal.accounts.models import Organisation
+from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.core.fields import IdField
 
 
@@ -59,6 +59,10 @@ class License(models.Model):
     """Whether object storage holds the newest entitlement."""
     receipt = models.JSONField(null=True, blank=True)
     """Proof that the log holds its terms; none for licenses of before they were logged."""
+    seats = models.PositiveIntegerField(default=0)
+    """How many people it is for; 0 where its tier does not count them."""
+    monthly_ms = models.BigIntegerField(null=True, blank=True)
+    """Generated milliseconds of a month (UTC) at which serving stops; None: no cap was set."""
 
     class Meta:
         ordering = ["-created_at"]
@@ -109,6 +113,28 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.name}"
+
+
+class Seat(models.Model):
+    """That a person works under a license that counts its people."""
+
+    id = IdField()
+    license = models.ForeignKey(License, on_delete=models.PROTECT, related_name="seatings")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="seats")
+    given_at = models.DateTimeField()
+    given_by = models.CharField(max_length=254)
+    left_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["given_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["license", "user"], condition=models.Q(left_at=None), name="license_seat_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} under {self.license_id}"
 
 
 class LicenseFile(models.Model):

@@ -129,6 +129,7 @@ def entitlement(*, license_: License) -> Entitlement:
             for k in keys
         ),
         indemnified=tier.indemnified,
+        monthly_ms=license_.monthly_ms,
         receipt=Receipt.model_validate(license_.receipt) if license_.receipt else None,
     )
 

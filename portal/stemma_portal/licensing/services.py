@@ -1,6 +1,5 @@
 """The only writers of covenant versions, licenses and API keys."""
 
-import calendar
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import canonical, digest, sha256
 from stemma.rights.covenant import Acceptance, AnyCovenant
 from stemma.rights.entitlement import KEY_SCOPES, KeyScope, hash_api_key, new_api_key
+from stemma.rights.months import months_later
 from stemma.rights.ratchet import losses
 from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
@@ -165,11 +165,13 @@ def license_grant(
     not_before: datetime | None = None,
     identifier: str | None = None,
     covenant: CovenantVersion | None = None,
+    seats: int = 0,
 ) -> License:
     """License an organisation for whole months, under the covenant in force unless one is given.
 
-    Raises `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the
-    identifier names another license.
+    `seats` are those that are paid for; 0 where the tier does not count them.  Raises
+    `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the identifier names
+    another license.
     """
     lock("covenant")  # nobody publishes narrower terms between the look at what is held and this grant
     current = covenant or covenant_current()
@@ -193,7 +195,8 @@ def license_grant(
         tier=tier,
         covenant=current,
         not_before=start,
-        expires_at=_months_later(start, months),
+        expires_at=months_later(start, months),
+        seats=seats,
     )
     license_.receipt = _logged(license_)
     license_.save(update_fields=["receipt"])
@@ -211,6 +214,18 @@ def license_revoke(*, license_: License, by: Actor | None) -> License:
         license_.save(update_fields=["state", "revoked_at"])
         audit(by=by, action="license.revoke", subject=license_.id)
         after_commit(revocations_publish)
+    return license_
+
+
+@transaction.atomic
+def license_cap_set(*, license_: License, monthly_ms: int | None, by: Actor | None) -> License:
+    """Let serving stop at so much generated time a month, or at none; it reaches serving within seconds."""
+    license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
+    if license_.monthly_ms != monthly_ms:
+        before, license_.monthly_ms, license_.published = license_.monthly_ms, monthly_ms, False
+        license_.save(update_fields=["monthly_ms", "published"])
+        audit(by=by, action="license.cap", subject=license_.id, before=before, after=monthly_ms)
+        after_commit(entitlement_publish, license_.id)
     return license_
 
 
@@ -310,10 +325,3 @@ def api_key_revoke(*, key: ApiKey, by: Actor | None) -> ApiKey:
         after_commit(revocations_publish)
         after_commit(entitlement_publish, key.license_id)
     return key
-
-
-def _months_later(moment: datetime, months: int) -> datetime:
-    """The same day of a later month, or that month's last day."""
-    year, month = divmod(moment.month - 1 + months, 12)
-    year, month = moment.year + year, month + 1
-    return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

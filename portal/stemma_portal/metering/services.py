@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 Fact = UsageFact | AttributionFact
 AnyFact = TypeVar("AnyFact", UsageFact, AttributionFact)
 Item = TypeVar("Item")
-RECENT = timedelta(days=2)
-"""How far back the frequent look goes; the whole lake is listed on demand and before a period closes."""
+LATELY, RECENT = timedelta(minutes=30), timedelta(days=2)
+"""How far back the looks of every few seconds and of every minute go; the whole lake is listed on demand and before
+a period closes."""
 BATCH = 5_000
 
 
@@ -48,10 +49,10 @@ class Ingestion:
             self.quarantined.append(seen.key)
 
 
-def facts_ingest(*, everything: bool = True, lake: Storage | None = None) -> Ingestion:
+def facts_ingest(*, since: timedelta | None = None, lake: Storage | None = None) -> Ingestion:
     """Take every new object of facts into the database, each in a transaction of its own.
 
-    `everything` lists the whole lake; otherwise only partitions of the last days.  Usage goes first,
+    It lists the whole lake, or with `since` only the days of facts that are no older.  Usage goes first,
     so that most attributions find their generation.  An object that cannot be read is set aside with
     its reason and stops no other.  Raises `UnavailableError` when the lake does not answer: what was
     taken until then stays taken.
@@ -59,7 +60,7 @@ def facts_ingest(*, everything: bool = True, lake: Storage | None = None) -> Ing
     lake = lake or storage()
     found = Ingestion()
     for kind in (FactObject.Kind.USAGE, FactObject.Kind.ATTRIBUTION):
-        for key in _new_keys(lake, kind, everything=everything):
+        for key in _new_keys(lake, kind, since):
             if (seen := _object_ingest(lake=lake, key=key, kind=kind)) is not None:
                 found.add(seen)
     if found.objects:
@@ -75,11 +76,12 @@ def quarantine_release(*, key: str) -> None:
         raise NotFoundError(f"No object {key} is set aside.")
 
 
-def _new_keys(lake: Storage, kind: FactObject.Kind, *, everything: bool) -> list[str]:
+def _new_keys(lake: Storage, kind: FactObject.Kind, since: timedelta | None) -> list[str]:
     prefixes = [f"{kind}/"]
-    if not everything:
-        today = datetime.now(UTC).date()
-        days = [today - timedelta(days=back) for back in range(RECENT.days, -2, -1)]
+    if since is not None:
+        moment = datetime.now(UTC)
+        first, last = (moment - since).date(), (moment + min(since, timedelta(days=1))).date()  # clocks differ
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         prefixes = [f"{kind}/day={day}/" for day in days]
     keys = [key for prefix in prefixes for key in lake.keys(prefix) if key.endswith(".parquet")]
     known = set()

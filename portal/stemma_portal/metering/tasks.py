@@ -7,8 +7,14 @@ from stemma_portal.metering import services
 
 @shared_task
 def facts_ingest() -> None:
-    """Take in what has come since the last look."""
-    services.facts_ingest(everything=False)
+    """Take in what was made just now: every few seconds, so that counters are live."""
+    services.facts_ingest(since=services.LATELY)
+
+
+@shared_task
+def facts_ingest_recent() -> None:
+    """Take in what has come late, of the last days."""
+    services.facts_ingest(since=services.RECENT)
 
 
 @shared_task

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from stemma.ids import named_id, timestamp
 from stemma.proof.canonical import sha256
+from stemma.royalties.pools import Subscription
 from stemma_portal.royalties.flows import EARNING
 from stemma_portal.royalties.ledger import Entry, account_ensure
 from stemma_portal.royalties.models import Account, Period, Posting, Statement
@@ -31,11 +32,10 @@ def entries_of(*, period: Period, settlement: Settlement, held: Mapping[str, str
     for pool in settlement.allocation.pools:
         name = (pool.license, pool.tier, pool.covenant)
         months = sum(due.months for due in settlement.subscriptions if (due.license, due.tier, due.covenant) == name)
-        fee = months * make.covenants[pool.covenant].tier(pool.tier).monthly_fee
         receivable = make.account(Account.Kind.RECEIVABLE, license_=pool.license)
-        make.add("fee", name, receivable, make.revenue, fee, f"{months} × monthly fee, {pool.tier}")
+        make.add("fee", name, receivable, make.revenue, pool.fees, f"{months} × monthly fee, {pool.tier}")
         minutes = f"{pool.billed_ms} ms in {pool.generations} generations, {pool.tier}"
-        make.add("usage", name, receivable, make.revenue, pool.revenue - fee, minutes)
+        make.add("usage", name, receivable, make.revenue, pool.revenue - pool.fees, minutes)
         make.add("creators", name, make.revenue, make.pool, pool.creators, "Creators' part by the covenant")
     earned: dict[tuple[str, str], int] = defaultdict(int)
     for row in settlement.allocation.lines.group_by(["party", "kind"]).aggregate([("amount", "sum")]).to_pylist():
@@ -131,7 +131,7 @@ def period_document(
             }
             for pool in settlement.allocation.pools
         ],
-        "subscriptions": [asdict(subscription) for subscription in settlement.subscriptions],
+        "subscriptions": [_subscription(subscription) for subscription in settlement.subscriptions],
         "current": settlement.current,
         "waiting": settlement.waiting,
         "held": {
@@ -154,6 +154,11 @@ def period_document(
             for statement in statements
         ],
     }
+
+
+def _subscription(given: Subscription) -> dict[str, object]:
+    """As the document keeps it; seats only where there are any, as in documents of before there were seats."""
+    return {name: value for name, value in asdict(given).items() if name != "seats" or value}
 
 
 def totals_of(settlement: Settlement) -> dict[str, object]:

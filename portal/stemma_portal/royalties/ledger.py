@@ -14,7 +14,7 @@ from stemma.ids import new_id, now
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.fields import is_id
 from stemma_portal.core.services import Actor, audit
-from stemma_portal.royalties.flows import HOLDING, INDEMNIFYING, REVERSAL, flow_check
+from stemma_portal.royalties.flows import BILLING, HOLDING, INDEMNIFYING, REVERSAL, flow_check
 from stemma_portal.royalties.models import Account, Period, Posting
 
 BATCH = 5_000
@@ -53,17 +53,19 @@ def account_ensure(
     currency: str,
     party: str | None = None,
     license_: str | None = None,
+    organisation: str | None = None,
     recording: str | None = None,
     side: str = "",
 ) -> Account:
     """The account of this kind, made on first use."""
-    code = ":".join(part for part in (kind, party or license_, recording, side, currency) if part)
+    code = ":".join(part for part in (kind, party or license_ or organisation, recording, side, currency) if part)
     account = Account(
         code=code,
         kind=kind,
         currency=currency,
         party_id=party,
         license_id=license_,
+        organisation_id=organisation,
         recording_id=recording,
         side=side,
     )
@@ -138,6 +140,12 @@ def posting_reverse(*, posting: str, reason: str, by: Actor | None, identifier: 
             raise InvalidError(
                 "What is set aside for a claim is moved by the claim.",
                 remedy="Release it there: two people do.",
+                code="flow-refused",
+            )
+        if original.kind in BILLING:
+            raise InvalidError(
+                "What was invoiced and paid is posted as its documents say.",
+                remedy="Issue a credit note, or refund the payment: their postings follow.",
                 code="flow-refused",
             )
         period = period_open_get(currency=original.currency)

@@ -31,6 +31,12 @@ class Account(models.Model):
         RESERVE = "reserve"
         PAYABLE = "payable"
         HOLD = "hold"
+        BILLED = "billed"
+        DEFERRED = "deferred"
+        PREPAID = "prepaid"
+        TAX = "tax"
+        CASH = "cash"
+        CLEARING = "clearing"
         INDEMNITY = "indemnity"
         SETTLEMENT = "settlement"
 
@@ -42,6 +48,10 @@ class Account(models.Model):
     license = models.ForeignKey(
         "licensing.License", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts"
     )
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts"
+    )
+    """For what is invoiced and paid: the licensee."""
     recording = models.ForeignKey(
         "catalog.Recording", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts"
     )
@@ -59,7 +69,7 @@ class Account(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(debits__gte=0, credits__gte=0), name="account_sums"),
             models.UniqueConstraint(
-                fields=["kind", "party", "license", "recording", "side", "currency"],
+                fields=["kind", "party", "license", "organisation", "recording", "side", "currency"],
                 name="account_once",
                 nulls_distinct=False,
             ),
@@ -70,9 +80,9 @@ class Account(models.Model):
 
     @property
     def balance(self) -> int:
-        """Micro-units: what is owed to the party (payable), by the licensee (receivable), or kept."""
+        """Micro-units: what is owed to the party (payable), by the licensee (receivable, billed), there or kept."""
         owed = self.credits - self.debits
-        return -owed if self.kind == self.Kind.RECEIVABLE else owed
+        return -owed if self.kind in {self.Kind.RECEIVABLE, self.Kind.BILLED, self.Kind.CASH} else owed
 
 
 class Period(models.Model):

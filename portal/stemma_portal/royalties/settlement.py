@@ -8,7 +8,7 @@ recomputation can differ only in what they are given.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from stemma.errors import NotFoundError
 from stemma.ids import timestamp
 from stemma.proof.canonical import sha256
 from stemma.rights.covenant import AnyCovenant
+from stemma.rights.months import month_starts
 from stemma.rights.shares import Share
 from stemma.rights.snapshot import Manifest
 from stemma.royalties.allocation import Allocation, allocate
@@ -193,9 +194,9 @@ def evidence_read(*, bases: Sequence[Basis], lake: Storage) -> tuple[Facts, dict
 def subscriptions_due(*, currency: str, starts: datetime, ends: datetime) -> list[Subscription]:
     """Licenses of this currency and how many of their monthly fees fall due from `starts` to before `ends`.
 
-    The fee of a calendar month falls due when the month begins, or the license in it; so periods that
-    follow one another bill every month once, however they cut the year.  Each is billed under the terms that
-    the license held at that moment.
+    The fee of a license's month falls due when that month begins; so periods that follow one another bill
+    every month once, however they cut the year.  Each is billed under the terms that the license held at that
+    moment.
     """
     due = []
     licenses = (
@@ -207,7 +208,7 @@ def subscriptions_due(*, currency: str, starts: datetime, ends: datetime) -> lis
         until = min(license_.expires_at, license_.revoked_at or license_.expires_at)
         months = Counter(
             covenant_at(license_=license_, moment=moment)
-            for moment in _fee_moments(license_.not_before, ends)
+            for moment in month_starts(license_.not_before.astimezone(UTC), ends)
             if starts <= moment < min(ends, until)
         )
         due.extend(
@@ -217,6 +218,7 @@ def subscriptions_due(*, currency: str, starts: datetime, ends: datetime) -> lis
                 tier=license_.tier,
                 covenant=covenant,
                 months=count,
+                seats=license_.seats,
             )
             for covenant, count in months.items()
         )
@@ -236,15 +238,6 @@ def snapshot_current(lake: Storage) -> str | None:
         return str(lake.get_json(f"releases/{release}/stemma.json")["snapshot"])
     except NotFoundError:
         return None
-
-
-def _fee_moments(begins: datetime, ends: datetime) -> Iterator[datetime]:
-    """The beginning of the license, then of every month after it."""
-    moment = begins.astimezone(UTC)
-    while moment < ends:
-        yield moment
-        year, month = divmod(moment.year * 12 + moment.month, 12)
-        moment = datetime(year, month + 1, 1, tzinfo=UTC)
 
 
 def _settle(

@@ -7,11 +7,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 
+from billing.making import ACCOUNT
 from portal.billing.shop import dollars
 from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.rights.covenant import house_covenant
-from stemma_portal.billing.banking import payment_assign, payment_return, payments_queued
+from stemma_portal.billing.banking import payment_assign, payments_queued
 from stemma_portal.billing.invoicing import (
     credit_note_issue,
     credited,
@@ -23,8 +24,9 @@ from stemma_portal.billing.invoicing import (
     quote_make,
 )
 from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine, Match, Order, Payment, Quote, Seller
+from stemma_portal.billing.refunding import payment_return, refund_send
 from stemma_portal.billing.tables import buyer_set, tax_table
-from stemma_portal.core.errors import ConflictError
+from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.licensing.models import License
 from stemma_portal.licensing.services import covenant_publish
@@ -156,9 +158,14 @@ def test_a_double_payment_waits_and_licenses_nothing_twice(shop):
     twice = payments_queued().last()
     with pytest.raises(ConflictError, match="settled already"):
         payment_assign(payment=twice, invoice=invoice, by=shop.cast.rights)
-    payment_return(payment=twice, by=shop.cast.rights, note="Paid twice")
+    refund = payment_return(payment=twice, by=shop.cast.rights, note="Paid twice", account=ACCOUNT)
+    with pytest.raises(ConflictError, match="to be sent back"):
+        payment_assign(payment=twice, invoice=invoice, by=shop.cast.operator)
+    with pytest.raises(ForbiddenError, match="does not decide"):
+        refund_send(refund=refund, by=shop.cast.rights, note="By transfer")
+    refund_send(refund=refund, by=shop.cast.operator, note="By transfer")
     with pytest.raises(ConflictError, match="already said"):
-        payment_return(payment=twice, by=shop.cast.rights, note="Paid twice")
+        payment_return(payment=twice, by=shop.cast.rights, note="Paid twice", account=ACCOUNT)
     assert payments_queued().count() == 1
 
 
@@ -246,7 +253,7 @@ def test_a_number_is_taken_back_with_what_failed(shop):
 
 def test_the_same_key_is_the_same_invoice(shop):
     invoice = shop.invoice()
-    from stemma.billing.prices import Line
+    from stemma.rights.prices import Line
     from stemma_portal.billing.invoicing import figures
 
     made, document = figures(organisation=shop.studio, lines=[Line("flat", "x", 1, 1)], currency="USD", at=now())

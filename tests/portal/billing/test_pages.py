@@ -8,11 +8,11 @@ from django.test import Client
 from django.urls import reverse
 from lxml import etree
 
-from billing.making import statement
+from billing.making import ACCOUNT, statement
 from portal.billing.shop import dollars, pdf, today
 from stemma_portal.billing.banking import payments_queued
 from stemma_portal.billing.invoicing import credit_note_issue
-from stemma_portal.billing.models import BankStatement, CreditNote, Match, Order, RateTable, RevenueDeclaration
+from stemma_portal.billing.models import BankStatement, CreditNote, Match, Order, RateTable, Refund, RevenueDeclaration
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
@@ -97,7 +97,16 @@ def test_staff_see_to_what_waits(shop):
     address = reverse("billing:payment", args=[one.pk])
     assert staff.post(address, {"invoice": "S-2000-9", "note": "x"}).status_code == 422
     assert staff.post(address, {"invoice": invoice.name, "note": "A cent of fees"}).status_code == 302
-    assert staff.post(reverse("billing:payment", args=[other.pk]), {"note": "Not ours"}).status_code == 302
+    assert (
+        staff.post(reverse("billing:payment", args=[other.pk]), {"note": "Not ours", "account": ACCOUNT}).status_code
+        == 302
+    )
+    refund = Refund.objects.get()
+    assert refund.state == "waiting"
+    decision = {"then": "sent", "note": "By transfer"}
+    assert staff.post(reverse("billing:refund", args=[refund.pk]), decision).status_code == 422, "two people"
+    colleague = signed_in(shop.cast.operator)
+    assert colleague.post(reverse("billing:refund", args=[refund.pk]), decision).status_code == 302
     assert sorted(Match.objects.values_list("kind", flat=True)) == ["assigned", "returned"]
     answer = staff.post(reverse("billing:credit", args=[invoice.pk]), {"amount": "0.01", "reason": "Bank fees"})
     assert answer.status_code == 302

@@ -17,8 +17,6 @@ from stemma_portal.billing.declaring import (
 from stemma_portal.billing.models import RevenueDeclaration
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent
-from stemma_portal.licensing.models import License
-from stemma_portal.notices.models import Notice
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -73,22 +71,6 @@ def test_companies_of_one_group_declare_one_revenue(shop):
     shop.declare(5_000_000, group="Big Holding", organisation=shop.cast.label)
     assert shop.declare(5_000_000, group="big holding").state == "accepted"
     assert shop.declare(6_000_000, group="Big Holding").doubts == ["group-differs"]
-
-
-def test_growth_starts_thirty_days_of_grace_once_and_ends_nothing(shop, licensed):
-    assert standing_of(licensed).state == "within"
-    grown = shop.declare(1_000_001)
-    assert grown.grace_until == today() + timedelta(days=30)
-    assert (standing_of(licensed).state, standing_of(licensed).until) == ("grace", grown.grace_until)
-    more = shop.declare(3_000_000)
-    assert more.grace_until == grown.grace_until, "declaring again does not prolong it"
-    assert License.objects.get(pk=licensed.pk).state == License.State.ACTIVE
-    assert Notice.objects.filter(title="You have outgrown your tier", user=shop.cast.licensee).count() == 1
-    RevenueDeclaration.objects.filter(pk=more.pk).update(grace_until=today() - timedelta(days=1))
-    assert standing_of(licensed).state == "over"
-    assert License.objects.get(pk=licensed.pk).state == License.State.ACTIVE, "what comes then is for people to decide"
-    with pytest.raises(InvalidError, match="past the limit"):
-        shop.quote("community")
 
 
 def test_a_declaration_is_due_again_after_a_year(shop, licensed):

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from portal.royalties.world import World
-from stemma.billing.prices import tier_schedule
 from stemma.billing.usage import invoice_lines
 from stemma.ids import now
 from stemma.royalties.facts import usage_table
@@ -61,7 +60,7 @@ def test_a_line_is_its_facts(world):
     assert (line.trace["facts"], line.trace["ms"]) == (7, total)
     assert Covered.of(line.trace).trace() == line.trace
     # The same hash and amount from the facts in the lake, with no database at all.
-    schedule = tier_schedule(license_.covenant.covenant(), license_.tier)
+    schedule = license_.covenant.covenant().schedule(license_.tier)
     ((used, lines),) = invoice_lines(
         usage_table(facts), starts=until - timedelta(days=40), ends=until,
         schedules={(license_.covenant_id, license_.tier): schedule},
@@ -113,3 +112,29 @@ def test_owners_are_warned_once_at_eighty_and_at_a_hundred_percent(world):
     )
     limit_set(license_=license_, amount=None, by=world.staff)
     assert spending_watch() == 0
+
+
+def test_a_cap_reaches_serving_in_the_entitlement_and_follows_the_terms(world):
+    from stemma.config import settings
+    from stemma.quota import Quota
+    from stemma_portal.licensing.models import License
+    from stemma_portal.licensing.selectors import entitlement
+
+    license_ = world.licenses[0]
+
+    def told():
+        return entitlement(license_=License.objects.get(pk=license_.pk)).monthly_ms
+
+    limit_set(license_=license_, amount=100_000, by=world.staff)
+    assert told() is None, "a limit alone stops nothing"
+    limit_set(license_=license_, amount=100_000, stops=True, by=world.staff)
+    assert told() == 120_001, "two minutes cost 0.10; the next micro-unit is one millisecond further"
+    taken(world, world.usage(ms=60_000))
+    spending_watch()
+    counted = Quota(settings().redis_url.get_secret_value())
+    assert counted.used(license_=license_.pk, month=f"{now():%Y-%m}") == 60_000
+    License.objects.filter(pk=license_.pk).update(monthly_ms=1)
+    spending_watch()
+    assert told() == 120_001, "what the limit comes to is found anew"
+    limit_set(license_=license_, amount=None, by=world.staff)
+    assert told() is None

@@ -26,7 +26,7 @@ from stemma.royalties.facts import (
 from stemma_portal.metering import selectors
 from stemma_portal.metering.access import generation_access
 from stemma_portal.metering.models import Attribution, FactConflict, FactObject, Generation, GenerationShare
-from stemma_portal.metering.services import facts_ingest, quarantine_release
+from stemma_portal.metering.services import LATELY, RECENT, facts_ingest, quarantine_release
 
 pytestmark = pytest.mark.services
 
@@ -36,7 +36,7 @@ def world(db: None, storage) -> World:
     return World(storage)
 
 
-def ingest(world: World, **options: bool):
+def ingest(world: World, **options: timedelta | None):
     return facts_ingest(lake=world.lake, **options)
 
 
@@ -174,9 +174,9 @@ def test_the_frequent_look_sees_the_last_days_and_the_whole_look_all(world: Worl
     old = world.usage()
     world.lake.put(f"usage/day={now() - timedelta(days=9):%Y-%m-%d}/{new_id()}.parquet", to_parquet(usage_table([old])))
     world.put_usage(world.usage())
-    assert ingest(world, everything=False).taken == 1
-    assert ingest(world, everything=False).objects == 0
-    assert ingest(world, everything=True).taken == 1
+    assert ingest(world, since=LATELY).taken == 1
+    assert ingest(world, since=RECENT).objects == 0
+    assert ingest(world, since=None).taken == 1
 
 
 def test_other_files_in_the_lake_are_left_alone(world: World) -> None:

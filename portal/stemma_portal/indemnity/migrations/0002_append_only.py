@@ -15,7 +15,7 @@ CREATE TRIGGER indemnity_reservemove_kept BEFORE DELETE ON indemnity_reservemove
 class Migration(migrations.Migration):
     """The database refuses, whoever asks."""
 
-    dependencies = [("indemnity", "0001_initial"), ("royalties", "0004_indemnity")]
+    dependencies = [("indemnity", "0001_initial"), ("royalties", "0005_indemnity")]
     operations = [
         *(append_only(f"indemnity_{table}") for table in ("claimevent", "claimpaper", "claimdossier")),
         freeze(

@@ -51,11 +51,11 @@ class Profile:
     """Recordings trained on at most, evenly over the snapshot's owners."""
     segments: int | None = 1
     """Segments of each recording, evenly over its length; None: all, overlapping, as a release has them."""
-    subsets: int = 64
+    subsets: int = 48
     """Random halves of the recordings."""
-    seeds: int = 3
+    seeds: int = 2
     """Trainings of each."""
-    owner_subsets: int = 48
+    owner_subsets: int = 32
     owner_seeds: int = 2
     generated: int = 48
     """Queries that the model makes itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -19,7 +20,23 @@ OWNED = 8
 
 
 def catalog(limit: int) -> tuple[list[SnapshotRecording], dict[str, bytes]]:
-    """So many pieces of the house catalog's choice, each style divided among demo owners."""
+    """So many pieces of the house catalog's choice, each style divided among demo owners; kept once made."""
+    kept = FOLDER / f"catalog-{limit}.json"
+    if kept.exists():
+        said = json.loads(kept.read_text())
+        rows = [SnapshotRecording.model_validate(row) for row in said["rows"]]
+        return rows, {name: bytes.fromhex(midi) for name, midi in said["scores"].items()}
+    rows, scores = _engraved(limit)
+    said = {
+        "rows": [row.model_dump(mode="json") for row in rows],
+        "scores": {name: midi.hex() for name, midi in scores.items()},
+    }
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(said))
+    return rows, scores
+
+
+def _engraved(limit: int) -> tuple[list[SnapshotRecording], dict[str, bytes]]:
     rows, scores, counts = [], {}, dict[str, int]()
     for piece in choose(limit=limit):
         sheet = read(piece)

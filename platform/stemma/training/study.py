@@ -9,9 +9,11 @@ study that was cut off goes on, and one that is asked again only reads.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,7 +32,7 @@ from stemma.models.symbolic.compose import Layouts
 from stemma.models.symbolic.family import Symbolic
 from stemma.models.symbolic.network import Shape
 from stemma.proof.canonical import canonical, digest, sha256
-from stemma.rights.snapshot import SnapshotRecording
+from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
 from stemma.training.dataset import Dataset, layouts, works
 from stemma.training.gate import Progress, silent
 from stemma.training.learn import learn
@@ -63,8 +65,10 @@ class Profile:
     """Queries from works that were held out."""
     bars: int = 6
     """Length of a generated query."""
-    removals: int = 8
+    removals: int = 6
     """Generated queries for which the model is trained without what shaped them most."""
+    sisters: int = 1
+    """Further models of all works from other seeds, whose checkpoints attribution may use as well."""
 
 
 QUICK = Preset(
@@ -129,6 +133,7 @@ class Study:
     profile: Profile
     recordings: list[SnapshotRecording]
     """What is trained on, in the order of all rows."""
+    every: dict[str, SnapshotRecording]
     scores: dict[str, bytes]
     data: Dataset
     layouts: Layouts
@@ -155,9 +160,12 @@ class Study:
         model = _fresh(profile.preset, {w.recording.style for w in found}, lines, 0)
         preset = profile.preset
         data = Dataset.of(found, model.network.vocabulary, limit=preset.context, captions_each=preset.captions)
-        study = cls(folder / _key(profile, trained), profile, trained, scores, _thin(data, profile.segments), lines)
+        every_one = {w.recording.recording: w.recording for w in every}
+        thin = _thin(data, profile.segments)
+        study = cls(folder / _key(profile, trained), profile, trained, every_one, scores, thin, lines)
         study.folder.mkdir(parents=True, exist_ok=True)
-        study._base(progress)
+        for seed in range(profile.sisters + 1):
+            study._base(seed, progress)
         study._choose_queries(progress)
         return study
 
@@ -173,6 +181,45 @@ class Study:
         """Number of each recording's group of owners: recordings with equal shares are of one group."""
         keys = [digest([share.model_dump() for share in r.shares]) for r in self.recordings]
         return np.unique(keys, return_inverse=True)[1]
+
+    def bundle(self, *, sisters: bool = False) -> Path:
+        """The base model as a release that an attribution store can be made of, works held out as decoys."""
+        folder = self.folder / ("bundle-sisters" if sisters else "bundle")
+        rows = tuple(sorted([*self.recordings, *self.held_out], key=lambda r: r.recording))
+        manifest = Manifest(
+            id=f"study-{self.folder.name}",
+            name="study",
+            created_at="1970-01-01T00:00:00.000Z",
+            scopes=("ai_generative_training",),
+            covenant="0" * 64,
+            recordings=rows,
+            consents={},
+            root=snapshot_root(rows),
+        )
+        about = {
+            "name": "study",
+            "version": self.folder.name,
+            "family": "symbolic",
+            "snapshot": manifest.id,
+            "snapshot_root": manifest.root,
+            "held_out": [r.recording for r in self.held_out],
+        }
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / "manifest.json").write_text(manifest.model_dump_json())
+        (folder / "stemma.json").write_text(json.dumps(about))
+        for run in [self.folder / "base", *(sorted(self.folder.glob("sister-*")) if sisters else ())]:
+            inside = folder / "checkpoints" / (run.name if run.name != "base" else "")
+            shutil.copytree(run / "checkpoints", inside, dirs_exist_ok=True)
+        return folder
+
+    def given(self) -> list[tuple[SnapshotRecording, bytes]]:
+        """What a store of the bundle is made from."""
+        return [(r, self.scores[r.recording]) for r in [*self.recordings, *self.held_out]]
+
+    @cached_property
+    def held_out(self) -> list[SnapshotRecording]:
+        """Recordings of the snapshot that no model is trained on."""
+        return [self.every[name] for name in self.data.held_out]
 
     def examples(self) -> list[list[Example]]:
         """Segments of each recording that the model was trained on, as attribution takes them."""
@@ -218,15 +265,16 @@ class Study:
                     progress(done := done + 1, total, note)
         return np.array([[np.load(folder / t.name) for t in row] for row in wanted])
 
-    def _base(self, progress: Progress) -> None:
-        folder = self.folder / "base"
+    def _base(self, seed: int, progress: Progress) -> None:
+        folder = self.folder / ("base" if not seed else f"sister-{seed}")
         if (folder / "done").exists():
             return
-        model = _fresh(self.profile.preset, self.data.vocabulary.styles, self.layouts, 0)
+        preset = replace(self.profile.preset, seed=1000 * seed)
+        model = _fresh(preset, self.data.vocabulary.styles, self.layouts, preset.seed)
         steps = learn(
             model,
             self.data,
-            self.profile.preset,
+            preset,
             folder,
             report=lambda step: progress(step.number, step.total, f"base model, loss {step.loss:.2f}"),
         )
@@ -255,6 +303,7 @@ def _cut(example: Example, limit: int) -> Example:
 def _key(profile: Profile, trained: Sequence[SnapshotRecording]) -> str:
     """Name of a study's folder: whatever changes a training changes it."""
     about = {**asdict(profile), "subsets": 0, "seeds": 0, "owner_subsets": 0, "owner_seeds": 0, "removals": 0}
+    del about["sisters"]
     return sha256(canonical({"profile": about, "recordings": [r.model_dump(mode="json") for r in trained]}))[:16]
 
 

@@ -50,7 +50,9 @@ def test_the_coordinates_kept_are_those_that_vary_most(toy, examples):
     assert some.size == 300
     assert sum(len(part) for part in some.inside()) == 300
     torch.testing.assert_close(features(toy, examples, some), features(toy, examples, whole)[:, some.kept])
-    torch.testing.assert_close(some.second, features(toy, examples, whole).square().mean(0)[some.kept], rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        some.second, features(toy, examples, whole).square().mean(0)[some.kept], rtol=1e-3, atol=0
+    )
     weight = whole.second / (whole.second + 0.1 * whole.damping)
     assert weight[some.kept].min() >= weight.sort(descending=True).values[299] * (1 - 1e-6)
 

@@ -166,9 +166,7 @@ def test_new_recordings_are_added_to_what_stands(world, tmp_path):
             counted.append(len(examples))
             return super().losses(examples)
 
-    store = Store.build(
-        bigger, tmp_path / "store", given, load=Counting.load, plan=PLAN, previous=world.store.folder
-    )
+    store = Store.build(bigger, tmp_path / "store", given, load=Counting.load, plan=PLAN, previous=world.store.folder)
     assert sum(counted) == 3 * store.checkpoints
     query = near_copy(more["s1"])
     names = [r.recording for r in store.manifest.recordings]

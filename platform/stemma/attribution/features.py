@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -71,8 +72,7 @@ class Directions:
         """The coordinates kept of each layer, counted from the layer's first."""
         bounds = torch.cumsum(torch.tensor([0, *(b.size for b in self.bases)]), 0).tolist()
         cuts = torch.searchsorted(self.kept, torch.tensor(bounds)).tolist()
-        starts = zip(bounds, zip(cuts, cuts[1:], strict=False), strict=False)
-        return [self.kept[low:high] - start for start, (low, high) in starts]
+        return [self.kept[low:high] - start for start, (low, high) in zip(bounds, pairwise(cuts), strict=False)]
 
 
 def directions(family: Family, examples: Sequence[Example], *, rank: int, keep: int) -> Directions:
@@ -139,9 +139,7 @@ def features(family: Family, examples: Sequence[Example], where: Directions) -> 
     return rows
 
 
-def _products(
-    family: Family, examples: Sequence[Example], basis: Sequence[Basis], inside: Sequence[Tensor]
-) -> Tensor:
+def _products(family: Family, examples: Sequence[Example], basis: Sequence[Basis], inside: Sequence[Tensor]) -> Tensor:
     caught = _caught(family, examples)
     if len(examples) > 1 and any(caught[b.layer][0].shape[0] != len(examples) for b in basis):
         # A long example runs as several sequences: only alone is it known whose they are.

@@ -35,7 +35,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     form: Form = "ekfac"
-    """`ekfac`: curvature of the model, for any size; `dual`: of the recordings themselves, exact, for small snapshots."""
+    """`ekfac`: curvature of the model, for any size; `dual`: of the recordings, exact, for small snapshots."""
     checkpoints: int = Field(default=5, gt=0)
     """Checkpoints taken at most of each run: the last, and others evenly before it."""
     rank: int = Field(default=64, gt=0)
@@ -195,7 +195,9 @@ def _card(bundle: Path) -> dict[str, Any]:
         said = json.loads(path.read_text())["fact"]
         return {"lds": said["lds"], "lds_low": said["lds_low"], "lds_high": said["lds_high"], "curve": said["curve"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidError(f"{path} is no fidelity card: {error}.", remedy="Run `stemma attribution evaluate`.") from error
+        raise InvalidError(
+            f"{path} is no fidelity card: {error}.", remedy="Run `stemma attribution evaluate`."
+        ) from error
 
 
 def read(folder: Path) -> Manifest:

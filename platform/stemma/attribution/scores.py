@@ -3,13 +3,13 @@
 **EK-FAC**: `Σ q t / (Λ + λ)` over the coordinates of the eigenbasis.  The damped inverse stands on the
 query's side alone, so that what is stored does not depend on λ.
 
-**Exact dual**, for catalogs whose recordings fit into one square matrix.  With the vectors of all recordings as rows of `G` and a query's as `g`, influence under the empirical
-Fisher matrix is `g (GᵀG + λ)⁻¹ Gᵀ = (gGᵀ)(GGᵀ + λ)⁻¹`: a square matrix over recordings instead of one
-over parameters, and no approximation.
+**Exact dual**, for catalogs whose recordings fit into one square matrix.  With the vectors of all
+recordings as rows of `G` and a query's as `g`, influence under the empirical Fisher matrix is
+`g (GᵀG + λ)⁻¹ Gᵀ = (gGᵀ)(GGᵀ + λ)⁻¹`: a square matrix over recordings instead of one over parameters,
+and no approximation.
 
-In both, each recording's whitened vector is scaled to length one, so
-that an outlier's size buys no influence; its squared length before is the *leverage*
-`[K (K + λ)⁻¹]ᵢᵢ`, which the dual form gives as well.
+In both, each recording's whitened vector is scaled to length one, so that an outlier's size buys no
+influence.  In the dual form its squared length before is the *leverage* `[K (K + λ)⁻¹]ᵢᵢ`.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def methods(study: Study, progress: Progress = silent) -> dict[str, Matrix]:
             study.folder / "stores" / name.replace(" ", "-"),
             study.given(),
             plan=plan,
-            progress=lambda done, total, note="", /: progress(done, total, f"store: {name}"),
+            progress=lambda done, total, _="", /: progress(done, total, f"store: {name}"),
         )
         order = {r.recording: i for i, r in enumerate(store.manifest.recordings)}
         return store.many(study.queries)[:, [order[n] for n in names]]
@@ -171,8 +171,9 @@ def _calibration(study: Study, scores: Matrix, subsets: npt.NDArray[np.bool_], m
     curve = calibration.fit(owned, present[fit], actual[fit])
     rng, drawn = np.random.default_rng(0), []
     for _ in range(200):
-        rows, queries = rng.integers(len(present[held]), size=len(present[held])), rng.integers(
-            len(owned), size=len(owned)
+        rows, queries = (
+            rng.integers(len(present[held]), size=len(present[held])),
+            rng.integers(len(owned), size=len(owned)),
         )
         at = np.ix_(rows, queries)
         drawn.append(calibration.slope(curve, owned[queries], present[held][rows], actual[held][at]))
@@ -237,19 +238,18 @@ def _stability(study: Study, scores: dict[str, Matrix]) -> float | None:
 def words(card: Card) -> str:
     """The card in words, as Markdown."""
     study, fact = card["study"], card["fact"]
-    head = [
-        "# How far attribution can be trusted",
-        "",
+    basis = (
         f"Measured by training a small model of the same kind ({study['parameters']:,} parameters) again "
         f"{study['trainings']} times without random halves of {study['recordings']} recordings or their "
         f"{study['owners']} owners, and comparing how likely pieces became with what attribution had said "
-        "beforehand. It speaks for the method on this music, not for every single share.",
-        "",
-        f"**LDS {fact['lds']:.2f}** (95 % interval {fact['lds_low']:.2f} to {fact['lds_high']:.2f}) on pieces the model "
-        "made itself: the rank correlation of predicted and measured effect, 0 for guessing, 1 for a perfect prediction.",
-        "",
-    ]
-    lines = list(head)
+        "beforehand. It speaks for the method on this music, not for every single share."
+    )
+    score = (
+        f"**LDS {fact['lds']:.2f}** (95 % interval {fact['lds_low']:.2f} to {fact['lds_high']:.2f}) on pieces the "
+        "model made itself: the rank correlation of predicted and measured effect, 0 for guessing, 1 for a perfect "
+        "prediction."
+    )
+    lines = ["# How far attribution can be trusted", "", basis, "", score, ""]
     for kind, levels in card["lds"].items():
         for level, rows in levels.items():
             ours = next(iter(rows.values()))
@@ -265,15 +265,18 @@ def words(card: Card) -> str:
                 "",
             ]
     slope, removal = card["calibration"], card["removal"]
+    sizes = (
+        "Measured effect of owners for each unit predicted, on retrainings that were not used to fit it: "
+        f"{slope['slope']:.2f} ({slope['low']:.2f} to {slope['high']:.2f}); 1 is right."
+    )
     lines += [
         "## Sizes",
         "",
-        f"Measured effect of owners for each unit predicted, on retrainings that were not used to fit it: "
-        f"{slope['slope']:.2f} ({slope['low']:.2f} to {slope['high']:.2f}); 1 is right.",
+        sizes,
         "",
         *(
-            f"Without the tenth of the recordings named first by {name}, pieces became less likely than without a random "
-            f"tenth by {r['nats']:+.4f} ± {r['error']:.4f} nats a token ({r['worse']} of {r['queries']} pieces)."
+            f"Without the tenth of the recordings named first by {name}, pieces became less likely than without a "
+            f"random tenth by {r['nats']:+.4f} ± {r['error']:.4f} nats a token ({r['worse']} of {r['queries']} pieces)."
             for name, r in removal.items()
         ),
         "",
@@ -302,7 +305,10 @@ def plots(card: Card, folder: Path) -> list[Path]:
             for axes, (level, rows) in zip(figure.subplots(1, 2, sharey=True), levels.items(), strict=True):
                 names = list(rows)[::-1]
                 values = [rows[n]["lds"] for n in names]
-                spread = [[rows[n]["lds"] - rows[n]["low"] for n in names], [rows[n]["high"] - rows[n]["lds"] for n in names]]
+                spread = [
+                    [rows[n]["lds"] - rows[n]["low"] for n in names],
+                    [rows[n]["high"] - rows[n]["lds"] for n in names],
+                ]
                 axes.barh(names, values, xerr=np.clip(spread, 0, None))
                 axes.axvline(rows[names[0]]["null"], linestyle=":", color="grey")
                 axes.set_title(f"{kind}, {level}")
@@ -318,7 +324,9 @@ def log(card: Card, name: str) -> str:
     from stemma.training.tracking import Tracker, code_version
 
     tracker = Tracker(f"fidelity · {name}")
-    tracker.start({"profile": card["profile"], **card["study"]}, {"stemma.release": name, "stemma.code": code_version()})
+    tracker.start(
+        {"profile": card["profile"], **card["study"]}, {"stemma.release": name, "stemma.code": code_version()}
+    )
     for kind, levels in card["lds"].items():
         for level, rows in levels.items():
             for method, row in rows.items():

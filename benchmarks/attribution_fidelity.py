@@ -14,9 +14,9 @@ import json
 
 import numpy as np
 import torch
+
 from ground.corpus import study
 from ground.timing import claim
-
 from stemma.attribution.fidelity import difference
 from stemma.training import fidelity
 

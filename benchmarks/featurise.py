@@ -7,10 +7,10 @@ gradient of the sum of losses in every weight, which is what a step of training 
 from __future__ import annotations
 
 import torch
-from ground.corpus import catalog
-from ground.timing import claim, turns
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ground.corpus import catalog
+from ground.timing import claim, turns
 from stemma.attribution.build import segments_of
 from stemma.attribution.features import batches, directions, features
 from stemma.attribution.manifest import Plan

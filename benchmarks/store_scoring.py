@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ground.timing import claim, turns
 
+from ground.timing import claim, turns
 from stemma.attribution import arrays
 
 SIZE, WIDTH, SHARD, QUERIES, SIDE = 1 << 29, 16_384, 4096, 128, 2048

@@ -13,7 +13,7 @@ from stemma.attribution.manifest import Plan
 from stemma.attribution.store import Store
 from stemma.rights.snapshot import SnapshotRecording
 
-PLAN = Plan(checkpoints=3, tokens=64, shard=7)
+PLAN = Plan(checkpoints=3, tokens=64, shard=7, keep=1024)
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class World:
     held_out: list[str]
     bundle: Path
     store: Store
+    dual: Store
 
     @property
     def recordings(self) -> list[tuple[SnapshotRecording, bytes]]:
@@ -45,4 +46,6 @@ def world(tmp_path_factory) -> World:
     held_out = [f"r{i:02}" for i in range(22, 30)]
     released = bundle(folder / "bundle", tunes, held_out=held_out)
     given = [(recording(name, midi), midi) for name, midi in tunes.items()]
-    return World(tunes, held_out, released, Store.build(released, folder / "store", given, load=Toy.load, plan=PLAN))
+    plans = {"store": PLAN, "dual": PLAN.model_copy(update={"form": "dual"})}
+    stores = {name: Store.build(released, folder / name, given, load=Toy.load, plan=p) for name, p in plans.items()}
+    return World(tunes, held_out, released, **stores)

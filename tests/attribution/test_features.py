@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from attribution.oracle import gradients
 from attribution.toy import Toy, tune
-from stemma.attribution.features import bases, batches, features
+from stemma.attribution.features import bases, batches, directions, features
 from stemma.errors import InvalidError
 from stemma.models.protocol import Example
 
@@ -24,23 +25,9 @@ def examples() -> list[Example]:
     return [Example(tokens=tuple(tune(rng, i, 8 + 3 * i))) for i in range(9)]
 
 
-def gradients(toy: Toy, example: Example) -> dict[str, np.ndarray]:
-    """By the definition: the gradient of one example's loss in every weight, in float64."""
-    module = toy.module.double().requires_grad_(True)
-    module.zero_grad()
-    toy.losses([example]).sum().backward()
-    found = {
-        name: layer.weight.grad.numpy().copy()
-        for name, layer in module.named_modules()
-        if isinstance(layer, torch.nn.Linear)
-    }
-    module.float()
-    return found
-
-
 def test_the_whole_gradient_when_nothing_is_projected_away(toy, examples):
-    basis = bases(toy, examples, rank=1000)
-    rows = features(toy, examples, basis)
+    where = directions(toy, examples, rank=1000, keep=10**9)
+    rows, basis = features(toy, examples, where), where.bases
     for row, example in zip(rows, examples, strict=True):
         exact = gradients(toy, example)
         for part, b in zip(row.split([b.size for b in basis]), basis, strict=True):
@@ -57,18 +44,44 @@ def test_a_small_rank_keeps_the_largest_part(toy, examples):
     assert all(0.2 < b.kept < 1 for b in small)
 
 
+def test_the_coordinates_kept_are_those_that_vary_most(toy, examples):
+    whole = directions(toy, examples, rank=1000, keep=10**9)
+    some = directions(toy, examples, rank=1000, keep=300)
+    assert some.size == 300
+    assert sum(len(part) for part in some.inside()) == 300
+    torch.testing.assert_close(features(toy, examples, some), features(toy, examples, whole)[:, some.kept])
+    torch.testing.assert_close(
+        some.second, features(toy, examples, whole).square().mean(0)[some.kept], rtol=1e-3, atol=0
+    )
+    weight = whole.second / (whole.second + 0.1 * whole.damping)
+    assert weight[some.kept].min() >= weight.sort(descending=True).values[299] * (1 - 1e-6)
+
+
+def test_a_broken_checkpoint_is_refused(toy, examples):
+    broken = Toy()
+    with torch.no_grad():
+        broken.module.up.weight[0, 0] = torch.nan
+    with pytest.raises(InvalidError) as error:
+        directions(broken, examples, rank=4, keep=100)
+    assert error.value.code == "bad-gradients"
+    with pytest.raises(InvalidError, match="not finite"):
+        features(broken, examples, directions(toy, examples, rank=4, keep=100))
+
+
 def test_an_example_does_not_depend_on_its_batch(toy, examples):
-    basis = bases(toy, examples, rank=8)
+    basis = directions(toy, examples, rank=8, keep=200)
     together = features(toy, examples, basis)
     alone = torch.cat([features(toy, [example], basis) for example in examples])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_directions_are_the_same_every_time(toy, examples):
-    first, second = (bases(toy, examples, rank=4) for _ in range(2))
+    first, second = (directions(toy, examples, rank=4, keep=50) for _ in range(2))
+    assert torch.equal(first.kept, second.kept)
+    assert torch.equal(first.second, second.second)
     assert all(
         torch.equal(a.inputs, b.inputs) and torch.equal(a.outputs, b.outputs)
-        for a, b in zip(first, second, strict=True)
+        for a, b in zip(first.bases, second.bases, strict=True)
     )
 
 
@@ -82,7 +95,7 @@ def test_an_example_that_runs_as_several_sequences_is_their_sum(toy, examples):
 
     halving = Halving()
     halving.module = toy.module
-    basis = bases(toy, examples, rank=8)
+    basis = directions(toy, examples, rank=8, keep=200)
     expected = sum(features(toy, [Example(examples[0].tokens[s])], basis) for s in (slice(0, 4), slice(4, None)))
     torch.testing.assert_close(features(halving, examples[:2], basis)[:1], expected, rtol=1e-4, atol=1e-5)
 

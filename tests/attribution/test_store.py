@@ -1,21 +1,28 @@
 """A store finds what it must find, survives being cut off, and is refused when it is not what it says."""
 
 import json
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
+from attribution import oracle
 from attribution.conftest import PLAN
 from attribution.toy import Toy, bundle, recording, tune
-from stemma.attribution.arrays import quantise, restore, similarity
-from stemma.attribution.features import bases, features
-from stemma.attribution.manifest import MANIFEST, Plan
+from stemma.attribution.arrays import products, quantise, restore
+from stemma.attribution.features import directions, features
+from stemma.attribution.manifest import MANIFEST, Plan, clusters
 from stemma.attribution.shares import COMMONS, PPB, attribute
 from stemma.attribution.store import Store
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.models.protocol import Example
+from stemma.music.score import read
+from stemma.rights.snapshot import Manifest, snapshot_root
 from stemma.royalties.facts import AttributionFact
+from training.ground import CORPUS
 
 
 def near_copy(midi: bytes) -> Example:
@@ -53,37 +60,149 @@ def test_the_answer_is_a_fact(world):
     assert fact.lds is None
 
 
-def test_scores_equal_those_of_whole_gradients(world):
-    """Against float64 NumPy over gradients that are neither projected nor rounded."""
+def test_scores_equal_those_of_the_oracle(world, exact):
+    """Both forms against float64 NumPy over gradients that are neither projected nor rounded."""
     query = near_copy(world.tunes["r03"])
+    names = [c.name for c in world.store.manifest.checkpoints]
+    toys = oracle.checkpoints(world.bundle, names)
+    training = [[oracle.gradients(toy, Example(tokens=tuple(m))) for m in world.tunes.values()] for toy in toys]
+    asked = [oracle.gradients(toy, query) for toy in toys]
+    dual = np.mean([oracle.fisher(t, q, PLAN.ridge) for t, q in zip(training, asked, strict=True)], axis=0)
+    assert np.corrcoef(world.dual.scores(query), dual)[0, 1] > 0.98
+
     expected = []
-    for checkpoint in world.store.manifest.checkpoints:
-        toy = Toy.load(world.bundle / "checkpoints" / checkpoint.name)
-        rows = np.array([_gradient(toy, Example(tokens=tuple(midi))) for midi in world.tunes.values()])
-        gram = rows @ rows.T
-        inverse = np.linalg.inv(gram + PLAN.damping * np.trace(gram) / len(gram) * np.eye(len(gram)))
-        expected.append(rows @ _gradient(toy, query) @ inverse / np.sqrt(np.diag(gram @ inverse)))
-    assert np.corrcoef(world.store.scores(query), np.mean(expected, axis=0))[0, 1] > 0.98
+    for toy, some, q in zip(toys, training, asked, strict=True):
+        where = directions(toy, [Example(tokens=tuple(m)) for m in world.tunes.values()], rank=1000, keep=10**9)
+        factors = {b.layer: (b.outputs.double().numpy(), b.inputs.double().numpy()) for b in where.bases}
+        expected.append(oracle.ekfac(some, q, factors, PLAN.damping))
+    expected = np.mean(expected, axis=0)
+    np.testing.assert_allclose(exact.scores(query), expected, atol=0.02 * np.abs(expected).max())
+    assert np.corrcoef(world.store.scores(query), expected)[0, 1] > 0.95
 
 
-def _gradient(toy: Toy, example: Example) -> np.ndarray:
-    toy.module.double().requires_grad_(True).zero_grad()
-    toy.losses([example]).sum().backward()
-    layers = [m for m in toy.module.modules() if isinstance(m, torch.nn.Linear)]
-    return np.concatenate([layer.weight.grad.numpy().ravel() for layer in layers])
+@pytest.fixture(scope="module")
+def exact(world, tmp_path_factory) -> Store:
+    """Every coordinate kept."""
+    out = tmp_path_factory.mktemp("exact")
+    plan = PLAN.model_copy(update={"keep": 10**6, "rank": 1000})
+    return Store.build(world.bundle, out, world.recordings, load=Toy.load, plan=plan)
+
+
+def test_a_small_part_of_the_bytes_tells_nearly_the_same(world, exact):
+    queries = [near_copy(midi) for midi in world.tunes.values()]
+    small, whole = world.store.many(queries), exact.many(queries)
+    assert np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(small, whole, strict=True)]) > 0.95
+    size = [sum(p.stat().st_size for p in s.folder.rglob("features-*.npy")) for s in (world.store, exact)]
+    assert size[0] < size[1] / 4
 
 
 def test_eight_bits_are_enough(world):
     toy = Toy.load(world.bundle / "checkpoints" / "step-0120")
     examples = [Example(tokens=tuple(midi)) for midi in world.tunes.values()]
-    basis = bases(toy, examples, 8)
-    rows = features(toy, examples, basis)
-    shard = quantise(rows, basis)
-    exact = (rows @ rows.T).numpy()
-    rounded = torch.stack([similarity(shard, row, basis) for row in restore(shard, basis)]).numpy()
-    assert np.abs(exact - rounded).max() < 0.02 * np.abs(exact).max()
-    zero = quantise(torch.zeros(2, rows.shape[1]), basis)
-    assert not restore(zero, basis).any()
+    where = directions(toy, examples, rank=8, keep=10**6)
+    rows = features(toy, examples, where)
+    shard = quantise(rows, where.unit)
+    exact = rows @ rows.T
+    for columns in (rows, rows[:1]):
+        rounded = products(shard, (columns * where.unit).T.contiguous())
+        assert (exact[:, : len(columns)] - rounded).abs().max() < 0.02 * exact.abs().max()
+    assert not restore(quantise(torch.zeros(2, where.size), where.unit), where.unit).any()
+
+
+def test_many_outputs_at_once_score_as_alone(world):
+    queries = [near_copy(world.tunes[name]) for name in ("r01", "r02", "r03")]
+    for store in (world.store, world.dual):
+        np.testing.assert_allclose(store.many(queries), [store.scores(q) for q in queries], rtol=1e-4, atol=1e-5)
+
+
+def test_an_output_without_notes_is_refused(world):
+    with pytest.raises(InvalidError) as error:
+        attribute(world.store, Example(tokens=()))
+    assert error.value.code == "empty-generation"
+
+
+def test_one_note_is_enough(world):
+    assert sum(attribute(world.store, Example(tokens=(3,))).shares.values()) == PPB
+
+
+def test_the_same_output_has_the_same_shares_on_any_number_of_threads(world):
+    query = near_copy(world.tunes["r07"])
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(attribute(world.store, query).shares)
+    assert found[0] == found[1]
+
+
+def test_processes_build_the_same_store(world, tmp_path):
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        plan = PLAN.model_copy(update={"checkpoints": 1})
+        ours, theirs = (
+            Store.build(world.bundle, tmp_path / name, world.recordings, load=Toy.load, plan=plan, executor=executor)
+            for name, executor in (("a", None), ("b", pool))
+        )
+    assert ours.version == theirs.version
+
+
+def test_new_recordings_are_added_to_what_stands(world, tmp_path):
+    """The same training, a snapshot with more recordings: only theirs is computed."""
+    more = dict(world.tunes)
+    more.update({f"s{i}": tune(np.random.default_rng(50 + i), i) for i in range(3)})
+    rows = tuple(recording(name, midi) for name, midi in sorted(more.items()))
+    bigger = tmp_path / "bundle"
+    shutil.copytree(world.bundle, bigger)
+    snapshot = Manifest.model_validate_json((bigger / "manifest.json").read_bytes())
+    snapshot = snapshot.model_copy(update={"recordings": rows, "root": snapshot_root(rows)})
+    (bigger / "manifest.json").write_text(snapshot.model_dump_json())
+    about = json.loads((bigger / "stemma.json").read_text())
+    held_out = [*about["held_out"], "s0", "s1", "s2"]
+    (bigger / "stemma.json").write_text(json.dumps({**about, "snapshot_root": snapshot.root, "held_out": held_out}))
+    given = [(r, more[r.recording]) for r in rows]
+
+    counted = []
+
+    class Counting(Toy):
+        def losses(self, examples):
+            counted.append(len(examples))
+            return super().losses(examples)
+
+    store = Store.build(bigger, tmp_path / "store", given, load=Counting.load, plan=PLAN, previous=world.store.folder)
+    assert sum(counted) == 3 * store.checkpoints
+    query = near_copy(more["s1"])
+    names = [r.recording for r in store.manifest.recordings]
+    assert names[int(np.argmax(store.scores(query)))] == "s1"
+    old = [i for i, name in enumerate(names) if name in world.tunes]
+    np.testing.assert_allclose(store.scores(query)[old], world.store.scores(query), rtol=1e-5)
+
+
+def test_the_same_music_is_one_cluster():
+    works = ["66.6", "269", "277"]
+    midi = {}
+    for number, work in enumerate(works):
+        sheet = read(CORPUS / f"bach/bwv{work}.mxl")
+        for part, instrument, tempo in (("a", "choir aahs", 70.0), ("b", "violin", 90.0)):
+            midi[f"{number}{part}"] = sheet.midi(tempo=tempo, instruments=[instrument] * len(sheet.parts))
+    assert clusters({**midi, "3": b"no score", "4": b"no score", "5": b"another"}) == {
+        **{f"{number}{part}": f"{number}a" for number in range(3) for part in "ab"},
+        "3": "3",
+        "4": "3",
+        "5": "5",
+    }
+
+
+def test_a_fidelity_card_goes_into_the_facts(world, tmp_path):
+    shutil.copytree(world.bundle, tmp_path / "bundle")
+    curve = {"knots": [0.0, 1.0], "slopes": [0.5, 0.0]}
+    card = {"fact": {"lds": 0.4, "lds_low": 0.3, "lds_high": 0.5, "curve": curve}}
+    (tmp_path / "bundle" / "fidelity.json").write_text(json.dumps(card))
+    plan = PLAN.model_copy(update={"checkpoints": 1})
+    store = Store.build(tmp_path / "bundle", tmp_path / "s", world.recordings, load=Toy.load, plan=plan)
+    answer = attribute(store, near_copy(world.tunes["r00"]))
+    assert (answer.lds, answer.lds_low, answer.lds_high) == (0.4, 0.3, 0.5)
+    assert store.manifest.curve.slopes == (0.5, 0.0)
+    (tmp_path / "bundle" / "fidelity.json").write_text("{}")
+    with pytest.raises(InvalidError, match="no fidelity card"):
+        Store.build(tmp_path / "bundle", tmp_path / "t", world.recordings, load=Toy.load, plan=plan)
 
 
 def test_a_build_that_was_cut_off_goes_on(world, tmp_path):
@@ -136,7 +255,7 @@ def copy(world, tmp_path):
     return tmp_path / "store"
 
 
-@pytest.mark.parametrize("name", ["step-0040/features-0001.npy", "step-0120/dual.npy", "step-0080/basis-000-in.npy"])
+@pytest.mark.parametrize("name", ["step-0040/features-0001.npy", "step-0120/length.npy", "step-0080/basis-000-in.npy"])
 def test_a_changed_byte_is_refused(world, copy, name):
     body = bytearray((copy / name).read_bytes())
     body[-1] ^= 1
@@ -148,10 +267,10 @@ def test_a_changed_byte_is_refused(world, copy, name):
 
 
 def test_a_lost_file_and_a_broken_manifest_are_refused(world, copy):
-    (copy / "step-0040" / "dual.npy").unlink()
+    (copy / "step-0040" / "length.npy").unlink()
     with pytest.raises(ProofError):
         Store.load(copy, world.bundle)
-    (copy / MANIFEST).write_text('{"format": "stemma.store/1"}')
+    (copy / MANIFEST).write_text('{"format": "stemma.store/2"}')
     with pytest.raises(ProofError):
         Store.load(copy, world.bundle)
     (copy / MANIFEST).unlink()
@@ -211,5 +330,11 @@ def test_through_object_storage(world, tmp_path, storage):
     fetched = Store.fetch(storage, "toy/1", tmp_path / "store", world.bundle, load=Toy.load)
     assert fetched.version == world.store.version
     assert Store.fetch(storage, "toy/1", tmp_path / "store", world.bundle, load=Toy.load).version == fetched.version
+    world.dual.publish(storage)
+    assert Store.fetch(storage, "toy/1", tmp_path / "now", world.bundle, load=Toy.load).version == world.dual.version
+    first = Store.fetch(storage, "toy/1", tmp_path / "old", world.bundle, version=world.store.version, load=Toy.load)
+    assert first.version == world.store.version
+    with pytest.raises(NotFoundError):
+        Store.fetch(storage, "toy/1", tmp_path / "none", world.bundle, version="0" * 16, load=Toy.load)
     query = near_copy(world.tunes["r05"])
     assert attribute(fetched, query) == attribute(world.store, query)

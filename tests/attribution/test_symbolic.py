@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stemma.attribution.features import bases, features
+from stemma.attribution.features import directions, features
 from stemma.attribution.manifest import Plan
 from stemma.attribution.shares import PPB, attribute
 from stemma.attribution.store import Store
@@ -70,7 +70,7 @@ def test_a_piece_longer_than_the_context_is_the_sum_of_its_segments(released):
     model = Symbolic.load(bundle / "checkpoints" / "step-0040")
     whole = [some for r, midi in given if len(some := model.examples(r, midi)) == 1]
     (longest,) = max(whole, key=lambda some: len(some[0].tokens))
-    basis = bases(model, [e for some in whole for e in some], 8)
+    basis = directions(model, [e for some in whole for e in some], rank=8, keep=500)
     short = Symbolic(model.network, {}, limit=len(longest.tokens) // 2)
     by_name = {r.recording: (r, midi) for r, midi in given}
     segments = short.examples(*by_name[longest.recording])

@@ -124,11 +124,17 @@ def recording(name: str, midi: bytes, owner: str | None = None) -> SnapshotRecor
 
 
 def bundle(
-    folder: Path, tunes: Mapping[str, bytes], *, held_out: Sequence[str] = (), version: str = "1", seed: int = 0
+    folder: Path,
+    tunes: Mapping[str, bytes],
+    *,
+    held_out: Sequence[str] = (),
+    owners: Mapping[str, str] | None = None,
+    version: str = "1",
+    seed: int = 0,
 ) -> Path:
     """A released toy with its checkpoints and its snapshot."""
     train([tune for name, tune in tunes.items() if name not in held_out], seed=seed, save=folder)
-    recordings = tuple(recording(name, tune) for name, tune in sorted(tunes.items()))
+    recordings = tuple(recording(name, tune, (owners or {}).get(name)) for name, tune in sorted(tunes.items()))
     manifest = Manifest(
         id="s1",
         name="toys",

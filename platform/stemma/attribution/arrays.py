@@ -1,12 +1,12 @@
 """The arrays of one checkpoint of a store, on disk and in 8 bits.
 
-Eight bits with one scale per recording and layer lose nothing that a ranking shows, and make a
-store small enough to be read whole for every query.
+A coordinate is divided by its typical size and a recording's vector by its largest entry; what is left
+fits into 8 bits.  Both factors go back in on the query's side and on the result, so that scoring reads
+a store as it lies there: once, in order, and nothing but bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,68 +15,86 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stemma.attribution.features import Basis
+from stemma.attribution.features import Basis, Directions
 
 Int8 = npt.NDArray[np.int8]
 Float32 = npt.NDArray[np.float32]
 Shard = tuple[Int8, Float32]
-"""Features of some recordings [rows, Σ sizes] and their scales [rows, layers]."""
+"""Features of some recordings [rows, k] in units of their coordinates, and their scales [rows]."""
+
+BLOCK = 1 << 21
+"""Bytes of a shard that are widened at a time: they stay in the processor's cache."""
 
 
-def quantise(rows: Tensor, basis: Sequence[Basis]) -> Shard:
-    """Features in 8 bits, with one scale per recording and layer."""
-    values, scales = [], []
-    for part in torch.split(rows, [b.size for b in basis], dim=1):
-        scale = part.abs().amax(dim=1) / 127
-        values.append((part / scale.clamp_min(1e-30)[:, None]).round().to(torch.int8))
-        scales.append(scale)
-    return torch.cat(values, dim=1).numpy(), torch.stack(scales, dim=1).numpy()
+def quantise(rows: Tensor, unit: Tensor) -> Shard:
+    """Features in 8 bits, with one scale per recording."""
+    relative = rows / unit
+    scale = relative.abs().amax(dim=1) / 127
+    values = (relative / scale.clamp_min(1e-30)[:, None]).round().to(torch.int8)
+    return values.numpy(), scale.numpy()
 
 
-def restore(shard: Shard, basis: Sequence[Basis]) -> Tensor:
+def restore(shard: Shard, unit: Tensor) -> Tensor:
     """Features in 32 bits again."""
     values, scale = (torch.from_numpy(array) for array in shard)
-    parts = torch.split(values, [b.size for b in basis], dim=1)
-    return torch.cat([part.float() * scale[:, i, None] for i, part in enumerate(parts)], dim=1)
+    return values.float() * scale[:, None] * unit
 
 
-def similarity(shard: Shard, query: Tensor, basis: Sequence[Basis]) -> Tensor:
-    """Inner products of stored features with a query's [Σ sizes]: one number per recording.
+def products(shard: Shard, queries: Tensor) -> Tensor:
+    """Inner products of stored features with queries [k, q] in units of the coordinates: [rows, q].
 
-    Layer by layer, so that what is widened to 32 bits stays in the processor's cache.
+    One query is bound by memory: its bytes are widened in blocks that the cache holds.  Many are bound
+    by multiplication, for which blocks are as large.
     """
     values, scale = (torch.from_numpy(array) for array in shard)
-    sizes = [b.size for b in basis]
-    pairs = zip(torch.split(values, sizes, dim=1), torch.split(query, sizes), strict=True)
-    return (torch.stack([part.float() @ q for part, q in pairs], dim=1) * scale).sum(dim=1)
+    found = torch.empty(len(values), queries.shape[1])
+    step = max(1, BLOCK // max(1, values.shape[1]))
+    wide = torch.empty(min(step, len(values)), values.shape[1])
+    for start in range(0, len(values), step):
+        part = values[start : start + step]
+        block = wide[: len(part)]
+        block.copy_(part)
+        if queries.shape[1] == 1:
+            torch.mv(block, queries[:, 0], out=found[start : start + len(part), 0])
+        else:
+            torch.mm(block, queries, out=found[start : start + len(part)])
+    return found.mul_(scale[:, None])
 
 
-def save_bases(folder: Path, bases: Sequence[Basis]) -> None:
+def save_directions(folder: Path, where: Directions) -> None:
     """Write the directions of all layers."""
-    for i, basis in enumerate(bases):
+    for i, basis in enumerate(where.bases):
         save(folder / f"basis-{i:03}-in.npy", basis.inputs.numpy())
         save(folder / f"basis-{i:03}-out.npy", basis.outputs.numpy())
-    save(folder / "kept.npy", np.array([basis.kept for basis in bases]))
-    save(folder / "layers.npy", np.array([basis.layer for basis in bases]))  # last: says that all are there
+    save(folder / "coordinates.npy", where.kept.numpy())
+    save(folder / "second.npy", where.second.numpy())
+    save(folder / "damping.npy", where.damping.numpy())
+    save(folder / "energy.npy", np.array([basis.kept for basis in where.bases]))
+    save(folder / "layers.npy", np.array([basis.layer for basis in where.bases]))  # last: says that all are there
 
 
-def has_bases(folder: Path) -> bool:
+def has_directions(folder: Path) -> bool:
     """Whether the directions are written whole."""
     return (folder / "layers.npy").exists()
 
 
-def read_bases(folder: Path) -> list[Basis]:
+def read_directions(folder: Path) -> Directions:
     """The directions of all layers."""
-    kept = np.load(folder / "kept.npy")
-    return [
+
+    def tensor(name: str) -> Tensor:
+        return torch.from_numpy(np.load(folder / f"{name}.npy"))
+
+    energy = np.load(folder / "energy.npy")
+    found = [
         Basis(
             layer=str(layer),
-            inputs=torch.from_numpy(np.load(folder / f"basis-{i:03}-in.npy")),
-            outputs=torch.from_numpy(np.load(folder / f"basis-{i:03}-out.npy")),
-            kept=float(kept[i]),
+            inputs=tensor(f"basis-{i:03}-in"),
+            outputs=tensor(f"basis-{i:03}-out"),
+            kept=float(energy[i]),
         )
         for i, layer in enumerate(np.load(folder / "layers.npy"))
     ]
+    return Directions(tuple(found), tensor("coordinates"), tensor("second"), tensor("damping"))
 
 
 def save_shard(folder: Path, number: int, shard: Shard) -> None:
@@ -91,7 +109,7 @@ def has_shard(folder: Path, number: int) -> bool:
 
 
 def read_shard(folder: Path, number: int) -> Shard:
-    """A shard, its features mapped from the file."""
+    """A shard, its features mapped from the file: what is scored need not fit into memory."""
     # Mapped copy-on-write: torch wants writable memory, and nothing is ever written.
     features = np.load(folder / f"features-{number:04}.npy", mmap_mode="c")
     return features, np.load(folder / f"scale-{number:04}.npy")

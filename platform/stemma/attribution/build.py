@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from stemma.attribution import arrays, scores
-from stemma.attribution.features import Basis, bases, features
-from stemma.attribution.manifest import MANIFEST, Manifest
+from stemma.attribution.features import directions, features
+from stemma.attribution.manifest import MANIFEST, Checkpoint, Manifest, Plan
 from stemma.errors import InvalidError
 from stemma.models.protocol import Example, Family
 from stemma.proof.canonical import canonical, sha256
 from stemma.rights.snapshot import SnapshotRecording
 
 DRAFT = "draft.json"
+Load = Callable[[Path], Family]
 Segments = Sequence[Sequence[Example]]
 """What is taken of each recording."""
 
@@ -36,35 +40,74 @@ def build(
     *,
     bundle: Path,
     out: Path,
-    load: Callable[[Path], Family],
+    load: Load,
     progress: Progress,
+    executor: Executor | None = None,
+    previous: tuple[Path, Manifest] | None = None,
 ) -> None:
-    """Write every file of the drafted store into `out`, the manifest last."""
+    """Write every file of the drafted store into `out`, the manifest last.
+
+    With an `executor` (processes of this machine, or any that see the same folders) shards are made side
+    by side.  From `previous`, a store at some of the same checkpoints, what it holds of a recording is
+    copied instead of computed.
+    """
     _resume(out, draft)
     plan = draft.plan
-    families = [load(bundle / "checkpoints" / c.name) for c in draft.checkpoints]
-    segments = [_segments(families[0], recording, midi, plan.tokens) for recording, midi in given]
     starts = range(0, len(given), plan.shard)
-    total, done = len(families) * (len(starts) + 1), 0
-    for checkpoint, family in zip(draft.checkpoints, families, strict=True):
-        folder = out / checkpoint.name
-        if not arrays.has_bases(folder):
-            step = -(-len(segments) // plan.sample)
-            sample = [example for some in segments[::step] for example in some]
-            arrays.save_bases(folder, bases(family, sample, plan.rank))
-        basis = arrays.read_bases(folder)
+    total, done = len(draft.checkpoints) * (len(starts) + 1), 0
+    segments = _every_segment(draft, given, bundle, load)
+    for checkpoint in draft.checkpoints:
+        folder, model = out / checkpoint.name, bundle / "checkpoints" / checkpoint.name
+        kept = _kept(checkpoint, draft, previous)
+        if not arrays.has_directions(folder):
+            if kept is not None:
+                arrays.save_directions(folder, arrays.read_directions(kept.folder))
+            else:
+                step = -(-len(segments) // plan.sample)
+                sample = [example for some in segments[::step] for example in some]
+                found = directions(_loaded(load, model), sample, rank=plan.rank, keep=plan.keep)
+                arrays.save_directions(folder, found)
         progress(done := done + 1, total, checkpoint.name)
-        for number, start in enumerate(starts):
-            if not arrays.has_shard(folder, number):
-                _shard(folder, number, family, segments[start : start + plan.shard], basis)
+        missing = [number for number in range(len(starts)) if not arrays.has_shard(folder, number)]
+        done += len(starts) - len(missing)
+        jobs: list[Future[None]] = []
+        for number in missing:
+            rows = slice(starts[number], starts[number] + plan.shard)
+            old = [kept.row(r.recording, r.midi_sha256) if kept else None for r, _ in given[rows]]
+            task = (model, folder, number, load, segments[rows], old)
+            if executor is not None:
+                jobs.append(executor.submit(_shard, *task))
+            else:
+                _shard(*task)
+                progress(done := done + 1, total, checkpoint.name)
+        for job in as_completed(jobs):
+            job.result()
             progress(done := done + 1, total, checkpoint.name)
-        if not (folder / "dual.npy").exists():
-            _dual(folder, len(starts), basis, plan.damping)
+        _finish(folder, len(starts), plan)
+    _loaded.cache_clear()
     files = {p.relative_to(out).as_posix(): sha256(p.read_bytes()) for p in sorted(out.rglob("*.npy"))}
     part = out / f"{MANIFEST}.part"
     part.write_bytes(canonical(draft.model_copy(update={"files": files})))
     part.replace(out / MANIFEST)
     (out / DRAFT).unlink()
+
+
+def segments_of(family: Family, recording: SnapshotRecording, midi: bytes, tokens: int) -> list[Example]:
+    """Segments evenly over a recording, until they hold `tokens` tokens; at least one, cut to that.
+
+    The beginning of a segment is a segment: models are causal.
+    """
+    every = [example for example in family.examples(recording, midi) if len(example.tokens)]
+    if not every:
+        raise InvalidError(
+            f"{recording.recording} ({recording.title}) has nothing the model could learn from.",
+            remedy="Leave it out of the snapshot.",
+            code="empty-recording",
+        )
+    mean = sum(len(example.tokens) for example in every) / len(every)
+    count = min(len(every), max(1, int(tokens / mean)))
+    taken = [every[i * len(every) // count] for i in range(count)]
+    return [Example(e.tokens[:tokens], e.condition, e.recording) for e in taken]
 
 
 def _resume(out: Path, draft: Manifest) -> None:
@@ -77,30 +120,79 @@ def _resume(out: Path, draft: Manifest) -> None:
     path.write_bytes(canonical(draft))
 
 
-def _segments(family: Family, recording: SnapshotRecording, midi: bytes, tokens: int) -> list[Example]:
-    """Segments evenly over a recording, until they hold `tokens` tokens; at least one, cut to that.
-
-    The beginning of a segment is a segment: models are causal.
-    """
-    every = [example for example in family.examples(recording, midi) if len(example.tokens)]
-    if not every:
-        raise InvalidError(f"{recording.recording} ({recording.title}) has nothing the model could learn from.")
-    mean = sum(len(example.tokens) for example in every) / len(every)
-    count = min(len(every), max(1, int(tokens / mean)))
-    taken = [every[i * len(every) // count] for i in range(count)]
-    return [Example(e.tokens[:tokens], e.condition, e.recording) for e in taken]
+def _every_segment(
+    draft: Manifest, given: Sequence[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
+) -> list[list[Example]]:
+    family = _loaded(load, bundle / "checkpoints" / draft.checkpoints[0].name)
+    return [segments_of(family, recording, midi, draft.plan.tokens) for recording, midi in given]
 
 
-def _shard(folder: Path, number: int, family: Family, segments: Segments, basis: Sequence[Basis]) -> None:
+@lru_cache(maxsize=1)
+def _loaded(load: Load, folder: Path) -> Family:
+    """A checkpoint's model; the last one is kept, since many shards ask for it."""
+    return load(folder)
+
+
+class _Kept:
+    """What an earlier store holds at a checkpoint."""
+
+    def __init__(self, folder: Path, about: Manifest) -> None:
+        self.folder, self.shard = folder, about.plan.shard
+        self.rows = {(r.recording, r.score): i for i, r in enumerate(about.recordings)}
+
+    def row(self, recording: str, score: str) -> tuple[Path, int, int] | None:
+        """Folder, shard and row where a recording's vector lies."""
+        place = self.rows.get((recording, score))
+        return None if place is None else (self.folder, *divmod(place, self.shard))
+
+
+def _kept(checkpoint: Checkpoint, draft: Manifest, previous: tuple[Path, Manifest] | None) -> _Kept | None:
+    if previous is None:
+        return None
+    folder, about = previous
+    same = about.plan.model_copy(update={"shard": draft.plan.shard}) == draft.plan and about.code == draft.code
+    return _Kept(folder / checkpoint.name, about) if same and checkpoint in about.checkpoints else None
+
+
+def _shard(
+    model: Path,
+    folder: Path,
+    number: int,
+    load: Load,
+    segments: Segments,
+    old: Sequence[tuple[Path, int, int] | None],
+) -> None:
     """Features of some recordings: a recording's are the sum of its segments'."""
-    flat = [example for some in segments for example in some]
-    row = torch.tensor([i for i, some in enumerate(segments) for _ in some])
-    sums = torch.zeros(len(segments), sum(b.size for b in basis))
-    sums.index_add_(0, row, features(family, flat, basis))
-    arrays.save_shard(folder, number, arrays.quantise(sums, basis))
+    where = arrays.read_directions(folder)
+    values = np.empty((len(segments), where.size), dtype=np.int8)
+    scale = np.empty(len(segments), dtype=np.float32)
+    fresh = [i for i, place in enumerate(old) if place is None]
+    for i, place in enumerate(old):
+        if place is not None:
+            shard = arrays.read_shard(place[0], place[1])
+            values[i], scale[i] = shard[0][place[2]], shard[1][place[2]]
+    if fresh:
+        flat = [example for i in fresh for example in segments[i]]
+        row = torch.tensor([place for place, i in enumerate(fresh) for _ in segments[i]])
+        sums = torch.zeros(len(fresh), where.size)
+        sums.index_add_(0, row, features(_loaded(load, model), flat, where))
+        values[fresh], scale[fresh] = arrays.quantise(sums, where.unit)
+    arrays.save_shard(folder, number, (values, scale))
 
 
-def _dual(folder: Path, shards: int, basis: Sequence[Basis], damping: float) -> None:
-    """The dual matrix over what is stored, so that rounding to 8 bits is on both sides of it."""
-    rows = torch.cat([arrays.restore(arrays.read_shard(folder, i), basis) for i in range(shards)])
-    arrays.save(folder / "dual.npy", scores.dual((rows @ rows.T).double().numpy(), damping))
+def _restored(folder: Path, shards: int) -> Iterator[torch.Tensor]:
+    """What is stored, shard by shard, in units of its coordinates: rounding to 8 bits is on both sides."""
+    where = arrays.read_directions(folder)
+    for number in range(shards):
+        yield arrays.restore(arrays.read_shard(folder, number), where.unit)
+
+
+def _finish(folder: Path, shards: int, plan: Plan) -> None:
+    """What turns products into scores: the dual matrix, or the lengths of whitened vectors."""
+    if plan.form == "dual" and not (folder / "dual.npy").exists():
+        rows = torch.cat(list(_restored(folder, shards)))
+        arrays.save(folder / "dual.npy", scores.dual((rows @ rows.T).double().numpy(), plan.ridge))
+    if plan.form == "ekfac" and not (folder / "length.npy").exists():
+        where = arrays.read_directions(folder)
+        found = [scores.lengths(rows, where, plan.damping) for rows in _restored(folder, shards)]
+        arrays.save(folder / "length.npy", torch.cat(found).numpy())

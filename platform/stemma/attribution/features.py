@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ from stemma.models.protocol import Example, Family
 
 BATCH_TOKENS = 4096
 """Tokens of one pass, padding included."""
+DAMPING = 0.1
+"""λ as a multiple of a layer's mean Λ, where nobody says otherwise: the heuristic of Grosse et al. 2023."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,55 @@ class Basis:
         return self.inputs.shape[1] * self.outputs.shape[1]
 
 
+@dataclass(frozen=True)
+class Directions:
+    """Where one checkpoint's gradients are looked at: the eigenbasis of EK-FAC, cut to what matters."""
+
+    bases: tuple[Basis, ...]
+    kept: Tensor
+    """[k] coordinates kept of all layers' products, one after another, in rising order."""
+    second: Tensor
+    """[k] Λ: mean square of each coordinate over examples."""
+    damping: Tensor
+    """[k] mean of Λ over all coordinates of the coordinate's layer: the unit of λ."""
+
+    @property
+    def size(self) -> int:
+        """Length of a vector of features."""
+        return len(self.kept)
+
+    @property
+    def unit(self) -> Tensor:
+        """[k] typical size of each coordinate; never zero."""
+        return (self.second + 1e-6 * self.damping).sqrt().clamp_min(1e-20)
+
+    def inside(self) -> list[Tensor]:
+        """The coordinates kept of each layer, counted from the layer's first."""
+        bounds = torch.cumsum(torch.tensor([0, *(b.size for b in self.bases)]), 0).tolist()
+        cuts = torch.searchsorted(self.kept, torch.tensor(bounds)).tolist()
+        return [self.kept[low:high] - start for start, (low, high) in zip(bounds, pairwise(cuts), strict=False)]
+
+
+def directions(family: Family, examples: Sequence[Example], *, rank: int, keep: int) -> Directions:
+    """The eigenbasis at a checkpoint, and the `keep` coordinates in which gradients vary most.
+
+    George et al. 2018 (EK-FAC): in the eigenbasis of the Kronecker factors the second moments of the
+    gradient itself are the best diagonal.  They are measured on the same examples.
+    """
+    found = bases(family, examples, rank)
+    total = sum(b.size for b in found)
+    whole = Directions(tuple(found), torch.arange(total), torch.zeros(total), torch.zeros(total))
+    squares = torch.zeros(total, dtype=torch.float64)
+    for batch in batches(examples):
+        squares += features(family, [examples[i] for i in batch], whole).double().square().sum(dim=0)
+    second = squares / len(examples)
+    means = torch.cat([part.mean().expand(len(part)) for part in second.split([b.size for b in found])])
+    # What a coordinate adds to the variance of a score, at the usual damping.
+    weight = second / (second + DAMPING * means).clamp_min(1e-300)
+    kept = torch.sort(torch.topk(weight, min(keep, total), sorted=False).indices).values
+    return Directions(tuple(found), kept, second[kept].float(), means[kept].float())
+
+
 def bases(family: Family, examples: Sequence[Example], rank: int) -> list[Basis]:
     """One basis per layer, from the inputs and output gradients that these examples cause.
 
@@ -59,30 +111,47 @@ def bases(family: Family, examples: Sequence[Example], rank: int) -> list[Basis]
         raise InvalidError("There is nothing to learn the gradients' directions from: no examples.")
     found = []
     for name, covariance in inputs.items():
+        if not (covariance.isfinite().all() and outputs[name].isfinite().all()):
+            raise InvalidError(
+                f"The gradients of layer {name} are not finite.",
+                remedy="This checkpoint is broken: train again, or leave it out.",
+                code="bad-gradients",
+            )
         u_in, kept_in = _top(covariance, rank)
         u_out, kept_out = _top(outputs[name], rank)
         found.append(Basis(layer=name, inputs=u_in, outputs=u_out, kept=kept_in * kept_out))
     return found
 
 
-def features(family: Family, examples: Sequence[Example], basis: Sequence[Basis]) -> Tensor:
-    """Projected gradients of each example's loss, float32 [examples, Σ sizes], layer after layer."""
-    rows = torch.empty(len(examples), sum(b.size for b in basis))
+def features(family: Family, examples: Sequence[Example], where: Directions) -> Tensor:
+    """Gradients of each example's loss in the coordinates kept, float32 [examples, k]."""
+    rows = torch.empty(len(examples), where.size)
+    inside = where.inside()
     for batch in batches(examples):
-        rows[batch] = _products(family, [examples[i] for i in batch], basis).cpu()
+        rows[batch] = _products(family, [examples[i] for i in batch], where.bases, inside).cpu()
+    if not rows.isfinite().all():
+        bad = int((~rows.isfinite().all(dim=1)).nonzero()[0])
+        raise InvalidError(
+            f"The gradient of {examples[bad].recording or 'the output'} is not finite.",
+            remedy="This checkpoint is broken: train again, or leave it out.",
+            code="bad-gradients",
+        )
     return rows
 
 
-def _products(family: Family, examples: Sequence[Example], basis: Sequence[Basis]) -> Tensor:
+def _products(family: Family, examples: Sequence[Example], basis: Sequence[Basis], inside: Sequence[Tensor]) -> Tensor:
     caught = _caught(family, examples)
     if len(examples) > 1 and any(caught[b.layer][0].shape[0] != len(examples) for b in basis):
         # A long example runs as several sequences: only alone is it known whose they are.
-        return torch.cat([_products(family, [example], basis) for example in examples])
+        return torch.cat([_products(family, [example], basis, inside) for example in examples])
     parts = []
-    for b in basis:
+    for b, own in zip(basis, inside, strict=True):
+        if not len(own):
+            continue
         a, d = caught[b.layer]
         product = torch.bmm((d @ b.outputs.to(d.device)).mT, a @ b.inputs.to(a.device)).flatten(1)
-        parts.append(product if len(examples) > 1 else product.sum(dim=0, keepdim=True))
+        product = product if len(examples) > 1 else product.sum(dim=0, keepdim=True)
+        parts.append(product if len(own) == b.size else product[:, own])
     return torch.cat(parts, dim=1)
 
 

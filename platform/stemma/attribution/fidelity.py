@@ -69,6 +69,66 @@ def lds(
     )
 
 
+@dataclass(frozen=True)
+class Difference:
+    """One method's LDS less another's, on the same queries and retrainings."""
+
+    mean: float
+    low: float
+    high: float
+    """95 % interval from resampling subsets and queries together for both."""
+
+
+def difference(
+    ours: Matrix,
+    theirs: Matrix,
+    subsets: npt.NDArray[np.bool_],
+    measured: Matrix,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+) -> Difference:
+    """The paired difference in LDS of two methods' scores [queries, recordings]; arguments as of `lds`."""
+    weights = subsets.astype(np.float64)
+    left, right, actual = weights @ ours.T, weights @ theirs.T, measured.mean(axis=0)
+    rng = np.random.default_rng(seed)
+    size, queries = actual.shape
+    found = []
+    for _ in range(draws):
+        at = np.ix_(rng.integers(size, size=size), rng.integers(queries, size=queries))
+        found.append(_mean_rank_correlation(left[at], actual[at]) - _mean_rank_correlation(right[at], actual[at]))
+    low, high = np.quantile(found, [0.025, 0.975])
+    mean = _mean_rank_correlation(left, actual) - _mean_rank_correlation(right, actual)
+    return Difference(mean, float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a score matrix looks like, whatever is true of it."""
+
+    column_mass: float
+    """Part of all positive score that falls on the tenth of the recordings with most; 0.1 is even."""
+    effective_rank: float
+    """exp of the entropy of its squared singular values: how many different answers it gives."""
+    alike: float
+    """Mean correlation of two outputs' scores; near 1 the answer is the same for every output."""
+
+
+def diagnose(scores: Matrix) -> Diagnosis:
+    """Diagnosis of scores [queries, recordings]."""
+    mass = np.sort(np.clip(scores, 0, None).sum(axis=0))[::-1]
+    energy = np.linalg.svd(scores, compute_uv=False) ** 2
+    part = energy[energy > 0] / max(energy.sum(), 1e-300)
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-300)
+    between = (centred @ centred.T)[~np.eye(len(scores), dtype=bool)]
+    return Diagnosis(
+        column_mass=float(mass[: max(1, len(mass) // 10)].sum() / max(mass.sum(), 1e-300)),
+        effective_rank=float(np.exp(-(part * np.log(part)).sum())),
+        alike=float(between.mean()) if len(between) else 1.0,
+    )
+
+
 def _mean_rank_correlation(left: Matrix, right: Matrix) -> float:
     """Mean over columns of Spearman's ρ; a constant column counts as 0."""
     a, b = (stats.rankdata(m, axis=0) - (len(m) + 1) / 2 for m in (left, right))

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import stemma
+from stemma.attribution.calibration import Curve
 from stemma.errors import InvalidError, NotFoundError, ProofError
+from stemma.music.likeness import jaccard, score_sketch
 from stemma.proof.canonical import digest, sha256
 from stemma.rights import snapshot
 from stemma.rights.snapshot import SnapshotRecording
 
 MANIFEST = "manifest.json"
-METHOD = "exact-dual/1"
-MAX_RECORDINGS = 20_000
-"""Beyond this the dual form's square matrix (3.2 GB) is no longer small, and the primal form wins."""
+CARD = "fidelity.json"
+Form = Literal["ekfac", "dual"]
+METHODS: dict[Form, str] = {"ekfac": "ekfac/1", "dual": "exact-dual/2"}
+"""Names of the methods in facts."""
+MAX_DUAL = 20_000
+"""Recordings beyond which the dual form's square matrix (1.6 GB a checkpoint) is no longer small."""
+ALIKE = 0.8
+"""Part of their n-grams that two scores share at least to count as one piece of music."""
 
 
 class Plan(BaseModel):
@@ -26,16 +34,22 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    checkpoints: int = Field(default=3, gt=0)
-    """Checkpoints taken at most: the last, and others evenly before it."""
-    rank: int = Field(default=32, gt=0)
+    form: Form = "ekfac"
+    """`ekfac`: curvature of the model, for any size; `dual`: of the recordings, exact, for small snapshots."""
+    checkpoints: int = Field(default=5, gt=0)
+    """Checkpoints taken at most of each run: the last, and others evenly before it."""
+    rank: int = Field(default=64, gt=0)
     """Directions kept on each side of a layer."""
+    keep: int = Field(default=16_384, gt=0)
+    """Coordinates kept of a checkpoint, those in which gradients vary most: bytes of a recording."""
     tokens: int = Field(default=96, gt=0)
     """Tokens of a recording taken at most: segments evenly over its length, a long one from its beginning."""
-    sample: int = Field(default=48, gt=0)
+    sample: int = Field(default=256, gt=0)
     """Recordings from which the directions are learned, evenly over all."""
-    damping: float = Field(default=1.0, gt=0)
-    """λ, as a multiple of the mean squared length of a recording's vector."""
+    damping: float = Field(default=0.1, gt=0)
+    """λ of EK-FAC, as a multiple of the mean Λ of a layer."""
+    ridge: float = Field(default=1.0, gt=0)
+    """λ of the dual form, as a multiple of the mean squared length of a recording's vector."""
     shard: int = Field(default=256, gt=0)
     """Recordings per file."""
 
@@ -50,6 +64,10 @@ class StoredRecording(BaseModel):
     """Hash of its shares: recordings with equal ones pay the same parties in the same parts."""
     decoy: bool
     """In the snapshot, but held out of training: it sets the threshold and gets no share."""
+    score: str
+    """SHA-256 of its MIDI."""
+    cluster: str
+    """First recording of the same music, by its notes in any key: copies count once between them."""
 
 
 class Checkpoint(BaseModel):
@@ -67,8 +85,8 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["stemma.store/1"] = "stemma.store/1"
-    method: str = METHOD
+    format: Literal["stemma.store/2"] = "stemma.store/2"
+    method: str
     release: str
     """Such as `house-symbolic/1`."""
     snapshot: str
@@ -79,9 +97,11 @@ class Manifest(BaseModel):
     checkpoints: tuple[Checkpoint, ...]
     recordings: tuple[StoredRecording, ...]
     lds: float | None = None
-    """Fidelity measured for this release (see `fidelity`); None where it was not."""
+    """Fidelity measured for this release (see `evaluation`); None where it was not."""
     lds_low: float | None = None
     lds_high: float | None = None
+    curve: Curve | None = None
+    """From scores to nats, fitted on retrainings; None where it was not measured."""
     files: dict[str, str] = {}
     """SHA-256 of every other file of the store."""
 
@@ -104,8 +124,8 @@ def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: 
             f"These are not the {len(own.recordings)} recordings of snapshot {own.id}.",
             remedy="Give every recording of the release's manifest, and no other.",
         )
-    if len(given) > MAX_RECORDINGS:
-        raise InvalidError(f"The dual form holds {MAX_RECORDINGS} recordings, not {len(given)}.")
+    if plan.form == "dual" and len(given) > MAX_DUAL:
+        raise InvalidError(f"The dual form holds {MAX_DUAL} recordings, not {len(given)}.", remedy="Use form ekfac.")
     if changed := [r.recording for r, midi in given if sha256(midi) != r.midi_sha256]:
         raise ProofError(
             f"{len(changed)} scores are not those of the snapshot, first {changed[0]}.",
@@ -113,7 +133,10 @@ def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: 
             code="content-hash",
         )
     held_out = set(about["held_out"])
+    same = clusters({r.recording: midi for r, midi in given})
+    card = _card(bundle)
     return Manifest(
+        method=METHODS[plan.form],
         release=about["release"],
         snapshot=about["snapshot"],
         snapshot_root=about["snapshot_root"],
@@ -125,10 +148,56 @@ def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: 
                 recording=r.recording,
                 owners=digest([share.model_dump() for share in r.shares])[:16],
                 decoy=r.recording in held_out,
+                score=r.midi_sha256,
+                cluster=same[r.recording],
             )
             for r, _ in given
         ),
+        **card,
     )
+
+
+def clusters(scores: Mapping[str, bytes]) -> dict[str, str]:
+    """For each recording the first one with the same music: equal files, or scores that share most n-grams.
+
+    Recordings meet through the hashes their sketches have in common, so that strangers are never compared.
+    """
+    first: dict[str, str] = {}
+    found: dict[str, str] = {}
+    sketches: dict[str, list[int]] = {}
+    known: dict[int, list[str]] = defaultdict(list)
+    for name in sorted(scores):
+        sketch = _sketch(scores[name])
+        met = Counter(other for value in sketch for other in known[value])
+        near = [other for other, count in met.most_common() if 2 * count >= len(sketch)]
+        like = [other for other in near if jaccard(sketch, sketches[other]) >= ALIKE]
+        found[name] = first.get(sha256(scores[name])) or (min(found[other] for other in like) if like else name)
+        first.setdefault(sha256(scores[name]), found[name])
+        sketches[name] = sketch
+        for value in sketch:
+            known[value].append(name)
+    return found
+
+
+def _sketch(midi: bytes) -> list[int]:
+    try:
+        return score_sketch(midi)
+    except InvalidError:  # families whose scores are no MIDI: equal files are still one piece of music
+        return []
+
+
+def _card(bundle: Path) -> dict[str, Any]:
+    """What the bundle's fidelity card, if it has one, says to facts."""
+    path = bundle / CARD
+    if not path.exists():
+        return {}
+    try:
+        said = json.loads(path.read_text())["fact"]
+        return {"lds": said["lds"], "lds_low": said["lds_low"], "lds_high": said["lds_high"], "curve": said["curve"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidError(
+            f"{path} is no fidelity card: {error}.", remedy="Run `stemma attribution evaluate`."
+        ) from error
 
 
 def read(folder: Path) -> Manifest:
@@ -217,17 +286,26 @@ def _snapshot(bundle: Path, about: dict[str, Any]) -> snapshot.Manifest:
 
 
 def _checkpoints(bundle: Path, wanted: int) -> Iterator[Checkpoint]:
-    """The last checkpoint and others evenly before it, in the order of training."""
-    folders = sorted((bundle / "checkpoints").glob("step-*"), key=lambda p: int(p.name.removeprefix("step-")))
-    if not folders:
+    """Of each run the last checkpoint and others evenly before it, in the order of training.
+
+    A bundle has its own run's as `checkpoints/step-N`; those of sisters, trained alike from other seeds,
+    lie in folders of theirs beside them.
+    """
+    runs: dict[Path, list[Path]] = defaultdict(list)
+    for folder in (bundle / "checkpoints").glob("**/step-*"):
+        runs[folder.parent].append(folder)
+    if not runs:
         raise NotFoundError(
             f"{bundle} has no checkpoints, which attribution compares gradients at.",
             remedy="Train again with checkpoints, and release that run.",
         )
-    count = min(wanted, len(folders))
-    picked = sorted({round((i + 1) * len(folders) / count) - 1 for i in range(count)})
-    for folder in (folders[i] for i in picked):
-        files = sorted(p for p in folder.rglob("*") if p.is_file())
-        yield Checkpoint(
-            name=folder.name, files={p.relative_to(folder).as_posix(): sha256(p.read_bytes()) for p in files}
-        )
+    for _, folders in sorted(runs.items()):
+        folders.sort(key=lambda p: int(p.name.removeprefix("step-")))
+        count = min(wanted, len(folders))
+        picked = sorted({round((i + 1) * len(folders) / count) - 1 for i in range(count)})
+        for folder in (folders[i] for i in picked):
+            files = sorted(p for p in folder.rglob("*") if p.is_file())
+            yield Checkpoint(
+                name=folder.relative_to(bundle / "checkpoints").as_posix(),
+                files={p.relative_to(folder).as_posix(): sha256(p.read_bytes()) for p in files},
+            )

@@ -1,14 +1,17 @@
 """From scores to shares of one output: what stands out of the noise, and the commons for the rest.
 
-1. Scores of recordings with the same owners in the same parts are summed *signed*, so that noise
+1. Copies of one piece of music count once: each of a cluster's n recordings gets 1/n of their mean.
+2. Scores of recordings with the same owners in the same parts are summed *signed*, so that noise
    cancels before anything is clipped; how a group's money falls on its recordings changes nobody's pay.
-2. A group of n recordings must pass `n·μ + z·√n·σ`, where μ and σ are those of decoys: recordings
+3. A group of n recordings must pass `n·μ + z·√n·σ`, where μ and σ are those of decoys: recordings
    that were scored like all others, but that the model never learned from.
-3. What passes is shared in proportion to its excess over the threshold; inside a group in proportion
-   to the recordings' positive scores.
-4. The attributable fraction is the excess of all groups over the positive score of all groups: 0
+4. What is over is shrunk by the part of it that noise could be, 1 − nσ²/(excess + z√nσ)² (the positive
+   part of James and Stein's estimator); what that takes goes to the commons, which is equal shares.
+5. Where retrainings calibrated the store, the excess is told in nats before it is shared; inside a
+   group in proportion to the recordings' positive scores.
+6. The attributable fraction is the excess of all groups over the positive score of all groups: 0
    when nothing stands out of the noise, near 1 when everything that matters does.  The *commons* gets
-   the rest.  (It is monotone and needs no calibration; retrainings can calibrate it later.)
+   the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stemma.attribution.calibration import Curve
 from stemma.attribution.store import Store
+from stemma.errors import InvalidError
 from stemma.models.protocol import Example
 from stemma.rights.shares import split
 
@@ -47,31 +52,54 @@ class Explained:
 
 
 def explain(
-    recordings: Sequence[str], scores: Vector, owners: Sequence[str], decoys: Vector, *, z: float = Z
+    recordings: Sequence[str],
+    scores: Vector,
+    owners: Sequence[str],
+    decoys: Vector,
+    *,
+    z: float = Z,
+    clusters: Sequence[str] | None = None,
+    curve: Curve | None = None,
 ) -> Explained:
     """Shares of an output.
 
-    `scores` and `owners` are of the recordings, in their order; equal `owners` share alike.
-    `decoys` are the scores of recordings never trained on.
+    `scores` and `owners` are of the recordings, in their order; equal `owners` share alike, equal
+    `clusters` are the same music.  `decoys` are the scores of recordings never trained on.
     """
+    if len(set(recordings)) != len(recordings):
+        raise InvalidError("A recording is named twice.", remedy="Give each recording once.", code="duplicate")
+    if not (np.isfinite(scores).all() and np.isfinite(decoys).all()):
+        raise InvalidError(
+            "Scores are not finite numbers.", remedy="Build the attribution store again.", code="bad-scores"
+        )
     # Only ratios matter; near 1 they neither overflow nor vanish.
     unit = max(np.abs(scores).max(initial=0), np.abs(decoys).max(initial=0), 1e-300)
     scores, decoys = scores / unit, decoys / unit
     mean, deviation = noise(decoys if len(decoys) >= 2 else scores)
+    weight = np.ones(len(scores))
+    if clusters is not None:
+        _, place, copies = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
+        scores = (np.bincount(place, weights=scores) / copies**2)[place]
+        weight = (1 / copies)[place]
     names, group = np.unique(np.array(owners), return_inverse=True)
-    size = np.bincount(group, minlength=len(names))
+    size = np.bincount(group, weights=weight, minlength=len(names))
     total = np.bincount(group, weights=scores, minlength=len(names))
     positive = np.clip(total, 0, None)
-    excess = np.clip(total - (size * mean + z * np.sqrt(size) * deviation), 0, positive)
+    wide = np.sqrt(size) * deviation
+    excess = np.clip(total - (size * mean + z * wide), 0, positive)
+    over = excess + z * wide  # above the decoys' mean
+    excess *= np.clip(1 - np.divide(wide, over, out=np.zeros(len(names)), where=over > 0) ** 2, 0, None)
     excess[excess * PPB < positive.sum()] = 0  # less than one part in a billion
     shares = {COMMONS: PPB}
     if excess.any():
         attributable = int(PPB * min(1.0, excess.sum() / positive.sum()))
+        told = excess if curve is None else curve(excess * unit)
+        told = told if told.sum() > 0 else excess
         # Inside a group only positive scores carry the group's excess.
         inside = np.clip(scores, 0, None)
         carried = np.bincount(group, weights=inside, minlength=len(names))
-        weight = excess[group] * (inside / np.where(carried > 0, carried, 1)[group])
-        parts = split(attributable, [int(w) for w in np.rint(weight / weight.sum() * PPB)])
+        part = told[group] * (inside / np.where(carried > 0, carried, 1)[group])
+        parts = split(attributable, [int(w) for w in np.rint(part / part.sum() * PPB)])
         found = {name: part for name, part in zip(recordings, parts, strict=True) if part}
         shares = dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
         shares[COMMONS] = PPB - attributable
@@ -122,7 +150,13 @@ def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
     found = store.scores(example)
     recordings = [store.manifest.recordings[i] for i in store.rows]
     explained = explain(
-        [r.recording for r in recordings], found[store.rows], [r.owners for r in recordings], found[store.decoys], z=z
+        [r.recording for r in recordings],
+        found[store.rows],
+        [r.owners for r in recordings],
+        found[store.decoys],
+        z=z,
+        clusters=[r.cluster for r in recordings],
+        curve=store.manifest.curve,
     )
     about = store.manifest
     return Attribution(

@@ -2,12 +2,14 @@
 
 A folder with a `manifest.json` that binds it to the release, its snapshot and its checkpoints, and
 per checkpoint the directions, the recordings' features in 8 bits (`.npy` shards, memory-mapped) and
-the dual matrix.  Loading checks every byte against the manifest, and the manifest against the bundle.
+what turns products into scores.  Loading checks every byte against the manifest, and the manifest against the bundle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,18 +18,20 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from stemma.attribution import arrays, manifest
+from stemma.attribution import arrays, manifest, scores
 from stemma.attribution.arrays import Float32, Shard
-from stemma.attribution.build import Progress, build
-from stemma.attribution.features import Basis, features
+from stemma.attribution.build import Load, Progress, build
+from stemma.attribution.features import Directions, features
 from stemma.attribution.manifest import MANIFEST, Manifest, Plan
+from stemma.errors import InvalidError, ProofError
 from stemma.models.protocol import Example, Family
 from stemma.rights.snapshot import SnapshotRecording
 from stemma.storage import Storage
 
 PREFIX = "stores/"
-Load = Callable[[Path], Family]
+Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,22 @@ class _State:
     """One checkpoint of a loaded store."""
 
     family: Family
-    basis: list[Basis]
+    where: Directions
     shards: list[Shard]
-    dual: Float32
+    plan: Plan
+    after: Float32
+    """Of the dual form its matrix [recordings, recordings]; else the lengths of whitened vectors [recordings]."""
 
-    def scores(self, example: Example) -> npt.NDArray[np.float64]:
-        """Score of every recording for one output, at this checkpoint."""
-        query = features(self.family, [example], self.basis)[0]
-        similar = torch.cat([arrays.similarity(shard, query, self.basis) for shard in self.shards])
-        return np.asarray(similar.numpy() @ self.dual, dtype=np.float64)
+    def scores(self, queries: Tensor) -> Matrix:
+        """Scores [queries, recordings] for features of outputs [queries, k]."""
+        weight = self.where.unit
+        if self.plan.form == "ekfac":
+            weight = weight * scores.precision(self.where, self.plan.damping)
+        columns = (queries * weight).T.contiguous()
+        similar = torch.cat([arrays.products(shard, columns) for shard in self.shards]).T.numpy()
+        if self.plan.form == "dual":
+            return np.asarray(similar @ self.after, dtype=np.float64)
+        return np.divide(similar, self.after, out=np.zeros(similar.shape), where=self.after > 0)
 
 
 class Store:
@@ -75,17 +86,34 @@ class Store:
         progress: Progress = lambda _done, _total, _note="": None,
         plan: Plan | None = None,
         load: Load | None = None,
+        executor: Executor | None = None,
+        previous: Path | None = None,
     ) -> Self:
         """Make the store of a bundle in `out`, from the recordings of its snapshot with their MIDI.
 
         A build that was cut off goes on where it stopped; one that is done is only checked.  See
-        `manifest.draft` for what is refused.
+        `manifest.draft` for what is refused.  `previous` is the folder of an earlier store: what it
+        holds at the same checkpoints is not computed again.
         """
         load = load or _load_family
         given = sorted(recordings, key=lambda pair: pair[0].recording)
         draft = manifest.draft(bundle, given, plan or Plan())
         if not (out / MANIFEST).exists() or manifest.read(out).model_copy(update={"files": {}}) != draft:
-            build(draft, given, bundle=bundle, out=out, load=load, progress=progress)
+            earlier = None
+            if previous is not None:
+                about = manifest.read(previous)
+                manifest.check_files(previous, about.files)
+                earlier = (previous, about)
+            build(
+                draft,
+                given,
+                bundle=bundle,
+                out=out,
+                load=load,
+                progress=progress,
+                executor=executor,
+                previous=earlier,
+            )
         return cls.load(out, bundle, load=load)
 
     @classmethod
@@ -100,41 +128,89 @@ class Store:
         return cls(folder, about, bundle, load or _load_family)
 
     @classmethod
-    def fetch(cls, storage: Storage, release: str, folder: Path, bundle: Path, *, load: Load | None = None) -> Self:
-        """The store of a release from object storage, kept in `folder`, checked."""
+    def fetch(
+        cls,
+        storage: Storage,
+        release: str,
+        folder: Path,
+        bundle: Path,
+        *,
+        version: str | None = None,
+        load: Load | None = None,
+    ) -> Self:
+        """The store of a release from object storage, kept in `folder`, checked.
+
+        The current one, or the `version` that a fact names.
+        """
         prefix = f"{PREFIX}{release}/"
-        body = storage.get(prefix + MANIFEST)
+        body = storage.get(f"{prefix}{version}/{MANIFEST}" if version else prefix + MANIFEST)
+        about = manifest.parse(body)
+        if version and about.version != version:
+            raise ProofError(f"Under {version} lies another store of {release}.", code="store-tampered")
         if not (folder / MANIFEST).exists() or (folder / MANIFEST).read_bytes() != body:
-            for name in manifest.parse(body).files:
-                storage.download(prefix + name, manifest.inside(folder, name))
+            for name in about.files:
+                storage.download(f"{prefix}{about.version}/{name}", manifest.inside(folder, name))
             (folder / MANIFEST).write_bytes(body)  # last: without it the folder holds no store
         return cls.load(folder, bundle, load=load)
 
     def publish(self, storage: Storage) -> None:
-        """Put the store into object storage as `stores/<release>/…`, the manifest last."""
+        """Put the store into object storage as `stores/<release>/<version>/…`, and make it the current one.
+
+        Earlier versions stay, so that what was attributed by them can be computed again.
+        """
         prefix = f"{PREFIX}{self.manifest.release}/"
         for name in self.manifest.files:
-            storage.put(prefix + name, self.folder / name)
-        storage.put(prefix + MANIFEST, (self.folder / MANIFEST).read_bytes(), "application/json")
+            storage.put(f"{prefix}{self.version}/{name}", self.folder / name)
+        body = (self.folder / MANIFEST).read_bytes()
+        storage.put(f"{prefix}{self.version}/{MANIFEST}", body, "application/json")
+        storage.put(prefix + MANIFEST, body, "application/json")
 
     def scores(self, example: Example) -> npt.NDArray[np.float64]:
         """Score of every recording and decoy for one output: the mean over checkpoints.
 
         Positive: without the recording the output would have been less likely.
         """
-        return np.asarray(np.mean([state.scores(example) for state in self._states], axis=0), dtype=np.float64)
+        return self.many([example])[0]
+
+    def many(self, examples: Sequence[Example]) -> Matrix:
+        """Scores [outputs, recordings] of many outputs, for which the store is read once."""
+        if empty := [i for i, example in enumerate(examples) if not len(example.tokens)]:
+            raise InvalidError(
+                f"Output {empty[0]} has no notes that could be attributed.",
+                remedy="Generate it again.",
+                code="empty-generation",
+            )
+        found = np.zeros((len(examples), len(self.manifest.recordings)))
+        for state in self._states:
+            with _one_thread():
+                queries = features(state.family, examples, state.where)
+            found += state.scores(queries)
+        return found / self.checkpoints
 
     @cached_property
     def _states(self) -> list[_State]:
-        """The checkpoints, loaded when first asked and kept."""
-        shards = range(-(-len(self.manifest.recordings) // self.manifest.plan.shard))
+        """The checkpoints, loaded when first asked and kept; their shards stay on disk."""
+        plan = self.manifest.plan
+        shards = range(-(-len(self.manifest.recordings) // plan.shard))
         states = []
         for checkpoint in self.manifest.checkpoints:
             folder = self.folder / checkpoint.name
             family = self._load(self.bundle / "checkpoints" / checkpoint.name)
             read = [arrays.read_shard(folder, i) for i in shards]
-            states.append(_State(family, arrays.read_bases(folder), read, np.load(folder / "dual.npy")))
+            after = np.load(folder / ("dual.npy" if plan.form == "dual" else "length.npy"))
+            states.append(_State(family, arrays.read_directions(folder), read, plan, after))
         return states
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order only: an output has the same gradient however many processors there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _load_family(folder: Path) -> Family:

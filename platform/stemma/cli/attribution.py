@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -11,19 +12,38 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from stemma.config import settings
-from stemma.errors import UnavailableError
+from stemma.errors import ProofError, UnavailableError
 
 app = typer.Typer(help="Trace outputs back to the recordings that shaped them.", no_args_is_help=True)
+
+
+class Form(StrEnum):
+    """How influence is computed."""
+
+    ekfac = "ekfac"
+    dual = "dual"
 
 
 @app.command()
 def build(
     release: Annotated[str, typer.Argument(help="Model release, such as house-symbolic/1.")],
-    checkpoints: Annotated[int, typer.Option(min=1, help="Checkpoints compared at most.")] = 3,
+    form: Annotated[
+        Form, typer.Option(help="ekfac (any size), or dual (exact, up to 20 000 recordings).")
+    ] = Form.ekfac,
+    checkpoints: Annotated[int, typer.Option(min=1, help="Checkpoints compared at most.")] = 5,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens taken of a recording at most.")] = 96,
-    rank: Annotated[int, typer.Option(min=1, help="Directions kept on each side of a layer.")] = 32,
+    rank: Annotated[int, typer.Option(min=1, help="Directions kept on each side of a layer.")] = 64,
+    keep: Annotated[int, typer.Option(min=1, help="Coordinates kept: bytes of a recording and checkpoint.")] = 16_384,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
 ) -> None:
-    """Make the store of a release and publish it.  An interrupted build goes on where it stopped."""
+    """Make the store of a release and publish it.  An interrupted build goes on where it stopped.
+
+    What the release's present store holds at the same checkpoints is not computed again.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from contextlib import nullcontext
+
     from stemma.attribution.manifest import Plan
     from stemma.attribution.store import Store
     from stemma.rights.snapshot import Manifest
@@ -46,8 +66,12 @@ def build(
         bundle = releases.fetch(release, settings().home / "releases" / release)
         snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
         scores = ((r, storage().get(f"midi/{r.midi_sha256}.mid")) for r in snapshot.recordings)
-        plan = Plan(checkpoints=checkpoints, tokens=tokens, rank=rank)
-        store = Store.build(bundle, settings().home / "stores" / release, scores, progress=progress, plan=plan)
+        plan = Plan(form=form.value, checkpoints=checkpoints, tokens=tokens, rank=rank, keep=keep)
+        # Spawned, not forked: torch's threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else nullcontext() as executor:
+            out = settings().home / "stores" / release
+            store = Store.build(bundle, out, scores, progress=progress, plan=plan, executor=executor)
         store.publish(storage())
     console.print(
         f"Store {store.version} of {release}: {len(store.rows)} recordings and {len(store.decoys)} decoys "
@@ -83,6 +107,87 @@ def show(
         f"{fact['model_release']} · {fact['method']} · store {fact['store']} · {fact['checkpoints']} checkpoints "
         f"· fidelity (LDS) {fidelity}"
     )
+
+
+@app.command()
+def evaluate(
+    release: Annotated[str, typer.Argument(help="Model release, such as house-symbolic/1.")],
+    profile: Annotated[str, typer.Option(help="quick (a quarter of an hour on 2 cores), or full (a night).")] = "quick",
+    processes: Annotated[int, typer.Option(min=1, help="Trainings side by side, one thread each.")] = 2,
+) -> None:
+    """Measure how much of attribution is true, by training again without.  Cut off, it goes on where it stopped.
+
+    The card goes to MLflow and object storage, and into the run that the release was made of: a release
+    and a store built after it carry its figures.
+    """
+    import torch
+
+    from stemma.rights.snapshot import Manifest
+    from stemma.storage import storage
+    from stemma.training import fidelity
+    from stemma.training import release as releases
+    from stemma.training.study import Study
+    from stemma.training.study import profile as named
+
+    console = Console()
+    chosen = named(profile)
+    torch.set_num_threads(1)
+    columns = (
+        TextColumn("[bold]{task.description}[/]"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Fidelity", total=None, note="")
+
+        def progress(done: float, total: float | None = None, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        bundle = releases.fetch(release, settings().home / "releases" / release)
+        snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
+        scores = {r.recording: storage().get(f"midi/{r.midi_sha256}.mid") for r in snapshot.recordings}
+        study = Study.open(settings().home / "studies", chosen, snapshot.recordings, scores, progress=progress)
+        card = fidelity.evaluate(study, processes=processes, progress=progress)
+        run = fidelity.log(card, release)
+    said = fidelity.words(card)
+    for name, body in ((fidelity.CARD, json.dumps(card, indent=1)), (fidelity.WORDS, said)):
+        storage().put(f"fidelity/{release}/{name}", body.encode())
+        made_of = settings().home / "runs"
+        for outcome in made_of.glob("*/outcome.json"):
+            if json.loads(outcome.read_text())["run_id"] == json.loads((bundle / "stemma.json").read_text())["run_id"]:
+                (outcome.parent / name).write_text(body)
+    console.print(said)
+    console.print(f"MLflow run {run}; figures in fidelity/{release}/ of object storage.")
+
+
+@app.command()
+def recompute(
+    generation: Annotated[str, typer.Argument(help="Identifier of a generation.")],
+) -> None:
+    """Compute an attribution again from what is kept, and compare it with what was stated, to the ppb."""
+    from stemma.attribution import recompute as again
+    from stemma.attribution.store import Store
+    from stemma.storage import storage
+    from stemma.training import release as releases
+
+    fact = again.fact_of(storage(), generation)
+    name = fact["model_release"]
+    bundle = releases.fetch(name, settings().home / "releases" / name)
+    folder = settings().home / "stores" / "kept" / name / fact["store"]
+    store = Store.fetch(storage(), name, folder, bundle, version=fact["store"])
+    found = again.recompute(storage(), fact, store)
+    about = f"{len(found.stated)} shares of {generation} by store {store.version} of {name}"
+    if not found.apart:
+        Console().print(f"{about}: the same, to the last part per billion.")
+    elif found.apart <= again.TOLERANCE:
+        Console().print(f"{about}: within {found.apart} ppb, as machines of different kinds round.")
+    else:
+        raise ProofError(
+            f"{about} differ by up to {found.apart} ppb from what was stated.",
+            remedy="Compare the versions of Stemma and PyTorch; ask for a correction if they are the same.",
+            code="attribution-differs",
+        )
 
 
 def _titles(snapshot: str) -> dict[str, tuple[str, str]]:

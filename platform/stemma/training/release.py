@@ -67,6 +67,9 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     shutil.copytree(run / "checkpoints", part / "checkpoints", ignore=shutil.ignore_patterns("*.part"))
     shutil.copy(run / "manifest.json", part / "manifest.json")
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
+    for name_of in ("fidelity.json", "fidelity.md"):  # where attribution was evaluated; see `training.fidelity`
+        if (run / name_of).exists():
+            shutil.copy(run / name_of, part / name_of)
     (part / "LICENSE.md").write_text(covenant_text.markdown(covenant, manifest.covenant))
     beside = read_facts(manifest, store)
     if beside is not None:

@@ -1,0 +1,73 @@
+"""From scores to nats: what removing an owner is measured to cost, told from what is predicted.
+
+The curve is monotone and starts at zero: a sum of hinges with weights that are never negative, fitted
+by least squares (NNLS) to retrainings without random halves of the owners.  One retraining measures the
+sum over the owners it did without; the curve is what makes these sums fit best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+from scipy import optimize
+
+from stemma.errors import InvalidError
+
+Matrix = npt.NDArray[np.float64]
+KNOTS = (0.0, 0.5, 0.8, 0.95)
+"""Quantiles of positive scores at which the curve may bend."""
+
+
+class Curve(BaseModel):
+    """A monotone, piecewise linear map of an owner's score to nats per token of the output."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    knots: tuple[float, ...]
+    """Scores at which it bends; the first is 0."""
+    slopes: tuple[float, ...]
+    """What each knot adds to the slope above it; never negative.  Below zero the first one's slope goes on."""
+
+    def __call__(self, scores: npt.ArrayLike) -> Matrix:
+        """Nats for each score."""
+        x = np.asarray(scores, dtype=np.float64)
+        return np.asarray(np.tensordot(_hinges(x, self.knots), self.slopes, axes=1), dtype=np.float64)
+
+
+def fit(scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Curve:
+    """The curve for owners' scores [queries, owners].
+
+    `subsets` [subsets, owners] says who was in each retraining, `measured` [subsets, queries] how
+    likely each query was after it, in nats per token.
+    """
+    if scores.shape[1] != subsets.shape[1] or measured.shape != (len(subsets), len(scores)):
+        raise InvalidError(
+            f"Scores {scores.shape}, subsets {subsets.shape} and measurements {measured.shape} disagree."
+        )
+    positive = scores[scores > 0]
+    quantiles = np.quantile(positive, KNOTS[1:]) if len(positive) else []
+    knots = tuple(dict.fromkeys([0.0, *map(float, quantiles)]))
+    design = _predictions(_hinges(scores, knots), subsets)
+    slopes, _ = optimize.nnls(design.reshape(-1, len(knots)), (measured - measured.mean(axis=0)).ravel())
+    return Curve(knots=knots, slopes=tuple(map(float, slopes)))
+
+
+def slope(curve: Curve, scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> float:
+    """Slope of measured on predicted effects for retrainings the curve was not fitted to; 1 is right."""
+    predicted = _predictions(curve(scores)[..., None], subsets)[..., 0]
+    square = float((predicted**2).sum())
+    return float((predicted * (measured - measured.mean(axis=0))).sum() / square) if square else 0.0
+
+
+def _hinges(x: Matrix, knots: Sequence[float]) -> Matrix:
+    """[…, knots]: the first the score itself, the others what lies above their knot."""
+    return np.stack([x, *(np.clip(x - knot, 0, None) for knot in knots[1:])], axis=-1)
+
+
+def _predictions(parts: Matrix, subsets: npt.NDArray[np.bool_]) -> Matrix:
+    """[subsets, queries, …]: sums over who was in, less their mean over the subsets."""
+    sums = np.einsum("jo,qok->jqk", subsets.astype(np.float64), parts)
+    return np.asarray(sums - sums.mean(axis=0))

@@ -1,0 +1,109 @@
+"""Training again without: resumable, cached, and written down as a card that says what it is."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from stemma.attribution.calibration import Curve, fit, slope
+from stemma.attribution.fidelity import diagnose, difference
+from stemma.models.symbolic.network import Shape
+from stemma.training import fidelity
+from stemma.training.presets import Preset
+from stemma.training.study import Profile, Study
+from training.ground import recordings
+
+pytestmark = pytest.mark.unit
+
+TINY = Profile(
+    "tiny",
+    Preset(
+        "study",
+        Shape(width=32, layers=1, heads=2, hidden=48),
+        context=64,
+        batch=512,
+        steps=6,
+        warmup=2,
+        checkpoints=2,
+        captions=1,
+        threads=1,
+    ),
+    subsets=4,
+    seeds=2,
+    owner_subsets=4,
+    owner_seeds=2,
+    generated=4,
+    held=2,
+    bars=2,
+    removals=2,
+    sisters=1,
+)
+
+
+def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    rows, scores = recordings()
+    study = Study.open(tmp_path, TINY, rows, scores)
+    assert [c.name for c in study.checkpoints] == ["step-000003", "step-000006"]
+    assert len(study.queries) == study.generated + 1
+
+    first = study.measure(study.halves()[:2], 1, processes=1)
+    assert first.shape == (1, 2, len(study.queries))
+    assert (first < 0).all()
+    card = fidelity.evaluate(study, processes=1)
+    kept = {path: path.stat().st_mtime_ns for path in (study.folder / "trained").iterdir()}
+    np.testing.assert_array_equal(study.measure(study.halves()[:2], 1), first)
+
+    monkeypatch.setattr("stemma.training.study.ProcessPoolExecutor", None)
+    again = fidelity.evaluate(Study.open(tmp_path, TINY, rows, scores))
+    assert again == card
+    assert {path: path.stat().st_mtime_ns for path in (study.folder / "trained").iterdir()} == kept
+
+    table = card["lds"]["generated"]["works"]
+    assert set(table) >= {"this method", "with a sister run", "one checkpoint", "exact dual", "trigrams of tokens"}
+    assert all(-1 <= row["low"] <= row["high"] <= 1 for row in table.values())
+    assert card["fact"]["lds"] == table["this method"]["lds"]
+    Curve.model_validate(card["fact"]["curve"])
+    said = fidelity.words(json.loads(json.dumps(card)))
+    assert "LDS" in said
+    assert "chorale" in said
+    assert all(path.stat().st_size > 1000 for path in fidelity.plots(card, tmp_path))
+
+
+def world(rng):
+    """Owners whose effect is twice their score, above nothing."""
+    scores, subsets = rng.normal(size=(10, 12)), rng.random((80, 12)) < 0.5
+    measured = 2 * subsets @ np.clip(scores, 0, None).T + 0.5 * subsets @ np.clip(scores, None, 0).T
+    return scores, subsets, measured + 0.1 * rng.normal(size=measured.shape) - 3
+
+
+def test_a_curve_fitted_to_some_retrainings_is_right_about_others():
+    scores, subsets, measured = world(np.random.default_rng(0))
+    curve = fit(scores, subsets[:40], measured[:40])
+    assert all(s >= 0 for s in curve.slopes)
+    assert (np.diff(curve(np.linspace(-3, 3, 50))) >= 0).all()
+    assert float(curve(0.0)) == 0
+    assert slope(curve, scores, subsets[40:], measured[40:]) == pytest.approx(1, abs=0.1)
+    doubled = Curve(knots=curve.knots, slopes=tuple(2 * s for s in curve.slopes))
+    assert slope(doubled, scores, subsets[40:], measured[40:]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_differences_are_paired():
+    scores, subsets, measured = world(np.random.default_rng(1))
+    noisy = scores + 2 * np.random.default_rng(2).normal(size=scores.shape)
+    found = difference(scores, noisy, subsets, measured[None])
+    assert 0 < found.low < found.mean < found.high
+    same = difference(scores, scores, subsets, measured[None])
+    assert (same.mean, same.low, same.high) == (0, 0, 0)
+
+
+def test_a_matrix_that_says_the_same_of_everything_is_told():
+    rng = np.random.default_rng(3)
+    one = rng.normal(size=(1, 40))
+    same, different = diagnose(np.repeat(one, 9, axis=0)), diagnose(rng.normal(size=(9, 40)))
+    assert same.alike == pytest.approx(1)
+    assert same.effective_rank == pytest.approx(1)
+    assert abs(different.alike) < 0.1
+    assert different.effective_rank > 7
+    assert different.column_mass < same.column_mass

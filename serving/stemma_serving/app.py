@@ -55,6 +55,4 @@ def build(config: ServingConfig) -> serve.Application:
         graceful_shutdown_timeout_s=1,
         **config.attributor.autoscaling.ray(),
     )
-    return gateway.bind(
-        config, makes, shipper.bind(config.spool), attributor.bind(config.attributor, config.spool)
-    )
+    return gateway.bind(config, makes, shipper.bind(config.spool), attributor.bind(config.attributor, config.spool))

@@ -107,7 +107,7 @@ def serve_figures(keeper: Keeper, port: int) -> ThreadingHTTPServer:
     """`/metrics` and `/livez` on every interface of the pod."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             known = {"/metrics": keeper.figures, "/livez": lambda: "ok\n"}
             answer = known.get(self.path)
             self.send_response(200 if answer else 404)

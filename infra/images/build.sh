@@ -38,11 +38,6 @@ more=()
 if [ -n "${PIP_FIND_LINKS:-}" ] && [ -d "$PIP_FIND_LINKS" ]; then
   more+=(-v "$PIP_FIND_LINKS:$PIP_FIND_LINKS:ro" --build-arg "PIP_FIND_LINKS=$PIP_FIND_LINKS" --build-arg "TORCH_INDEX=${TORCH_INDEX:-}")
 fi
-for name in PIP_INDEX_URL PIP_EXTRA_INDEX_URL SSL_CERT_FILE HTTP_PROXY HTTPS_PROXY NO_PROXY; do
-  [ -n "${!name:-}" ] && more+=(--env "$name=${!name}")
-done
-grep -q 'ubuntu\|debian' /etc/os-release && [ -n "${APT_PROXY:-}" ] && more+=(--env "http_proxy=$APT_PROXY")
-
 for target in ${*:-portal serving engines}; do
   image=$REGISTRY/$target:$TAG archive=$OUT/$target.tar started=$SECONDS
   buildah build -q --layers --network host --format docker --timestamp 0 --build-arg "BASE=$BASE" "${more[@]}" \

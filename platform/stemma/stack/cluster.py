@@ -51,16 +51,17 @@ class Cluster:
         data = self._well(answer).get("data") or {}
         return {key: base64.b64decode(value) for key, value in data.items()}
 
-    def keep(self, name: str, values: Mapping[str, bytes]) -> bool:
-        """Put into a Secret what it lacks; what it holds stays.  Whether anything was missing."""
+    def keep(self, name: str, values: Mapping[str, bytes], *, replace: bool = False) -> bool:
+        """Put into a Secret what it lacks; what it holds stays, unless replaced.  Whether anything was put."""
         known = self.read(name)
-        missing = {key: base64.b64encode(v).decode() for key, v in values.items() if key not in (known or {})}
+        left = {} if replace or known is None else known
+        missing = {key: base64.b64encode(v).decode() for key, v in values.items() if key not in left}
         if known is None:
             labels = {"app.kubernetes.io/part-of": "stemma", "app.kubernetes.io/managed-by": "stemma"}
             body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}, "data": missing}
             answer = self._ask("POST", "secrets", json=body)
             if answer.status_code == httpx.codes.CONFLICT:
-                return self.keep(name, values)  # somebody else made it just now
+                return self.keep(name, values, replace=replace)  # somebody else made it just now
             self._well(answer)
         elif missing:
             kind = {"Content-Type": "application/merge-patch+json"}

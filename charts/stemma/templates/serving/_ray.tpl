@@ -30,7 +30,11 @@ applications:
 - name: {{ .name }}
   image: {{ include "stemma.image" (dict "root" .root "image" "serving") }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-  env: {{ include "stemma.rayEnv" .root | nindent 4 }}
+  env:
+    {{- include "stemma.rayEnv" .root | nindent 4 }}
+    {{- with .env }}
+    {{- . | nindent 4 }}
+    {{- end }}
   ports: {{ toYaml .ports | nindent 4 }}
   {{- include "stemma.container" . | nindent 2 }}
   {{- $resources := deepCopy .resources }}

@@ -20,7 +20,7 @@ fi
 if [ -z "${BASE:-}" ]; then
   BASE=localhost/debian:bookworm
   if ! buildah inspect --type image "$BASE" >/dev/null 2>&1; then
-    mirror=$(sed -nE 's/^URIs: *//p; s/^deb (\[[^]]*\] )?([^ ]+).*/\2/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1)
+    mirror=$(sed -nE 's/^URIs: *//p; s/^deb (\[[^]]*\] )?([^ ]+).*/\2/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1 || true)
     rootfs=$(mktemp -d)
     echo "making a Debian from ${mirror:=http://deb.debian.org/debian}"
     debootstrap --variant=minbase bookworm "$rootfs" "$mirror" >/dev/null

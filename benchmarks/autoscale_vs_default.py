@@ -90,7 +90,9 @@ def main() -> None:
             assert len(outcome.waits) == len(calls)
             figures = [outcome.over(LIMIT), outcome.replica_seconds / 3600, outcome.turns]
             sums[who] = [a + b for a, b in zip(sums[who], figures, strict=True)]
-            told = f"{figures[0]:5} of {len(calls)} over {LIMIT:g} s, {figures[1]:6.2f} replica hours, {figures[2]} turns"
+            told = (
+                f"{figures[0]:5} of {len(calls)} over {LIMIT:g} s, {figures[1]:6.2f} replica hours, {figures[2]} turns"
+            )
             print(f"{name:8} {who:8} {told}")
     print(json.dumps(sums))
     assert sums["ours"][1] <= sums["default"][1], "ours used more replica time"

@@ -23,7 +23,7 @@ if [ -z "${BASE:-}" ]; then
     mirror=$(sed -nE 's/^URIs: *//p; s/^deb (\[[^]]*\] )?([^ ]+).*/\2/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1 || true)
     rootfs=$(mktemp -d)
     echo "making a Debian from ${mirror:=http://deb.debian.org/debian}"
-    debootstrap --variant=minbase bookworm "$rootfs" "$mirror" >/dev/null
+    debootstrap --variant=minbase --include=ca-certificates bookworm "$rootfs" "$mirror" >/dev/null
     rm -rf "$rootfs"/var/cache/apt/* "$rootfs"/var/lib/apt/lists/* "$rootfs"/var/log/*
     tar -C "$rootfs" -cf "$OUT/debian.tar" . && rm -rf "$rootfs"
     base=$(buildah from scratch) && buildah add -q "$base" "$OUT/debian.tar" / >/dev/null

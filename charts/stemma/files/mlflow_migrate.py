@@ -1,4 +1,6 @@
-import os, time
+import os
+import time
+
 import sqlalchemy
 from mlflow.store.db.utils import _upgrade_db
 

@@ -133,7 +133,9 @@ def check(
     typer.echo("attributed")
 
     def ingested() -> bool:
-        return any(row["id"] == made["id"] and row["attributed"] for row in portal.get("generations", limit=100)["items"])
+        return any(
+            row["id"] == made["id"] and row["attributed"] for row in portal.get("generations", limit=100)["items"]
+        )
 
     patiently("its facts in the portal", ingested)
     typer.echo("its use and its attribution are in the portal")

@@ -90,10 +90,8 @@ def main() -> None:
             assert len(outcome.waits) == len(calls)
             figures = [outcome.over(LIMIT), outcome.replica_seconds / 3600, outcome.turns]
             sums[who] = [a + b for a, b in zip(sums[who], figures, strict=True)]
-            told = (
-                f"{figures[0]:5} of {len(calls)} over {LIMIT:g} s, {figures[1]:6.2f} replica hours, {figures[2]} turns"
-            )
-            print(f"{name:8} {who:8} {told}")
+            late, hours, turns = figures
+            print(f"{name:8} {who:8} {late:5} of {len(calls)} late, {hours:6.2f} replica hours, {turns} turns")
     print(json.dumps(sums))
     assert sums["ours"][1] <= sums["default"][1], "ours used more replica time"
     misses, peer = max(1, sums["ours"][0]), sums["default"][0]

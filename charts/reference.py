@@ -1,4 +1,4 @@
-"""Makes values.schema.json and the table of README.md of the chart from values.yaml: `python charts/reference.py [--check]`.
+"""Makes values.schema.json and the table in README.md of the chart from values.yaml: `reference.py [--check]`.
 
 values.yaml is the one source: the comments above a key are its documentation, its default tells its
 type, and a line `# @schema {…}` adds what a default cannot say.  Every object is closed: a key that

@@ -15,9 +15,7 @@ from stemma.stack import cluster
 from stemma_serving.config import ServingConfig
 
 pytestmark = pytest.mark.unit
-POD_CASES = [
-    pytest.param(profile, name, pod, id=f"{profile}:{name}") for profile in PROFILES for name, pod in pods(profile)
-]
+POD_CASES = [pytest.param(p, name, pod, id=f"{p}:{name}") for p in PROFILES for name, pod in pods(p)]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -128,7 +126,7 @@ def test_selectors_match_and_services_find_their_ports(profile: str) -> None:
 def test_everything_that_is_referred_to_is_there_or_named_by_values(profile: str) -> None:
     there = {(m["kind"], m["metadata"].get("name")) for m in manifests(profile)}
     values = yaml.safe_load((CHART / "ci" / f"{profile}-values.yaml").read_text())
-    named = {value for value in _strings(values)} | {f"{values.get('postgres', {}).get('cluster')}-app", "stemma-demo"}
+    named = set(_strings(values)) | {f"{values.get('postgres', {}).get('cluster')}-app", "stemma-demo"}
     if profile == "evaluation":
         made = next(m for m in manifests(profile) if m["kind"] == "Job" and m["metadata"]["name"] == "stemma-secrets")
         arguments = made["spec"]["template"]["spec"]["containers"][0]["args"]
@@ -139,9 +137,8 @@ def test_everything_that_is_referred_to_is_there_or_named_by_values(profile: str
             refs = [v["valueFrom"] for v in container.get("env", []) if "valueFrom" in v]
             secrets_ |= {ref["secretKeyRef"]["name"] for ref in refs if "secretKeyRef" in ref}
             mounted = {mount["name"] for mount in container.get("volumeMounts", [])}
-            assert mounted <= {v["name"] for v in pod["spec"].get("volumes", [])} | (
-                {"data"} if "StatefulSet" in name else set()
-            )
+            claimed = {"data"} if "StatefulSet" in name else set()
+            assert mounted <= {v["name"] for v in pod["spec"].get("volumes", [])} | claimed
         assert {s for s in secrets_ if ("Secret", s) not in there} <= named, name
         account = pod["spec"].get("serviceAccountName")
         assert account is None or ("ServiceAccount", account) in there

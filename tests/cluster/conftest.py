@@ -8,7 +8,7 @@ import os
 import subprocess
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,13 +111,13 @@ class Release:
 
 
 def namespace(name: str) -> None:
-    labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {
-        "name": name, "labels": {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}}}  # fmt: skip
-    kubectl("apply", "-f", "-", input=json.dumps(labels))
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    kubectl("apply", "-f", "-", input=json.dumps(manifest))
 
 
 @pytest.fixture(scope="session")
-def release() -> Iterator[Release]:
+def release() -> Release:
     """The evaluation profile, in a namespace that enforces Pod Security `restricted`."""
     it = Release("music")
     namespace(it.namespace)
@@ -126,7 +126,7 @@ def release() -> Iterator[Release]:
     except AssertionError:
         it.leave("install")
         raise
-    yield it
+    return it
 
 
 @pytest.hookimpl(wrapper=True)

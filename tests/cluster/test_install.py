@@ -55,6 +55,24 @@ for target in sys.argv[1:]:
     except OSError:
         print(target, 'closed')
 """
+ASK = """
+import urllib.error, urllib.request
+try:
+    urllib.request.urlopen('http://127.0.0.1:8265/api/jobs/', timeout=5)
+    print('open')
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+RAY = [6379, 8000, 8076, 8080, 8265, 8404, 8500, 9101, 9103, 10001, 30000, 44217, 44227]
+PORTS = {
+    "portal": [8000],
+    "postgres": [5432],
+    "redis": [6379],
+    "s3": [8333, 8888, 9333, 9340, 18888],
+    "mlflow": [5000],
+    "beat": [9104],
+    "serving": RAY,
+}
 PUBLIC: set[str] = set()
 """Without a Gateway or an Ingress nothing is public."""
 
@@ -66,11 +84,8 @@ def test_a_stranger_reaches_nothing(release: Release, where: str) -> None:
     for pod in release.pods():
         ip = pod["status"].get("podIP")
         component = pod["metadata"]["labels"].get("app.kubernetes.io/component")
-        ports = {"portal": [8000], "postgres": [5432], "redis": [6379], "s3": [8333, 8888, 9333, 9340, 18888],
-                 "mlflow": [5000], "beat": [9104],
-                 "serving": [6379, 8000, 8076, 8080, 8265, 8404, 8500, 9101, 9103, 10001, 30000, 44217, 44227]}  # fmt: skip
         if ip and pod["status"]["phase"] == "Running":
-            targets += [f"{ip}:{port}" for port in ports.get(str(component), [])]
+            targets += [f"{ip}:{port}" for port in PORTS.get(str(component), [])]
     stranger = Release(where)
     image = release.pods(component="portal")[0]["spec"]["containers"][0]["image"]
     stranger.kubectl("delete", "pod", "stranger", "--ignore-not-found")
@@ -94,12 +109,8 @@ def test_a_stranger_reaches_nothing(release: Release, where: str) -> None:
 def test_the_dashboard_asks_who_is_there(release: Release) -> None:
     """From within the installation, where the port is open: without Ray's token there is no answer."""
     head = release.pods(stemma__role="head")[0]
-    code = "import urllib.request as u\ntry:\n u.urlopen('http://127.0.0.1:8265/api/jobs/', timeout=5); print('open')\nexcept u.HTTPError as e: print(e.code)"
-    code = code.replace("u.HTTPError", "__import__('urllib.error').error.HTTPError")
-    assert release.kubectl("exec", head["metadata"]["name"], "-c", "ray-head", "--", "python", "-c", code).strip() in {
-        "401",
-        "403",
-    }
+    said = release.kubectl("exec", head["metadata"]["name"], "-c", "ray-head", "--", "python", "-c", ASK)
+    assert said.strip() in {"401", "403"}
 
 
 def test_a_second_installation_lives_beside_and_one_that_comes_again_finds_its_data(release: Release) -> None:

@@ -1,3 +1,5 @@
+"""Waits for MLflow's database and brings forward one of an older version; run by the chart."""
+
 import os
 import time
 
@@ -6,7 +8,7 @@ from mlflow.store.db.utils import _upgrade_db
 
 url = os.environ["MLFLOW_BACKEND_STORE_URI"]
 engine = sqlalchemy.create_engine(url)
-for second in range(300):
+for _ in range(300):
     try:
         tables = sqlalchemy.inspect(engine).get_table_names()
         break

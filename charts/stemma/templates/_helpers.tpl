@@ -19,8 +19,10 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* Labels of a pod: none that changes with the chart alone, which would end every pod, Ray's clusters and engines included. */}}
 {{- define "stemma.podLabels" -}}
-{{ include "stemma.labels" . }}
+{{ include "stemma.selector" . }}
+app.kubernetes.io/part-of: stemma
 {{- with .root.Values.pods.labels }}
 {{ toYaml . }}
 {{- end }}

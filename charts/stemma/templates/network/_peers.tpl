@@ -22,7 +22,8 @@
 - ipBlock: {cidr: {{ $n.apiServer }}}
 {{- else if eq $peer "world" }}
 {{- range $n.portalMayCall }}
-- ipBlock: {cidr: {{ . }}}
+{{- /* Never the machine's own metadata, where clouds keep credentials. */}}
+- ipBlock: {cidr: {{ . }}{{ if eq . "0.0.0.0/0" }}, except: [169.254.0.0/16]{{ end }}}
 {{- end }}
 {{- else }}
 - podSelector:

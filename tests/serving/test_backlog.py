@@ -56,11 +56,18 @@ def test_without_work_there_are_no_replicas_when_there_may_be_none() -> None:
 
 def test_what_waits_is_worked_off_within_the_time_a_caller_should_wait() -> None:
     # Twenty wait, each takes four seconds: eight replicas beyond those for the load work them off in ten.
-    assert Backlog(4, 10, spare=0)(
-        SimpleNamespace(
-            current_num_replicas=1, target_num_replicas=1, total_num_requests=21.0, current_time=0.0, policy_state={}
-        )
-    )[0] == 1 + 8
+    assert (
+        Backlog(4, 10, spare=0)(
+            SimpleNamespace(
+                current_num_replicas=1,
+                target_num_replicas=1,
+                total_num_requests=21.0,
+                current_time=0.0,
+                policy_state={},
+            )
+        )[0]
+        == 1 + 8
+    )
 
 
 def test_callers_are_served_in_turn_by_replicas_that_start_late() -> None:

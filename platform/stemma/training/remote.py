@@ -50,7 +50,9 @@ def _kubectl(namespace: str, *words: str, given: str | None = None) -> str:
             timeout=PATIENCE,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnavailableError(f"kubectl cannot be asked: {error}.", remedy="Install it, and set KUBECONFIG.") from error
+        raise UnavailableError(
+            f"kubectl cannot be asked: {error}.", remedy="Install it, and set KUBECONFIG."
+        ) from error
     if done.returncode:
         raise UnavailableError(
             f"The cluster does not take it: {done.stderr.strip().splitlines()[-1]}",

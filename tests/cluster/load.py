@@ -6,13 +6,14 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Self
 
 import httpx
 
 
 @dataclass
 class Load:
-    """Callers of one address.  A 503 with Retry-After is an answer, and so is 429; anything else but 201 is a failure."""
+    """Callers of one address.  503 and 429 with Retry-After are answers too; anything else but 201 is a failure."""
 
     url: str
     key: str
@@ -24,7 +25,7 @@ class Load:
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         self._threads = [threading.Thread(target=self._call, args=(n,), daemon=True) for n in range(self.callers)]
         for thread in self._threads:
             thread.start()

@@ -7,6 +7,20 @@ import time
 from cluster.conftest import Release, eventually
 from cluster.load import Load
 
+FACTS = """
+import io
+import pyarrow.parquet as pq
+from stemma.storage import storage
+s = storage()
+for k in s.keys('usage/'):
+    print('\\n'.join(pq.ParquetFile(io.BytesIO(s.get(k))).read()['id'].to_pylist()))
+"""
+QUEUE = """
+import redis
+from stemma.config import settings
+print(redis.Redis.from_url(settings().redis_url.get_secret_value()).llen('celery'))
+"""
+
 
 def running(release: Release, **labels: str) -> int:
     return sum(p["status"]["phase"] == "Running" for p in release.pods(**labels))
@@ -33,12 +47,8 @@ def test_serving_grows_with_its_load_and_shrinks_after_it(release: Release) -> N
 
 def facts(release: Release) -> list[str]:
     """Identifiers of every usage fact in object storage, once the spools are empty."""
-    code = (
-        "import io, pyarrow.parquet as pq; from stemma.storage import storage; s = storage(); "
-        "print('\\n'.join(i for k in s.keys('usage/') for i in pq.ParquetFile(io.BytesIO(s.get(k))).read()['id'].to_pylist()))"
-    )
     time.sleep(8)  # segments are closed after two seconds, and shipped a second later
-    return release.python(code).split()
+    return release.python(FACTS).split()
 
 
 def test_tasks_bring_workers_and_each_is_done_once(release: Release) -> None:
@@ -52,6 +62,5 @@ def test_tasks_bring_workers_and_each_is_done_once(release: Release) -> None:
     wanted = lambda: release.get("deployment", "stemma-worker")["spec"]["replicas"]  # noqa: E731
     most = eventually(lambda: wanted() > before and wanted(), "KEDA to ask for more workers", 180, every=1)
     print(f"\n{most} workers wanted after {time.monotonic() - began:.0f} s")
-    empty = "import redis; from stemma.config import settings as s; print(redis.Redis.from_url(s().redis_url.get_secret_value()).llen('celery'))"
-    eventually(lambda: int(release.python(empty)) < 5, "the tasks to be done", 400)
+    eventually(lambda: int(release.python(QUEUE)) < 5, "the tasks to be done", 400)
     eventually(lambda: wanted() == before, "the workers to go", 500)

@@ -7,6 +7,7 @@ outlive it, as the data does that they open.
 from __future__ import annotations
 
 import base64
+import secrets
 import ssl
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +19,6 @@ import httpx
 from stemma.errors import InvalidError, StemmaError, UnavailableError
 from stemma.proof.keys import KeyRing
 from stemma.provenance.authority import FOLDER, Authority
-from stemma.stack.home import Secrets
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 API = "https://kubernetes.default.svc"
@@ -87,24 +87,23 @@ def passwords(hosts: Mapping[str, str]) -> dict[str, bytes]:
 
     `hosts` names where `postgres` and `redis` answer, as host:port.
     """
-    s = Secrets()
-    postgres = f"{hosts['postgres']}/"
+    portal, mlflow, redis, internal = (secrets.token_hex(24) for _ in range(4))
     sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
     values = {
-        "postgres-password": s.postgres,
-        "portal-database-password": s.portal_database,
-        "mlflow-database-password": s.mlflow_database,
-        "database-url": f"postgresql://stemma:{s.portal_database}@{postgres}stemma",
-        "mlflow-database-url": f"postgresql://mlflow:{s.mlflow_database}@{postgres}mlflow",
-        "redis-password": s.redis,
-        "redis-url": f"redis://:{s.redis}@{hosts['redis']}/0",
-        "redis.conf": f'requirepass "{s.redis}"\n',
+        "postgres-password": secrets.token_hex(24),
+        "portal-database-password": portal,
+        "mlflow-database-password": mlflow,
+        "database-url": f"postgresql://stemma:{portal}@{hosts['postgres']}/stemma",
+        "mlflow-database-url": f"postgresql://mlflow:{mlflow}@{hosts['postgres']}/mlflow",
+        "redis-password": redis,
+        "redis-url": f"redis://:{redis}@{hosts['redis']}/0",
+        "redis.conf": f'requirepass "{redis}"\n',
         "s3-access-key": "stemma",
-        "s3-secret-key": s.s3_secret,
+        "s3-secret-key": secrets.token_hex(24),
         # Without these keys SeaweedFS's filer would serve every object to anyone who asks.
-        "security.toml": "".join(f'[{name}]\nkey = "{s.s3_internal}"\n\n' for name in sections),
-        "secret-key": s.django,
-        "portal-token": s.portal_token,
+        "security.toml": "".join(f'[{name}]\nkey = "{internal}"\n\n' for name in sections),
+        "secret-key": secrets.token_hex(24),
+        "portal-token": secrets.token_hex(24),
     }
     return {name: value.encode() for name, value in values.items()}
 

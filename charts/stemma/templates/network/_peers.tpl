@@ -30,3 +30,11 @@
     matchLabels: {{ include "stemma.selector" (dict "root" .root "component" $peer) | nindent 6 }}
 {{- end }}
 {{- end }}
+
+{{/* The cluster's names */}}
+{{- define "stemma.names" -}}
+to:
+  - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+    podSelector: {matchLabels: {k8s-app: kube-dns}}
+ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+{{- end }}

@@ -118,8 +118,10 @@ def namespace(name: str) -> None:
 
 @pytest.fixture(scope="session")
 def release() -> Release:
-    """The evaluation profile, in a namespace that enforces Pod Security `restricted`."""
+    """The evaluation profile, in a namespace that enforces Pod Security `restricted`; INSTALLED=1 takes the one that is there."""
     it = Release("music")
+    if os.environ.get("INSTALLED"):
+        return it
     namespace(it.namespace)
     try:
         print(f"\ninstalled in {it.install():.0f} s")

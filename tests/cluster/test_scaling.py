@@ -51,7 +51,7 @@ def facts(release: Release) -> list[str]:
     return release.python(FACTS).split()
 
 
-def test_tasks_bring_workers_and_each_is_done_once(release: Release) -> None:
+def test_tasks_bring_workers_which_do_them_and_go_again(release: Release) -> None:
     send = (
         "from stemma_portal.operations.tasks import snapshot_receipts_heal as t; "
         "[t.apply_async() for _ in range(200)]; print('sent')"

@@ -122,6 +122,32 @@ test-api: install-dev ## Ask the real API for half an hour what its description 
 fuzz: $(DEV) ## Let a fuzzer make files of catalogs and read them (FUZZ_SECONDS=n for each reader)
 	@$(BIN)/python tests/fuzz/readers.py $${FUZZ_SECONDS:-60}
 
+# --- Kubernetes ---------------------------------------------------------------------------------
+
+CLUSTER ?= $(wildcard ../shared/cluster/cluster)
+IMAGES := build/images
+PROOFS := $(if $(SMOKE),-m smoke,)
+
+.PHONY: chart
+chart: $(DEV) ## Write schema, README and snapshot of the chart anew from its values
+	@PYTHONPATH=serving:platform $(BIN)/python charts/reference.py
+	@PYTHONPATH=tests $(BIN)/python -m charts.snapshot
+
+.PHONY: test-charts
+test-charts: install-dev ## Check the chart as it is rendered, in seconds
+	@$(PYTEST) -q -n $(WORKERS) tests/charts
+
+.PHONY: images
+images: ## Build the images with buildah into build/images (needs root; TARGETS="portal serving engines")
+	@OUT=$(IMAGES) infra/images/build.sh $(TARGETS)
+
+# Not part of continuous integration: it needs a cluster, root, and its time.
+.PHONY: test-cluster
+test-cluster: install-dev images ## Prove the chart on a real cluster (SMOKE=1: install and `helm test` only; CLUSTER=its program)
+	@test -n "$(CLUSTER)" || { echo "There is no cluster to start. Set KUBECONFIG and run: $(PYTEST) tests/cluster"; exit 2; }
+	@trap 'setsid $(CLUSTER) down' EXIT; $(CLUSTER) up; $(CLUSTER) load $(IMAGES)/*.tar; \
+		$(CLUSTER) run $(PYTEST) -v --timeout 1500 $(PROOFS) tests/cluster
+
 .PHONY: lint
 lint: $(DEV) ## Check style, types and who may know whom
 	@$(BIN)/ruff check

@@ -21,7 +21,11 @@ def build(config: ServingConfig) -> serve.Application:
         name="Generator",
         # The engine in it refuses what is too much; Ray only has to let status questions through.
         max_ongoing_requests=config.generator.queue + 8,
-        ray_actor_options={"num_cpus": config.generator.cpus},
+        ray_actor_options={
+            "num_cpus": config.generator.cpus,
+            "num_gpus": config.generator.gpus,
+            "resources": config.generator.resources,
+        },
         graceful_shutdown_timeout_s=config.stop_seconds,
         health_check_period_s=2,
         **config.generator.autoscaling.ray(),
@@ -30,11 +34,14 @@ def build(config: ServingConfig) -> serve.Application:
         GatewayIngress,
         name="Gateway",
         max_ongoing_requests=config.gateway.concurrent,
-        ray_actor_options={"num_cpus": config.gateway.cpus},
+        ray_actor_options={"num_cpus": config.gateway.cpus, "resources": config.gateway.resources},
         graceful_shutdown_timeout_s=config.stop_seconds,
         health_check_period_s=2,
         **config.gateway.autoscaling.ray(),
     )
+    makes = RemoteGenerator(generator.bind(config.generator, config.gateway.url_seconds), config.gateway.attempts)
+    if config.keepers == "sidecar":
+        return gateway.bind(config, makes)
     shipper = serve.deployment(
         UsageShipper,
         name="UsageShipper",
@@ -48,9 +55,4 @@ def build(config: ServingConfig) -> serve.Application:
         graceful_shutdown_timeout_s=1,
         **config.attributor.autoscaling.ray(),
     )
-    return gateway.bind(
-        config,
-        RemoteGenerator(generator.bind(config.generator, config.gateway.url_seconds), config.gateway.attempts),
-        shipper.bind(config.spool),
-        attributor.bind(config.attributor, config.spool),
-    )
+    return gateway.bind(config, makes, shipper.bind(config.spool), attributor.bind(config.attributor, config.spool))

@@ -25,6 +25,8 @@ class GatewayConfig(_Strict):
     autoscaling: Autoscaling = Autoscaling(target_ongoing_requests=64)
     cpus: float = Field(default=0.2, gt=0)
     """Share of a core for which Ray reserves room; it limits nothing."""
+    resources: dict[str, float] = {}
+    """What else Ray reserves, by name: on a cluster, what only the pods have on which this may run."""
     concurrent: int = Field(default=256, ge=1)
     """Requests in work per replica; more wait at the proxy."""
     body_bytes: int = Field(default=65_536, ge=1024)
@@ -62,6 +64,9 @@ class GeneratorConfig(_Strict):
 
     autoscaling: Autoscaling = Autoscaling()
     cpus: float = Field(default=1.0, gt=0)
+    gpus: float = Field(default=0.0, ge=0)
+    """GPUs, or a share of one, that a replica has for itself."""
+    resources: dict[str, float] = {}
     threads: int = Field(default=0, ge=0)
     """Threads of torch; 0 for one per core."""
     queue: int = Field(default=8, ge=1)
@@ -121,6 +126,9 @@ class ServingConfig(_Strict):
     attributor: AttributorConfig = AttributorConfig()
     spool: SpoolConfig = SpoolConfig()
     ports: PortsConfig = PortsConfig()
+    keepers: Literal["replicas", "sidecar"] = "replicas"
+    """Who ships facts and attributes: replicas of Ray Serve, or `python -m stemma_serving.keeper` beside each
+    gateway, as on a cluster, where every pod has a spool of its own."""
     cpus: int = Field(default=0, ge=0)
     """Cores that Ray may plan with; 0 for those there are."""
     object_store_bytes: int = Field(default=100 << 20, ge=80 << 20)

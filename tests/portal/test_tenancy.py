@@ -123,6 +123,8 @@ CLASSIFIED = {
     "generations/<id:generation_id>/": OWN,
     "generations/<id:generation_id>/certificate.jws": OWN,
     "healthz": OPEN,
+    "livez": OPEN,
+    "readyz": OPEN,
     "identities/": STAFF,
     "imports/": MEMBER,
     "imports/<id:import_id>/": OWN,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +12,8 @@ from stemma.ids import new_id
 from stemma.royalties.facts import AttributionFact, UsageFact
 from stemma.storage import Storage
 from stemma_serving import pending
-from stemma_serving.config import SpoolConfig
+from stemma_serving.config import ServingConfig, SpoolConfig
+from stemma_serving.keeper import Keeper
 from stemma_serving.spool import Journal
 from stemma_serving.usage import Shipper
 
@@ -132,3 +134,20 @@ def test_attributions_are_shipped_like_usage(storage: Storage, tmp_path: Path) -
     assert Shipper(tmp_path, storage).ship()["attribution"] == 1
     found = rows(storage, tmp_path, "attribution/")
     assert {(row["recording"], row["ppb"]) for row in found} == {("r1", 400_000_000), ("commons", 600_000_000)}
+
+
+def test_a_keeper_that_is_stopped_ships_what_a_killed_gateway_left(storage: Storage, tmp_path: Path) -> None:
+    fact = usage()
+    journal = Journal(tmp_path / "usage", CONFIG)
+    journal.append([fact.model_dump_json().encode()])
+    keeper = Keeper(tmp_path, storage, tmp_path, ServingConfig(keepers="sidecar", spool=CONFIG))
+    assert keeper.waiting() == 1
+    # The gateway's process is gone, and with it the lock on its segment.
+    assert journal._descriptor is not None
+    os.close(journal._descriptor)
+    keeper.stop()
+    left = keeper.run(patience=2)
+    assert [row["id"] for row in rows(storage, tmp_path) if row["id"] == fact.id] == [fact.id]
+    # What it could not do is told: this release has no store that would explain the piece.
+    assert left == pending.count(tmp_path) == 1
+    assert 'stemma_keeper_facts_shipped_total{kind="usage"} 1' in keeper.figures()

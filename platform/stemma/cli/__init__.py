@@ -38,6 +38,7 @@ COMMANDS = {
     "status": Entry("status:status", "Tell how each process fares.", STACK),
     "doctor": Entry("doctor:doctor", "Tell what is missing and what to do.", STACK),
     "logs": Entry("logs:logs", "Show the log of a process.", STACK),
+    "cluster": Entry("cluster:app", "What the chart's jobs do in a pod.", STACK),
     "open": Entry("status:open_portal", "Open the portal in the browser.", STACK),
     "catalog": Entry("catalog:app", "Works and recordings.", MUSIC),
     "train": Entry("train:train", "Train a model on a snapshot, past the gate.", MUSIC),

@@ -46,15 +46,24 @@ ATTRIBUTION_PATIENCE = 180
 SERVING_PATIENCE = 180
 
 
-def run(*, full: bool = False, limit: int | None = None, preset: str = "up", console: Console | None = None) -> None:
+def run(
+    *,
+    full: bool = False,
+    limit: int | None = None,
+    preset: str = "up",
+    until: str = "verification",
+    console: Console | None = None,
+) -> None:
     """Tell the story, or what is left of it.
 
     `full` takes every recording of the corpus that qualifies, `limit` only so many (for tests);
-    `preset` is one of training's.  Raises `StemmaError` where a chapter cannot be told.
+    `preset` is one of training's; `until` names the last chapter.  Raises `StemmaError` where a chapter cannot be told.
     """
     story = Story(settings(), console or Console(), full=full, limit=limit, preset=preset)
     for chapter in CHAPTERS:
         story.tell(chapter)
+        if chapter.name == until:
+            return
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -15,8 +15,18 @@ from stemma.training.gate import GateRefusal
 def train(
     snapshot: Annotated[str, typer.Option(help="Identifier of the snapshot; a folder is never taken.")],
     preset: Annotated[str, typer.Option(help="tiny (a test), up (minutes), base (as long as quality needs).")] = "up",
+    on: Annotated[Literal["here", "cluster"], typer.Option(help="here, or cluster: as a job of Ray.")] = "here",
+    namespace: Annotated[str, typer.Option(help="Where the installation on the cluster is.")] = "stemma",
+    release: Annotated[str, typer.Option(help="Name of the installation on the cluster.")] = "stemma",
+    cancel: Annotated[str, typer.Option(help="End this job on the cluster instead.")] = "",
 ) -> None:
-    """Train a model on a snapshot, past the gate.  An interrupted run goes on where it stopped."""
+    """Train a model on a snapshot, past the gate.  An interrupted run goes on where it stopped.
+
+    On a cluster the job also builds the release, publishes it, and builds its attribution store.
+    """
+    if on == "cluster":
+        _on_cluster(snapshot, preset, namespace, release, cancel)
+        return
     from stemma.capacity.energy import watt_hours
     from stemma.training import run
 
@@ -43,6 +53,18 @@ def train(
         raise typer.Exit(130) from None
     console.print(outcome.summary())
     console.print(f"Run {outcome.run_id} in {outcome.folder}")
+
+
+def _on_cluster(snapshot: str, preset: str, namespace: str, release: str, cancel: str) -> None:
+    from stemma.training import remote
+
+    if cancel:
+        remote.cancel(cancel, namespace=namespace)
+        typer.echo(f"{cancel} is cancelled.")
+        return
+    job = remote.submit(snapshot, preset, namespace=namespace, release=release)
+    typer.echo(f"{job} is submitted. Follow it:  kubectl -n {namespace} logs -f job/{job}")
+    typer.echo(f"Cancel it:  stemma train --snapshot {snapshot} --on cluster --namespace {namespace} --cancel {job}")
 
 
 def offenders(refusal: GateRefusal) -> Table:

@@ -14,6 +14,11 @@ def health() -> dict[str, str]:
     return {name: _ask(check) for name, check in (("postgres", _postgres), ("redis", _redis), ("s3", _s3))}
 
 
+def database() -> str:
+    """`ok` or what is wrong with the database alone."""
+    return _ask(_postgres)
+
+
 def _ask(check: Callable[[], None]) -> str:
     try:
         check()

@@ -2,7 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from stemma_portal.api.health import health
+from stemma_portal.api.health import database, health
 from stemma_portal.api.problems import problem
 from stemma_portal.core.keys import keyring
 
@@ -17,6 +17,17 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     parts = health()
     well = all(state == "ok" for state in parts.values())
     return JsonResponse({"status": "ok" if well else "unwell", **parts}, status=200 if well else 503)
+
+
+def livez(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """Whether this process answers; asks nobody else, so that an ill database restarts no pod."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
+    """Whether pages can be made: the database answers.  Redis or storage being away shows on the pages themselves."""
+    state = database()
+    return JsonResponse({"status": state}, status=200 if state == "ok" else 503)
 
 
 def nothing(request: HttpRequest, rest: str) -> HttpResponse:  # noqa: ARG001

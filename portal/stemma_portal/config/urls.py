@@ -4,10 +4,12 @@ from django.urls import include, path
 
 from stemma_portal.accounts.views import SignupView, saml_finish
 from stemma_portal.api.api import api
-from stemma_portal.api.wellknown import healthz, jwks, nothing
+from stemma_portal.api.wellknown import healthz, jwks, livez, nothing, readyz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
     path(".well-known/jwks.json", jwks, name="jwks"),
     path("api/v1/", api.urls),
     path("api/<path:rest>", nothing),

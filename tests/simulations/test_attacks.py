@@ -127,7 +127,8 @@ def gains(honest: World, world: World) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    "how", ["duplicates", "stuffing with noise", "outlier gradients", "split identities", "split identities, with copies"]
+    "how",
+    ["duplicates", "stuffing with noise", "outlier gradients", "split identities", "split identities, with copies"],
 )
 def test_an_attack_gains_nothing(honest, tmp_path, how):
     naive, defended = gains(honest, World(attacked(how), tmp_path))

@@ -98,6 +98,8 @@ PAGES = (
     Page("billing-address", "enterprise", "/billing/address/"),
     Page("billing-quote", "enterprise", "/billing/quotes/new/"),
     Page("invoices", "enterprise", "/billing/invoices/"),
+    Page("invoice", "enterprise", "/billing/invoices/", follow=FIRST),
+    Page("order", "enterprise", "/billing/", follow="a[href^='/billing/orders/']"),
     Page("revenue", "enterprise", "/billing/revenue/"),
     Page("revenue-new", "enterprise", "/billing/revenue/new/"),
     Page("usage", "enterprise", "/billing/usage/"),

@@ -3,6 +3,7 @@
 from django.http import HttpRequest, JsonResponse
 
 from stemma_portal.api import (
+    billing,
     cases,
     catalog,
     consents,
@@ -41,6 +42,7 @@ ROUTERS = (
         licenses.router,
         covenants.router,
         money.router,
+        billing.router,
         people.router,
         webhooks.router,
         uploads.router,

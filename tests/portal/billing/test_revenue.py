@@ -18,6 +18,8 @@ from stemma_portal.billing.declaring import (
 from stemma_portal.billing.models import RevenueDeclaration
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent
+from stemma_portal.licensing.models import License
+from stemma_portal.notices.models import Notice
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 

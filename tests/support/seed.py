@@ -580,11 +580,13 @@ def seed() -> dict[str, Any]:
     import django
 
     django.setup()
+    from stemma_portal.billing.demo import billing_demo
     from stemma_portal.catalog.models import Recording
     from stemma_portal.catalog.services import recordings_import
     from stemma_portal.operations.demo import demo_seed
 
     known = demo_seed()
+    billing_demo()
     _later_terms()
     if not Recording.objects.exists():
         result = recordings_import(records=records(), by=None)

@@ -55,6 +55,7 @@ COMMANDS = {
     "keys": Entry("keys:app", "Signing keys of this installation.", RIGHTS),
     "ledger": Entry("ledger:app", "Accounts and postings.", MONEY),
     "period": Entry("period:app", "Royalty periods and statements.", MONEY),
+    "billing": Entry("billing:app", "Quotes, orders, invoices, declarations and prepaid credit.", MONEY),
 }
 
 

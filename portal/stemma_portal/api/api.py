@@ -3,6 +3,7 @@
 from django.http import HttpRequest, JsonResponse
 
 from stemma_portal.api import (
+    billing,
     cases,
     catalog,
     consents,
@@ -42,6 +43,7 @@ ROUTERS = (
         licenses.router,
         covenants.router,
         money.router,
+        billing.router,
         people.router,
         webhooks.router,
         uploads.router,

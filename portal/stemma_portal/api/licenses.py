@@ -29,6 +29,7 @@ from stemma_portal.core.fields import is_id
 from stemma_portal.licensing.access import access_key, access_license, licenses_visible
 from stemma_portal.licensing.models import ApiKey, License, LicenseFile
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
+from stemma_portal.licensing.seats import require_seat
 from stemma_portal.licensing.selectors import keys_of, keys_used
 from stemma_portal.licensing.services import (
     api_key_create,
@@ -99,6 +100,7 @@ def create_key(request: HttpRequest, license_id: UUID, body: KeyIn) -> Status[Ke
     if body.expires_at is not None and body.expires_at <= now():
         raise InvalidError("The key would have expired already.", remedy="Let expires_at be in the future.")
     license_ = access_license(user, str(license_id), owner=True)
+    require_seat(user, license_)
     key, secret = api_key_create(
         license_=license_, name=body.name, expires_at=body.expires_at, scopes=body.scopes, by=user
     )

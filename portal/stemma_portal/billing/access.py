@@ -7,10 +7,10 @@ from django.db.models import Model, QuerySet
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import access_organisation, is_staff
 from stemma_portal.accounts.models import User
-from stemma_portal.billing.models import Deadline, Invoice, Order, Quote, RevenueDeclaration
+from stemma_portal.billing.models import CreditEntry, Deadline, Invoice, Order, Quote, RevenueDeclaration
 from stemma_portal.core.fields import by_id
 
-Row = TypeVar("Row", Quote, Order, Invoice, RevenueDeclaration)
+Row = TypeVar("Row", Quote, Order, Invoice, RevenueDeclaration, CreditEntry)
 
 
 def visible(user: User, kind: type[Row]) -> QuerySet[Row]:

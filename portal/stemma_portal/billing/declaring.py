@@ -31,6 +31,8 @@ from stemma_portal.notices.services import notify
 State = RevenueDeclaration.State
 RENEWED = timedelta(days=365)
 LONGEST = timedelta(days=366)
+REMINDED = (0, 7, 30)
+"""Days before a declaration is due on which owners are told."""
 WORDS = {
     "lowered": "Less than what was declared before",
     "no-rate": "No exchange rate is known for its currency",
@@ -169,6 +171,30 @@ def standing_of(license_: License) -> Standing:
         renew=row.renew_on if row else None,
         today=now().date(),
     )
+
+
+def declarations_remind() -> int:
+    """Tell owners that their yearly declaration is due: a month before, a week before and on the day, once each."""
+    today, told = now().date(), 0
+    active = License.objects.filter(state=License.State.ACTIVE, expires_at__gt=now())
+    owners = Organisation.objects.filter(licenses__in=active, declarations__isnull=False)
+    for organisation in owners.distinct():
+        row, held = declaration_standing(organisation), active.filter(organisation=organisation)
+        limits = [tier_revenue_limit(each.covenant.covenant(), each.tier) for each in held.select_related("covenant")]
+        if row is None or all(limit is None for limit in limits):  # nothing depends on it
+            continue
+        step = next((days for days in REMINDED if (row.renew_on - today).days <= days), None)
+        if step is None:
+            continue
+        when = f"is due on {row.renew_on:%-d %B %Y}" if row.renew_on > today else "is due now"
+        told += len(
+            notify(
+                organisations=[organisation], topic=Topic.MONEY, title=f"Your revenue declaration {when}",
+                text="Your license goes on as it is; without a new declaration its tier cannot be ordered again.",
+                href="/billing/revenue/new/", key=f"declaration-due:{row.pk}:{step}",
+            )
+        )  # fmt: skip
+    return told
 
 
 def _converted(amount: int, currency: str, target: str, on: date) -> int | None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from stemma_portal.billing import bookkeeping, deadlines, spending
+from stemma_portal.billing import bookkeeping, deadlines, declaring, spending
 
 
 @shared_task
@@ -27,3 +27,9 @@ def deadlines_keep() -> None:
 def books_keep() -> None:
     """Post what was invoiced, paid and sent back; a repeat posts nothing twice."""
     bookkeeping.books_keep()
+
+
+@shared_task
+def declarations_remind() -> None:
+    """Remind of yearly declarations that are due; a repeat tells nobody twice."""
+    declaring.declarations_remind()

@@ -16,7 +16,6 @@ from stemma.billing.prices import tier_revenue_limit
 from stemma.billing.reference import rf_spaced
 from stemma.errors import InvalidError, NotFoundError, StemmaError
 from stemma.ids import now
-from stemma.rights.prices import UNITS
 from stemma_portal.accounts.access import access_organisation, is_owner, is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
@@ -36,7 +35,7 @@ from stemma_portal.design.paging import page
 from stemma_portal.design.svg.columns import Column, columns
 from stemma_portal.design.templatetags.stemma import minutes, money
 from stemma_portal.licensing.access import access_license
-from stemma_portal.licensing.selectors import covenant_current, licenses_visible
+from stemma_portal.licensing.selectors import covenant_current, licenses_visible, prices_told
 
 
 def own(request: HttpRequest, *, owner: bool = False) -> Organisation:
@@ -57,19 +56,18 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Tiers side by side, and what the organisation has ordered."""
     organisation, current = own(request), covenant_current()
     covenant = current.covenant() if current is not None else None
-    tiers: list[dict[str, Any]] = []
-    if covenant is not None:
-        for tier in covenant.tiers:
-            schedule = covenant.schedule(tier.name)
-            tiers.append({
-                "name": tier.name,
-                "title": tier.title,
-                "limit": tier_revenue_limit(covenant, tier.name),
-                "prices": {price.unit: price.steps[0].price for price in schedule.prices},
-                "units": UNITS,
-                "tier": tier,
-                "refusal": tier_refusal(organisation=organisation, tier=tier.name, covenant=covenant),
-            })  # fmt: skip
+    tiers: list[dict[str, Any]] = [
+        {
+            "name": tier.name,
+            "title": tier.title,
+            "limit": tier_revenue_limit(covenant, tier.name),
+            "prices": prices_told(covenant, tier.name),
+            "tier": tier,
+            "refusal": tier_refusal(organisation=organisation, tier=tier.name, covenant=covenant),
+        }
+        for tier in (covenant.tiers if covenant else ())
+        if covenant
+    ]
     licenses = [(each, standing_of(each)) for each in licenses_visible(request.user).filter(organisation=organisation)]
     context = {
         "organisation": organisation,

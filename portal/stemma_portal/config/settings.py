@@ -285,6 +285,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "books": {"task": "stemma_portal.billing.tasks.books_keep", "schedule": 60.0, "options": {"expires": 60}},
+    "declarations": {
+        "task": "stemma_portal.billing.tasks.declarations_remind",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "deadlines": {
         "task": "stemma_portal.billing.tasks.deadlines_keep",
         "schedule": 3600.0,

@@ -11,7 +11,9 @@ from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, AnyTier, Use
 from stemma.rights.entitlement import ApiKey as KeyDocument
 from stemma.rights.entitlement import Entitlement, Revocations, Terms
+from stemma.rights.prices import UNITS
 from stemma.rights.ratchet import Holder
+from stemma.rights.wording import amount, priced
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
 from stemma_portal.consent.models import ConsentRecording
@@ -76,6 +78,13 @@ def licenses_for(*, user: User, use: Use) -> list[License]:
 def tier_of(*, license_: License) -> AnyTier:
     """What the license's tier allows and costs, under its own covenant."""
     return license_.covenant.covenant().tier(license_.tier)
+
+
+def prices_told(covenant: AnyCovenant, tier: str) -> list[tuple[str, str]]:
+    """What a tier costs: each unit and its price, in words."""
+    schedule = covenant.schedule(tier)
+    told = [(UNITS[price.unit], priced(price, covenant.currency)) for price in schedule.prices]
+    return [*told, ("month at least", amount(schedule.minimum, covenant.currency))] if schedule.minimum else told
 
 
 def terms(*, license_: License) -> Terms:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stemma_portal.licensing import covenant_views, views
+from stemma_portal.licensing import covenant_views, seat_views, views
 
 app_name = "licensing"
 urlpatterns = [
@@ -20,5 +20,7 @@ urlpatterns = [
     path("license/<id:license_id>/keys/<id:key_id>/rotation/", views.key_rotate, name="key_rotate"),
     path("license/<id:license_id>/files/", views.file_issue, name="file_issue"),
     path("license/<id:license_id>/files/<id:file_id>.license", views.file_show, name="file"),
+    path("license/<id:license_id>/seats/", seat_views.seats, name="seats"),
+    path("license/<id:license_id>/seats/change/", seat_views.seat_change, name="seat_change"),
     path("license/<id:license_id>/receipts/", views.receipts_bring, name="receipts"),
 ]

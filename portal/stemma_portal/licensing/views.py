@@ -18,7 +18,8 @@ from stemma_portal.licensing.access import access_file, access_key, access_licen
 from stemma_portal.licensing.forms import SCOPES, FileForm, KeyForm, ReceiptsForm, RotationForm
 from stemma_portal.licensing.models import License
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
-from stemma_portal.licensing.selectors import covenants_ahead, keys_of, licenses_visible, tier_of
+from stemma_portal.licensing.seats import require_seat
+from stemma_portal.licensing.selectors import covenants_ahead, keys_of, licenses_visible, prices_told, tier_of
 from stemma_portal.licensing.services import api_key_create, api_key_revoke, api_key_rotate
 
 USES = {
@@ -59,7 +60,7 @@ def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
         "license": license_,
         "state": _state(license_),
         "tier": tier,
-        "currency": license_.covenant.covenant().currency,
+        "prices": prices_told(license_.covenant.covenant(), license_.tier),
         "uses": [USES[use] for use in tier.uses],
         "keys": list(keys_of(license_=license_)),
         "ahead": covenants_ahead(license_=license_),
@@ -78,6 +79,7 @@ def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
 def key_create(request: HttpRequest, license_id: str) -> HttpResponse:
     """Make a key; its secret is shown on this one page and never again."""
     license_ = access_license(request.user, license_id, owner=True)
+    require_seat(request.user, license_)
     form, secret = KeyForm(request.POST or None), None
     if form.is_valid():
         days = form.cleaned_data["days"]

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from portal.bundling import bundle_make, bundle_upload
 from portal.making import SCOPES, ident, record
-from stemma.cli import build, covenant, model, rights
+from stemma.cli import billing, build, covenant, model, rights
 from stemma.cli.portal_client import Portal
 from stemma.config import load
 from stemma.errors import InvalidError, NotFoundError, UnavailableError
@@ -36,6 +36,7 @@ def client(config) -> Portal:
 def stemma(client, monkeypatch):
     """Runs `stemma …` in this process; gives what it printed, or raises the error the root would show."""
     monkeypatch.setattr(rights, "Portal", lambda: client)
+    monkeypatch.setattr(billing, "Portal", lambda: client)
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*words: str) -> str:
@@ -145,3 +146,31 @@ def test_the_client_tells_what_is_wrong(config, closed_port, tmp_path, monkeypat
     assert Portal(config).fetch("openapi.json").startswith(b"{")
     with pytest.raises(NotFoundError):
         Portal(config).fetch("nothing")
+
+
+def test_billing_over_the_command_line(stemma, tmp_path):
+    """The demonstration has an invoice and a declaration; the rest of the way is bought here."""
+    [number] = re.findall(r"S-\d{4}-\d{6}", stemma("billing", "invoices", "--open"))
+    assert "Enterprise license" in stemma("billing", "invoice", number)
+    for form, head in (("pdf", b"%PDF-"), ("xml", b"<?xml")):
+        stemma("billing", "invoice", number, "--to", str(tmp_path / f"a.{form}"))
+        assert (tmp_path / f"a.{form}").read_bytes().startswith(head)
+    with pytest.raises(InvalidError, match="neither"):
+        stemma("billing", "invoice", number, "--to", str(tmp_path / "a.doc"))
+    assert "over USD 1.190000" in stemma("billing", "credit-note", number, "1.19", "--reason", "Goodwill")
+    assert "Wide Screen Games" in stemma("billing", "declarations")
+    year = ("--starts", "2025-01-01", "--ends", "2025-12-31", "--entity", "Games")
+    said = stemma("billing", "declare", "enterprise", "1000", *year)
+    assert "review (lowered)" in said
+    with pytest.raises(InvalidError, match="does not decide"):  # the operator made it
+        stemma("billing", "decide", re.search(UUID, said)[0], "--why", "Fine", "--accept")
+    quote = re.search(rf"Quote ({UUID})", stemma("billing", "quote", "enterprise", "enterprise", "--months", "2"))[1]
+    assert re.search(r"Pay USD 2,356.200000 with the reference RF\d", stemma("billing", "order", quote))
+    assert stemma("billing", "orders").count("placed") == 2
+    assert "There is no credit" in stemma("billing", "credit", "enterprise")
+    assert "pay USD 595.000000" in stemma("billing", "credit", "enterprise", "--buy", "500")
+    with pytest.raises(NotFoundError):
+        stemma("billing", "credit", "nobody")
+    for amount in ("x", "0.0000001", "nan"):
+        with pytest.raises(InvalidError, match="no amount"):
+            stemma("billing", "credit", "enterprise", "--buy", amount)

@@ -2,16 +2,20 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
 
+from portal.billing.shop import shop_open
 from portal.indemnity.desk import claimed, tick
 from portal.making import SCOPES, Api, ident, problem
+from stemma.ids import now
 from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
 from stemma_portal.api.api import api as the_api
 from stemma_portal.audio.services import upload_begin
+from stemma_portal.billing.invoicing import order_place, quote_make
 from stemma_portal.catalog.models import Likeness, Recording, Release, ShareQuestion, ShareRevision
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
@@ -26,6 +30,24 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db]
 OPEN, MEMBER, OWN, MUSIC, PRIVATE = "open", "member", "own", "music", "private"
 ACT, PRIVATE_ACT, STAFF, OPERATOR, LACKING = "act", "private act", "staff", "operator", "lacking"
 CLASSIFIED = {
+    "GET /billing/credit": MEMBER,
+    "POST /billing/credit": ACT,
+    "GET /billing/credit/{organisation}": OWN,
+    "GET /billing/declarations": MEMBER,
+    "POST /billing/declarations": ACT,
+    "POST /billing/declarations/{declaration}/decision": STAFF,
+    "GET /billing/invoices": MEMBER,
+    "GET /billing/invoices/{invoice}": OWN,
+    "GET /billing/invoices/{invoice}.{form}": OWN,
+    "GET /billing/invoices/{invoice}/credit-notes": OWN,
+    "POST /billing/invoices/{invoice}/credit-notes": STAFF,
+    "GET /billing/orders": MEMBER,
+    "GET /billing/orders/{order}": OWN,
+    "POST /billing/orders/{order}/cancellation": ACT,
+    "GET /billing/quotes": MEMBER,
+    "POST /billing/quotes": ACT,
+    "GET /billing/quotes/{quote}": OWN,
+    "POST /billing/quotes/{quote}/order": ACT,
     "GET /catalog/recordings": MEMBER,
     "POST /catalog/recordings": STAFF,
     "GET /catalog/recordings/{recording}": MUSIC,
@@ -203,7 +225,16 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
     settings_changed(webhook_private_hosts="localhost")
     hook = endpoint_create(organisation=cast.label, url="http://localhost:1/", by=cast.owner).endpoint
     claim = claim_open(recording=recordings[0], claimant="Somebody", reason="Mine.", by=cast.rights)
+    shop = shop_open(cast, buyer=cast.label)
+    quote = quote_make(organisation=cast.label, tier="enterprise", months=1, by=cast.owner)
+    order = order_place(quote=quote, by=cast.owner)
+    shop.declare(2, organisation=cast.label, by=cast.owner)
     return {
+        "quote": quote.pk,
+        "order": order.pk,
+        "invoice": order.invoices.get().pk,
+        "declaration": shop.declare(1, organisation=cast.label, by=cast.owner).pk,
+        "form": "xml",
         "recording": own.id,
         "consent": granted["Label"].id,
         "claim": claim.id,
@@ -230,7 +261,20 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
     }
 
 
+TODAY = now().date()
 BODIES = {
+    "/billing/quotes": {"organisation": "{organisation}", "tier": "enterprise", "months": 1},
+    "/billing/credit": {"organisation": "{organisation}", "amount": 5_000_000},
+    "/billing/declarations": {
+        "organisation": "{organisation}",
+        "entity": "x",
+        "amount": 1,
+        "currency": "USD",
+        "starts": str(TODAY - timedelta(days=365)),
+        "ends": str(TODAY - timedelta(days=1)),
+    },
+    "/billing/declarations/{declaration}/decision": {"accept": True, "why": "Fine."},
+    "/billing/invoices/{invoice}/credit-notes": {"total": 10_000, "reason": "Goodwill."},
     "/catalog/recordings": {"records": [{}]},
     "/consents": {"party": "{party}", "recordings": "all", "scopes": SCOPES},
     "/consents/{consent}/withdrawals": {"recording": None},
@@ -262,7 +306,10 @@ BODIES = {
     "/invitations": {"organisation": "{organisation}", "email": "more@stemma.test"},
     "/periods": {"id": "2026-01"},
 }
-BROUGHT = ("import_id", "duplicate", "question", "release", "withdrawal", "invitation", "organisation")
+BROUGHT = (
+    *("import_id", "duplicate", "question", "release", "withdrawal", "invitation", "organisation"),
+    *("quote", "order", "invoice", "declaration"),
+)
 
 
 def filled(text: str, world: dict[str, str]) -> str:

@@ -11,12 +11,15 @@ from stemma.proof.canonical import sha256
 from stemma_portal.billing.declaring import (
     declaration_decide,
     declaration_standing,
+    declarations_remind,
     declarations_waiting,
     standing_of,
 )
 from stemma_portal.billing.models import RevenueDeclaration
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent
+from stemma_portal.licensing.models import License
+from stemma_portal.notices.models import Notice
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -78,6 +81,25 @@ def test_a_declaration_is_due_again_after_a_year(shop, licensed):
     assert standing_of(licensed).state == "due"
     with pytest.raises(InvalidError, match="more than a year old"):
         shop.quote("community")
+
+
+def test_owners_are_reminded_a_month_a_week_and_a_day_before_once_each(shop, licensed):
+    def due_in(days):
+        RevenueDeclaration.objects.update(renew_on=today() + timedelta(days=days))
+        return declarations_remind(), declarations_remind()
+
+    assert due_in(31) == (0, 0)
+    assert due_in(30) == (1, 0)
+    assert due_in(12) == (0, 0)
+    assert due_in(7) == (1, 0)
+    assert due_in(0) == (1, 0)
+    assert due_in(-3) == (0, 0)
+    told = Notice.objects.filter(user=shop.cast.licensee, key__startswith="declaration-due:").order_by("id")
+    assert [each.href for each in told] == ["/billing/revenue/new/"] * 3
+    assert told.last().title == "Your revenue declaration is due now"
+    License.objects.update(state="revoked")
+    RevenueDeclaration.objects.update(renew_on=today())
+    assert declarations_remind() == 0
 
 
 @pytest.mark.parametrize(

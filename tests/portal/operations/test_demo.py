@@ -8,6 +8,8 @@ from stemma.errors import UnavailableError
 from stemma.rights.entitlement import hash_api_key
 from stemma_portal.accounts.models import Organisation, Token, User
 from stemma_portal.accounts.selectors import user_of_token
+from stemma_portal.billing.invoicing import open_amount
+from stemma_portal.billing.models import Invoice, RevenueDeclaration
 from stemma_portal.core.models import AuditEvent, LogEntry
 from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
 from stemma_portal.operations.demo import demo_seed
@@ -78,3 +80,7 @@ def test_the_command_says_what_there_is(storage, capsys, settings_changed, tmp_p
     KeyRing(settings().keys_path).create()
     call_command("seed_demo")
     assert "7 demo logins, 2 licenses" in capsys.readouterr().out
+    call_command("seed_demo")
+    invoice, declaration = Invoice.objects.get(), RevenueDeclaration.objects.get()
+    assert (invoice.organisation.slug, declaration.organisation.slug) == ("enterprise", "enterprise")
+    assert (open_amount(invoice), declaration.state) == (invoice.total, "accepted")

@@ -22,6 +22,7 @@ from stemma_portal.dashboards.forms import GenerationForm, KeyForm
 from stemma_portal.design.player import Player
 from stemma_portal.licensing.access import access_license
 from stemma_portal.licensing.models import License
+from stemma_portal.licensing.seats import require_seat
 from stemma_portal.licensing.services import api_key_create
 from stemma_portal.metering.heard import generation_player
 
@@ -102,6 +103,7 @@ def playground_key(request: HttpRequest) -> HttpResponse:
     elif action == "make":
         license_ = access_license(request.user, request.POST.get("license", ""), owner=True)
         try:
+            require_seat(request.user, license_)
             _, secret = api_key_create(
                 license_=license_, name="Playground", expires_at=now() + timedelta(hours=KEY_HOURS), by=request.user
             )

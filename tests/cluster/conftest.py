@@ -118,7 +118,7 @@ def namespace(name: str) -> None:
 
 @pytest.fixture(scope="session")
 def release() -> Release:
-    """The evaluation profile, where Pod Security `restricted` is enforced; INSTALLED=1 takes the one that is there."""
+    """The evaluation profile under Pod Security `restricted`; INSTALLED=1 takes the one that is there."""
     it = Release("music")
     if os.environ.get("INSTALLED"):
         return it

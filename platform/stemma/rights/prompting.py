@@ -47,7 +47,7 @@ BEFORE = frozenset({"like", "by", "imitating", "imitate", "copy", "copying", "mi
 BEFORE_OF = frozenset({"style", "manner", "spirit", "vein", "way", "sound", "mould", "fashion", "version", "cover"})
 AFTER = frozenset({"style", "styled", "esque", "ish", "like", "s", "sounding", "inspired", "cover"})
 """Words beside a word that make it the name of somebody or something."""
-_NOBODY = frozenset(" ".join(name.split()) for name in _NOBODY.split(","))
+_NOBODY = frozenset(" ".join(name.split()) for name in NOBODY.split(","))
 _COMMON = frozenset(COMMON.split())
 
 

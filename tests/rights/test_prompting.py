@@ -59,7 +59,7 @@ def test_a_prompt_that_describes_music_is_not(names, prompt):
 
 
 def test_the_list_holds_hashes_and_no_names(names):
-    assert names.count == 9
+    assert names.count == 8
     assert "indqvist" not in names.given.model_dump_json()
 
 

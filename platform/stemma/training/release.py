@@ -19,6 +19,8 @@ from pydantic import ValidationError
 from stemma.config import settings
 from stemma.errors import InvalidError, NotFoundError, ProofError, StemmaError, UnavailableError
 from stemma.ids import now, timestamp
+from stemma.music import reference
+from stemma.music.reference import Reference
 from stemma.proof.canonical import digest, sha256
 from stemma.proof.keys import Jwks, KeyRing
 from stemma.proof.keys import verify as verify_jws
@@ -69,6 +71,10 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     shutil.copytree(run / "model", part)
     shutil.copytree(run / "checkpoints", part / "checkpoints", ignore=shutil.ignore_patterns("*.part"))
     shutil.copy(run / "manifest.json", part / "manifest.json")
+    progress(0, 1, "the works, to hold pieces against")
+    Reference.build((r.recording, store.get(f"midi/{r.midi_sha256}.mid")) for r in manifest.recordings).save(
+        part / reference.FILE
+    )
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
     (part / "LICENSE.md").write_text(covenant_text.markdown(covenant, manifest.covenant))
     beside = read_facts(manifest, store)

@@ -50,7 +50,9 @@ def build(config: ServingConfig) -> serve.Application:
     )
     return gateway.bind(
         config,
-        RemoteGenerator(generator.bind(config.generator, config.gateway.url_seconds), config.gateway.attempts),
+        RemoteGenerator(
+            generator.bind(config.generator, config.gateway.url_seconds, config.filters), config.gateway.attempts
+        ),
         shipper.bind(config.spool),
         attributor.bind(config.attributor, config.spool),
     )

@@ -30,17 +30,16 @@ SAID: dict[Why, str] = {
 class Prompts:
     """The newest list, its copy on disk, and its source."""
 
-    def __init__(self, storage: Storage, cache: Path) -> None:
+    def __init__(self, storage: Storage, cache: Path, keys: Jwks) -> None:
+        """`keys` are those in trust."""
         self._storage, self._cache = storage, cache
         self._names: Names | None = None
         self._etag = ""
-        self._unchecked = cache.read_text() if cache.exists() else ""
+        if cache.exists():
+            self._take(cache.read_text(), keys)
 
     def refresh(self, keys: Jwks) -> None:
-        """Read the list where it has changed; `keys` are those in trust.  Raises `UnavailableError`."""
-        if self._unchecked:
-            self._take(self._unchecked, keys)
-            self._unchecked = ""
+        """Read the list where it has changed.  Raises `UnavailableError`."""
         seen = dict(self._storage.entries(PROMPTING_KEY)).get(PROMPTING_KEY, "")
         if seen and seen != self._etag:
             token = self._storage.get(PROMPTING_KEY).decode()

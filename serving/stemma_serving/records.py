@@ -158,8 +158,10 @@ class Entry(BaseModel):
     @classmethod
     def read(cls, line: bytes) -> Entry:
         """A line of now or of before.  Raises `ValueError`."""
-        return cls.model_validate_json(line) if line.startswith(b'{"usage"') else cls(
-            usage=UsageFact.model_validate_json(line)
+        return (
+            cls.model_validate_json(line)
+            if line.startswith(b'{"usage"')
+            else cls(usage=UsageFact.model_validate_json(line))
         )
 
     def issued(self) -> CertificateFact | None:

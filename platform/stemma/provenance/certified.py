@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +26,28 @@ FORM = "stemma.certified/1"
 MOST_VERSIONS = 1000
 
 
-def check(found: dict[str, Any], keys: Jwks, output: Path | None = None) -> list[Step]:
-    """Every link of a certificate's file.  Raises `ProofError` for the first that does not hold.
+def check(found: dict[str, Any], keys: Jwks, output: Path | None = None) -> Iterator[Step]:
+    """Every link of a certificate's file.  Raises `ProofError` at the first that does not hold.
 
     `output` is a sound or a score to compare with what was certified.
     """
     tokens = found["certificates"]
     said = _versions(tokens, keys)
-    steps = [_step("Certificate", _told(said)), _step("License", license_told(said))]
+    yield _step("Certificate", _told(said))
+    yield _step("License", license_told(said))
     if "receipts" in found:
-        steps.append(_step("Log", _logged(found["receipts"], tokens, said, keys)))
+        yield _step("Log", _logged(found["receipts"], tokens, said, keys))
     if "release" in found:
-        steps.append(_step("Model release", _release(found["release"], said, keys)))
-    steps.append(_step("Filters", filters_told(said)))
+        yield _step("Model release", _release(found["release"], said, keys))
+    yield _step("Filters", filters_told(said))
     if said.authorship is not None:
-        steps.append(_step("People", f"{disclosure(said).sentence} Stated by {said.authorship.stated_by}."))
+        yield _step("People", f"{disclosure(said).sentence} Stated by {said.authorship.stated_by}.")
     altered: bool | None = None
     if output is not None:
         compared, altered = compare(said, output)
-        steps.append(compared)
+        yield compared
     if "covenant" in found:
-        steps.append(_indemnity(said, _terms(found["covenant"], said, keys), altered))
-    return steps
+        yield _indemnity(said, _terms(found["covenant"], said, keys), altered)
 
 
 def _versions(tokens: list[str], keys: Jwks) -> Certificate:
@@ -148,8 +150,6 @@ def compare(said: Certificate, path: Path) -> tuple[Step, bool | None]:
 
 
 def _by_ear(said: Certificate, path: Path) -> tuple[Step, bool | None]:
-    import base64
-
     from stemma.music.form import LOSSY
     from stemma.music.likeness import bit_error
     from stemma.music.probe import probe

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,9 @@ def verify_document(data: bytes, keys: Jwks | None = None, *, output: Path | Non
                     )
                 if output is not None and field != "certificates":
                     raise InvalidError(f"A {name.lower()} is for no output.", remedy="Leave --output out.")
-                report.steps += check(found, trusted, output) if field == "certificates" else check(found, trusted)
+                told = check(found, trusted, output) if field == "certificates" else check(found, trusted)
+                for step in told:  # what held before something did not is told, too
+                    report.steps.append(step)
             except ProofError as error:
                 foreign = error.code == "foreign-key"
                 report.steps.append(Step(name, Verdict.FOREIGN_KEY if foreign else Verdict.BROKEN, str(error)))
@@ -91,9 +93,7 @@ def verify_document(data: bytes, keys: Jwks | None = None, *, output: Path | Non
             except (ValidationError, KeyError, TypeError, ValueError):
                 report.steps.append(Step(name, Verdict.UNREADABLE, f"This is no {name.lower()} as we write them."))
             return report
-    report.steps.append(
-        Step("File", Verdict.UNREADABLE, "This is neither a receipt, a proof of absence nor a certificate.")
-    )
+    report.steps.append(Step("File", Verdict.UNREADABLE, "This is no receipt, proof of absence or certificate."))
     return report
 
 
@@ -140,7 +140,7 @@ def _step(name: str, detail: str) -> Step:
     return Step(name, Verdict.VERIFIED, detail)
 
 
-_KINDS: tuple[tuple[str, str, Callable[..., list[Step]]], ...] = (
+_KINDS: tuple[tuple[str, str, Callable[..., Iterable[Step]]], ...] = (
     ("document", "Consent", _consent),
     ("withdrawal", "Withdrawal", _withdrawal),
     ("absence", "Absence", _absence),

@@ -70,14 +70,15 @@ class House:
         self.terms = terms()
         self.statement = self.keys.sign(
             "release", RELEASE,
-            ReleaseStatement(name="house", version="1", snapshot="s", snapshot_root="b" * 64, covenant="c", created_at=AT,
-                             files={}),
+            ReleaseStatement(
+                name="house", version="1", snapshot="s", snapshot_root="b" * 64, covenant="c", created_at=AT, files={}
+            ),
         )  # fmt: skip
 
     def certificate(self, **changes) -> Certificate:
         fields = {
-            "generation": "g", "at": AT, "license": "l", "licensee": "o", "licensee_name": "Studio", "tier": "enterprise",
-            "indemnified": True, "covenant": digest(self.terms), "covenant_version": self.terms.version,
+            "generation": "g", "at": AT, "license": "l", "licensee": "o", "licensee_name": "Studio",
+            "tier": "enterprise", "indemnified": True, "covenant": digest(self.terms), "covenant_version": self.terms.version,
             "entitlement_sha256": "d" * 64, "model_release": "house/1", "snapshot": "s", "snapshot_root": "b" * 64,
             "style": "fiddle", "seed": 7, "prompt_sha256": "e" * 64, "pcm_sha256": pcm_sha256(SOUND),
             "midi_sha256": sha256(b"score"), "duration_ms": 1000, "filters": FILTERS,
@@ -150,7 +151,7 @@ def test_every_link_holds_and_is_told_with_its_figures(house):
         lambda token: token + ".more",
         lambda token: ".".join((_part({"alg": "none", "typ": "stemma-certificate+jws"}), token.split(".")[1], "")),
         lambda token: ".".join((token.split(".")[0], _part({"generation": "g"}), token.split(".")[2])),
-        lambda token: "",
+        lambda _: "",
     ],
 )
 def test_a_forged_or_truncated_certificate_does_not_verify(house, change):

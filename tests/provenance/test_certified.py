@@ -78,7 +78,8 @@ class House:
     def certificate(self, **changes) -> Certificate:
         fields = {
             "generation": "g", "at": AT, "license": "l", "licensee": "o", "licensee_name": "Studio",
-            "tier": "enterprise", "indemnified": True, "covenant": digest(self.terms), "covenant_version": self.terms.version,
+            "tier": "enterprise", "indemnified": True, "covenant": digest(self.terms),
+            "covenant_version": self.terms.version,
             "entitlement_sha256": "d" * 64, "model_release": "house/1", "snapshot": "s", "snapshot_root": "b" * 64,
             "style": "fiddle", "seed": 7, "prompt_sha256": "e" * 64, "pcm_sha256": pcm_sha256(SOUND),
             "midi_sha256": sha256(b"score"), "duration_ms": 1000, "filters": FILTERS,

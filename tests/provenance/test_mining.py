@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from stemma.errors import InvalidError
-from stemma.provenance import mining
+from stemma.provenance import apart, mining
 from stemma.provenance.authority import Authority
 from stemma.provenance.mining import mining_of, newest
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_said(signer, tmp_path, monkeypatch) -> None:
 
 def test_it_has_no_more_time_than_it_is_given(signer, tmp_path, monkeypatch) -> None:
     path = marked(signer, tmp_path / "song.wav", REFUSES)
-    monkeypatch.setattr(mining, "PATIENCE", 0.001)
+    monkeypatch.setattr(apart, "PATIENCE", 0.001)
     with pytest.raises(InvalidError, match="too long"):
         mining_of(path, "wav")
 

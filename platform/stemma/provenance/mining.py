@@ -7,22 +7,17 @@ process of its own, with bounds on time and memory and without the network.
 from __future__ import annotations
 
 import json
-import os
-import resource
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stemma.errors import InvalidError
+from stemma.provenance.apart import GaveUpError, answer_of
 from stemma.rights.reservations import ASSERTIONS, Mining, of_assertion
 
 MIME = {"flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mpeg"}
 """Formats that can carry credentials; AIFF and Ogg have no place for them that could be read."""
 MOST_BYTES = 1 << 30
-PATIENCE = 60.0
-MEMORY = 4 << 30
-MOST_ANSWER = 4 << 20
 _SETTINGS = {"verify": {"verify_trust": False, "remote_manifest_fetch": False, "ocsp_fetch": False}}
 
 
@@ -66,23 +61,10 @@ def mining_of(path: Path, form: str) -> Marked | None:
 
 
 def _read(path: Path, mime: str) -> dict[str, Any] | None:
-    command = [sys.executable, "-m", "stemma.provenance.mining", str(path), mime]
-    environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-    )
-    # Set from outside: code between fork and exec is not safe in a process with threads.
-    for bound, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, int(PATIENCE))):
-        resource.prlimit(process.pid, bound, (most, most))
     try:
-        answer, _ = process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired as error:
-        process.kill()
-        process.communicate()
-        raise _unreadable("it takes too long") from error
-    if process.returncode or len(answer) > MOST_ANSWER:
-        raise _unreadable("their reader gave up")
-    told: dict[str, Any] = json.loads(answer)
+        told = answer_of("stemma.provenance.mining", str(path), mime)
+    except GaveUpError as error:
+        raise _unreadable(error.message) from error
     if "problem" in told:
         raise _unreadable(str(told["problem"])[:200])
     return told.get("found")

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "stemma_portal.billing",
     "stemma_portal.operations",
     "stemma_portal.royalties",
+    "stemma_portal.certificates",
     "stemma_portal.dashboards",
     "stemma_portal.api",
 ]

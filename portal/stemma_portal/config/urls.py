@@ -27,4 +27,5 @@ urlpatterns = [
     path("", include("stemma_portal.billing.urls")),
     path("", include("stemma_portal.operations.urls")),
     path("", include("stemma_portal.royalties.urls")),
+    path("", include("stemma_portal.certificates.urls")),
 ]

@@ -27,6 +27,7 @@ PAGES = {
     "snapshots": ("Snapshots", "operations:snapshots"),
     "models": ("Models", "operations:releases"),
     "generations": ("Generations", "metering:generations"),
+    "certificates": ("Certificates", "certificates:certificates"),
     "royalties": ("Royalties", "royalties:royalties"),
     "playground": ("Playground", "dashboards:playground"),
     "license": ("License", "licensing:licenses"),
@@ -36,7 +37,7 @@ PAGES = {
 NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
-    Kind.ENTERPRISE: ("playground", "generations", "license", "billing", "models", "catalog"),
+    Kind.ENTERPRISE: ("playground", "generations", "certificates", "license", "billing", "models", "catalog"),
     Kind.RIGHTS: (
         "catalog",
         "imports",

@@ -5,6 +5,8 @@ A usage fact and its attribution come in any order and from different days, so t
 one another do so without a constraint: a share may be here before the generation it belongs to.
 """
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from stemma_portal.core.fields import IdField
@@ -117,6 +119,8 @@ class Certificate(models.Model):
     """Hash of the token: what the log holds."""
     pcm_sha256 = models.CharField(max_length=64, db_index=True)
     midi_sha256 = models.CharField(max_length=64, db_index=True)
+    sketch = ArrayField(models.IntegerField())
+    """Of its fingerprint (`stemma.music.likeness`): by its members a sound is found that was changed since."""
     entry = models.OneToOneField("core.LogEntry", on_delete=models.PROTECT, related_name="+")
     source = models.ForeignKey(FactObject, on_delete=models.PROTECT, null=True, related_name="+")
     """Null for a version that was made here."""
@@ -125,7 +129,10 @@ class Certificate(models.Model):
 
     class Meta:
         ordering = ["-at", "-generation", "-version"]
-        indexes = [models.Index(fields=["licensee", "-at"], name="certificate_licensee_at")]
+        indexes = [
+            models.Index(fields=["licensee", "-at"], name="certificate_licensee_at"),
+            GinIndex(fields=["sketch"], name="certificate_sketch"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["generation", "version"], name="certificate_version_once"),
         ]

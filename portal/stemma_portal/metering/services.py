@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from django.db import models, transaction
 
 from stemma.errors import InvalidError, NotFoundError
+from stemma.music.likeness import sound_sketch
 from stemma.proof.canonical import sha256
 from stemma.royalties.facts import COMMONS, AttributionFact, UsageFact
 from stemma.storage import Storage, storage
@@ -192,6 +194,7 @@ def _certificate_take(facts: Sequence[tuple[Issued, str]], source: FactObject) -
             sha256=mark,
             pcm_sha256=fact.said.pcm_sha256,
             midi_sha256=fact.said.midi_sha256,
+            sketch=sound_sketch(base64.b64decode(fact.said.fingerprint)),
             entry_id=receipt.entry.id,
             source=source,
             digest=own,

@@ -5,6 +5,7 @@ from django.http import HttpRequest, JsonResponse
 from stemma_portal.api import (
     cases,
     catalog,
+    certificates,
     consents,
     covenants,
     duplicates,
@@ -40,6 +41,7 @@ ROUTERS = (
         operations.router,
         licenses.router,
         covenants.router,
+        certificates.router,
         money.router,
         people.router,
         webhooks.router,

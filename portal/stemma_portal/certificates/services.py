@@ -42,9 +42,7 @@ def authorship_state(
     authorship = Authorship(contributions=tuple(contributions), stated_by=by.email, at=timestamp(moment))
     token = restate(newest.token, authorship, keyring())
     mark = sha256(token.encode())
-    receipt = log_append(
-        kind="certificate", subject=str(newest.generation_id), document_digest=mark, at=moment
-    )
+    receipt = log_append(kind="certificate", subject=str(newest.generation_id), document_digest=mark, at=moment)
     made = Certificate.objects.create(
         generation_id=newest.generation_id,
         version=newest.version + 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from stemma.rights.prompting import Names, Prompting, called, pack
+from stemma.rights.prompting import Names, Prompting, pack
 
 pytestmark = pytest.mark.unit
 
@@ -14,8 +14,12 @@ ARTIST, TITLE, PLAIN, KEPT = "Åsa Lindqvist", "Wachet auf, ruft uns die Stimme"
 
 @pytest.fixture(scope="module")
 def names() -> Names:
-    refused = [name for who in (ARTIST, "Prince", "Traditional", "Doe, Jane") for name in called(who)]
-    listed = {"refused": pack(refused), "withdrawn": pack([TITLE, PLAIN]), "custody": pack([KEPT])}
+    refused = pack([ARTIST, "Prince", "Traditional", "Doe, Jane"])
+    listed = {
+        "refused": refused,
+        "withdrawn": pack(titles=[TITLE, PLAIN, "In the evening"]),
+        "custody": pack([], [KEPT]),
+    }
     return Names(Prompting(at="2026-01-01T00:00:00.000Z", sequence=1, names=listed))
 
 
@@ -32,7 +36,9 @@ def names() -> Names:
         ("jane doe on the fiddle", "refused"),
         ("play Wachet auf, ruft uns die Stimme again", "withdrawn"),
         ('exactly "Waltz in D major" please', "withdrawn"),
-        ("the rain song at dusk", "custody"),
+        ("the Rain Song at dusk", "custody"),
+        ("something like in the evening", "withdrawn"),
+        ("wachet auf ruft uns die stimme", "withdrawn"),
     ],
 )
 def test_a_prompt_that_names_somebody_is_found(names, prompt, why):
@@ -50,6 +56,8 @@ def test_a_prompt_that_names_somebody_is_found(names, prompt, why):
         "a traditional tune in the style of fiddlers",
         "a young prince rides through rain",
         "rain, and a song",
+        "a rain song",
+        "a quiet fiddle tune in the evening",
         "🎻" * 50,
         "a" * 2000,
     ],
@@ -59,7 +67,7 @@ def test_a_prompt_that_describes_music_is_not(names, prompt):
 
 
 def test_the_list_holds_hashes_and_no_names(names):
-    assert names.count == 8
+    assert names.count == 9
     assert "indqvist" not in names.given.model_dump_json()
 
 

@@ -20,7 +20,7 @@ from stemma.provenance import lapse
 from stemma.provenance.authority import Authority
 from stemma.provenance.certificate import Filters, LicenseState, Tuned, read
 from stemma.rights.covenant import Covenant, Cover, house_covenant
-from stemma.rights.prompting import PROMPTING, PROMPTING_KEY, Prompting, called, pack
+from stemma.rights.prompting import PROMPTING, PROMPTING_KEY, Prompting, pack
 from stemma.storage import Storage
 from stemma_serving.config import FiltersConfig
 from stemma_serving.filters import Sieve, refusal
@@ -148,7 +148,7 @@ def test_a_newer_list_of_names_is_taken_an_older_or_forged_one_is_not(
     prompts = Prompts(storage, tmp_path / "prompting.jws", keys.jwks())
     prompts.check("in the style of Ada Example")  # no list yet
     assert prompts.rules is None
-    publish(2, *called("Ada Example"))
+    publish(2, "Ada Example")
     prompts.refresh(keys.jwks())
     with pytest.raises(RefusedError) as refused:
         prompts.check("a jig in the style of Ada Example")

@@ -1,7 +1,7 @@
 """Names that no prompt may name: of artists and works whose owners do not allow style prompting.
 
 The portal signs the list, serving holds every prompt against it.  It holds no names but their hashes (the
-first 64 bits of SHA-256 over the folded words), so that a list of who said no is no list of who said no.
+first 64 bits of SHA-256 over `person` or `title` and the folded words), so that a list of who said no is no list of who said no.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ Why = Literal["refused", "withdrawn", "custody"]
 WHYS: tuple[Why, ...] = get_args(Why)
 LONGEST = 12
 """Words of a name that count; what follows them is not looked at."""
+PERSON, TITLE = "person", "title"
+MANY = 4
+"""Words of a title that is one wherever they stand together."""
 SHORTEST = 4
 """Letters of a single word that is taken for a name."""
 NOBODY = """
@@ -89,11 +92,12 @@ class Named(NamedTuple):
     why: Why
 
 
-def pack(names: Iterable[str]) -> str:
+def pack(people: Iterable[str] = (), titles: Iterable[str] = ()) -> str:
     """The hashes of names as a list carries them; what stands for nobody is left out."""
-    folded = (_words(name) for name in names)
-    marks = sorted({_mark(words) for words in folded if words and " ".join(words) not in _NOBODY})
-    return base64.b64encode(b"".join(mark.to_bytes(8) for mark in marks)).decode()
+    kinds = ((PERSON, (name for person in people for name in _called(person))), (TITLE, titles))
+    folded = ((kind, _words(name)) for kind, names in kinds for name in names)
+    marks = {_mark(kind, words) for kind, words in folded if words and " ".join(words) not in _NOBODY}
+    return base64.b64encode(b"".join(mark.to_bytes(8) for mark in sorted(marks))).decode()
 
 
 class Names:
@@ -111,9 +115,13 @@ class Names:
         for start in range(len(tokens)):
             for end in range(min(len(tokens), start + LONGEST), start, -1):
                 words = folded[start:end]
-                if not _named(folded, start, end) and not _quoted(prompt, tokens[start].begin, tokens[end - 1].end):
-                    continue
-                why = self._why(_mark(words))
+                made = _cued(folded, start, end) or _quoted(prompt, tokens[start].begin, tokens[end - 1].end)
+                person, title = _can_be(words, [prompt[each.begin] for each in tokens[start:end]])
+                why = None
+                if person or made:
+                    why = self._why(_mark(PERSON, words))
+                if why is None and (title or made):
+                    why = self._why(_mark(TITLE, words))
                 if why is not None:
                     return Named(prompt[tokens[start].begin : tokens[end - 1].end], why)
         return None
@@ -150,12 +158,22 @@ def _latin(char: str) -> str:
     return next((look.lower() for look in looks if look.isascii() and look.isalnum()), char)
 
 
-def _named(folded: list[str], start: int, end: int) -> bool:
-    """Whether these words can be a name as they stand: several of which one is uncommon, or one beside a cue."""
-    words = folded[start:end]
-    if len(words) > 1 and not all(word in _COMMON for word in words):
-        return True
-    if len(words) == 1 and len(words[0]) < SHORTEST:
+def _can_be(words: list[str], initials: list[str]) -> tuple[bool, bool]:
+    """Whether these words can be a person's name, and a title, where nothing beside them says so.
+
+    “In the evening” describes music as well as it names a song; “In the Evening” names one, and so do
+    many words on end.
+    """
+    strange = [word not in _COMMON for word in words]
+    if len(words) < 2 or not any(strange):
+        return False, False
+    capitals = all(first.isupper() for first, odd in zip(initials, strange, strict=True) if odd)
+    return True, capitals or (len(words) >= MANY and sum(strange) > 1)
+
+
+def _cued(folded: list[str], start: int, end: int) -> bool:
+    """Whether a word beside these makes them the name of somebody or something."""
+    if end - start == 1 and len(folded[start]) < SHORTEST:
         return False
     before = folded[start - 1] if start else ""
     further = folded[start - 2] if start > 1 else ""
@@ -168,7 +186,7 @@ def _quoted(prompt: str, begin: int, end: int) -> bool:
     return bool(begin) and prompt[begin - 1] in "\"'“„‘«»”" and prompt[end : end + 1] in {*"\"'”“’»«"}
 
 
-def called(person: str) -> list[str]:
+def _called(person: str) -> list[str]:
     """How a person is named in a prompt: as registered, turned round at the comma, and by the last name."""
     last, comma, first = person.partition(",")
     whole = f"{first} {last}" if comma else person
@@ -183,8 +201,8 @@ def _words(name: str) -> list[str]:
     return [token.folded for token in _tokens(name)][:LONGEST]
 
 
-def _mark(words: list[str]) -> int:
-    return int.from_bytes(hashlib.sha256(" ".join(words).encode()).digest()[:8])
+def _mark(kind: str, words: list[str]) -> int:
+    return int.from_bytes(hashlib.sha256(" ".join((kind, *words)).encode()).digest()[:8])
 
 
 def _numbers(packed: str) -> array[int]:

@@ -9,6 +9,7 @@ from ninja import Query, Router, Status
 from stemma.provenance.certificate import Contribution
 from stemma.provenance.disclosure import Disclosure, disclosure
 from stemma_portal.api.auth import caller
+from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import (
     AuthorshipIn,
@@ -43,7 +44,7 @@ def list_certificates(
     if sha256 is not None:
         found = by_hash(rows, sha256)
         return Certificates(items=[_out(found)] if found else [], next=None)
-    some, following = page(rows, cursor=cursor, limit=limit)
+    some, following = page(rows, cursor=cursor, limit=limit, newest_first=True)
     return Certificates(items=[_out(row) for row in some], next=following)
 
 
@@ -59,11 +60,12 @@ def certificate_proof(request: HttpRequest, generation: UUID) -> dict[str, Any]:
     return proof(access_certificate(caller(request), str(generation)))
 
 
-@router.get("certificates/{generation}/proof.pdf", response={200: bytes})
+@router.get("certificates/{generation}/proof.pdf", openapi_extra=file_of("application/pdf"))
 def certificate_paper(request: HttpRequest, generation: UUID) -> HttpResponse:
     """The same on one page, with the file attached."""
     body = certificate_pdf(access_certificate(caller(request), str(generation)))
-    return HttpResponse(body, content_type="application/pdf")
+    headers = {"Content-Disposition": f'attachment; filename="certificate-{generation}.pdf"'}
+    return HttpResponse(body, content_type="application/pdf", headers=headers)
 
 
 @router.get("certificates/{generation}/disclosure", response=Disclosure)

@@ -102,6 +102,4 @@ def _by_sound(rows: QuerySet[Certificate], path: Path) -> Iterator[Found]:
     ]
     if alike:
         error, found = min(alike, key=lambda pair: pair[0])
-        yield Found(
-            found, f"It sounds the same ({error:.1%} of its fingerprint differs), but was changed or converted."
-        )
+        yield Found(found, f"It sounds the same ({error:.1%} of its fingerprint differs), but was changed.")

@@ -293,6 +293,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "prompting": {
+        "task": "stemma_portal.licensing.tasks.prompting_publish",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "revocations": {
         "task": "stemma_portal.licensing.tasks.revocations_publish",
         "schedule": 30.0,

@@ -1,7 +1,7 @@
 """Names that no prompt may name: of artists and works whose owners do not allow style prompting.
 
 The portal signs the list, serving holds every prompt against it.  It holds no names but their hashes (the
-first 64 bits of SHA-256 over `person` or `title` and the folded words), so that a list of who said no is no list of who said no.
+first 64 bits of SHA-256 over `person` or `title` and the folded words): it tells nobody who said no.
 """
 
 from __future__ import annotations

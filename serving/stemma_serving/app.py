@@ -39,7 +39,9 @@ def build(config: ServingConfig) -> serve.Application:
         health_check_period_s=2,
         **config.gateway.autoscaling.ray(),
     )
-    makes = RemoteGenerator(generator.bind(config.generator, config.gateway.url_seconds), config.gateway.attempts)
+    makes = RemoteGenerator(
+        generator.bind(config.generator, config.gateway.url_seconds, config.filters), config.gateway.attempts
+    )
     if config.keepers == "sidecar":
         return gateway.bind(config, makes)
     shipper = serve.deployment(

@@ -77,6 +77,19 @@ class GeneratorConfig(_Strict):
     """After which a release that could not be loaded is tried again, unless another one takes its place."""
 
 
+class FiltersConfig(_Strict):
+    """What prompts and pieces are held against.  What is off is off in every certificate, too."""
+
+    prompt: bool = True
+    """Whether prompts are refused that name whom they may not."""
+    verbatim_notes: int = Field(default=32, ge=0, le=10_000)
+    """Longest passage that a piece may share note for note with a work of the snapshot; 0: not looked for."""
+    similarity_ppm: int = Field(default=600_000, ge=0, le=1_000_000)
+    """Largest likeness to a work as a whole, in parts per million; 0: not measured."""
+    redraws: int = Field(default=2, ge=0, le=10)
+    """How often another seed is drawn for a piece that is too close, where the caller gave none."""
+
+
 class AttributorConfig(_Strict):
     """What happens after the answer."""
 
@@ -123,6 +136,7 @@ class ServingConfig(_Strict):
     gateway: GatewayConfig = GatewayConfig()
     licenses: LicensesConfig = LicensesConfig()
     generator: GeneratorConfig = GeneratorConfig()
+    filters: FiltersConfig = FiltersConfig()
     attributor: AttributorConfig = AttributorConfig()
     spool: SpoolConfig = SpoolConfig()
     ports: PortsConfig = PortsConfig()

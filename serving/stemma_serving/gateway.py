@@ -23,6 +23,7 @@ from stemma.errors import NotFoundError, StemmaError
 from stemma.ids import new_id, now, timestamp
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT, MAX_SECONDS
 from stemma.proof.canonical import sha256
+from stemma.provenance.certificate import LicenseState
 from stemma.quota import Quota
 from stemma.rights.entitlement import KeyScope
 from stemma.storage import Storage
@@ -33,7 +34,8 @@ from stemma_serving.limits import Limits
 from stemma_serving.metrics import GatewayMetrics
 from stemma_serving.once import RUNNING, First
 from stemma_serving.problems import MEDIA_TYPE, Problem, RefusedError, of
-from stemma_serving.records import Body, Made, Order, Record, Status, folder
+from stemma_serving.prompts import Prompts
+from stemma_serving.records import Body, Entry, Made, Order, Record, Status, folder
 from stemma_serving.spool import Commits, Journal, SpoolFullError
 
 log = logging.getLogger("ray.serve")
@@ -64,11 +66,12 @@ class Gateway:
     """
 
     def __init__(self, config: ServingConfig, generator: Makes) -> None:
-        self._config, self._generator = config.gateway, generator
+        self._config, self._filters, self._generator = config.gateway, config.filters, generator
         self._replicas = config.gateway.autoscaling.max_replicas
         self._storage = Storage(settings())
         spool = settings().spool_path
         self._licenses = Licenses(self._storage, spool / "licenses.json", settings().keys_path, config.licenses)
+        self._prompts = Prompts(self._storage, spool / "prompting.jws", self._licenses.trusted("rights"))
         self._limits = Limits()
         self._first = First(self._storage)
         self._making: set[str] = set()
@@ -130,10 +133,12 @@ class Gateway:
         check_release(grant.entitlement.model_releases, release)
         if body.style is not None and body.style not in self._status.styles:
             raise RefusedError(self._unknown_style(body.style))
+        if self._filters.prompt:
+            self._prompts.check(body.prompt)
         self._journal.check()
         once = request.headers.get("idempotency-key")
         if once is None:
-            return await self._make(grant, _order(grant, body))
+            return await self._make(grant, self._order(grant, body))
         return await self._make_once(grant, body, once)
 
     async def _make(self, grant: Grant, order: Order) -> Response:
@@ -151,7 +156,7 @@ class Gateway:
         Whoever comes first with a key writes down identifier and seed; whoever comes later finds them, and
         the piece if it was finished.  Its fact is stated again then: it may be what was lost.
         """
-        order, seeded = _order(grant, body), body.seed is not None
+        order, seeded = self._order(grant, body), body.seed is not None
         first = await asyncio.to_thread(self._first.take, order.license, key, order, seeded=seeded)
         if first.id in self._making:
             raise RefusedError(RUNNING)
@@ -160,7 +165,8 @@ class Gateway:
             record = await asyncio.to_thread(self._first.finished, first)
             if record is None:
                 return await self._make(grant, first)
-            await self._commits.commit(record.usage().model_dump_json().encode())
+            certificate = await asyncio.to_thread(self._storage.get, record.files["certificate"].object)
+            await self._commits.commit(Entry(usage=record.usage(), certificate=certificate.decode()).line())
             return await self._again(record, {"Idempotent-Replayed": "true"})
         finally:
             self._making.discard(first.id)
@@ -278,6 +284,36 @@ class Gateway:
                 Problem(422, "invalid", f"The request is malformed. {said}.", "Correct these fields.", errors=errors)
             ) from None
 
+    def _order(self, grant: Grant, body: Body) -> Order:
+        entitlement = grant.entitlement
+        request = body if body.seed is not None else body.model_copy(update={"seed": secrets.randbelow(2**53)})
+        number, signed = self._licenses.listed
+        return Order(
+            id=new_id(),
+            at=timestamp(now()),
+            request=request,
+            format=body.format,
+            prompt_sha256=sha256(body.prompt.encode()),
+            license=entitlement.license,
+            licensee=entitlement.licensee,
+            licensee_name=entitlement.licensee_name,
+            tier=entitlement.tier,
+            indemnified=entitlement.indemnified,
+            covenant=entitlement.covenant,
+            key=grant.key.id,
+            entitlement=grant.token,
+            entitlement_sha256=grant.sha256,
+            model_releases=entitlement.model_releases,
+            license_state=LicenseState(
+                not_before=entitlement.not_before,
+                expires_at=entitlement.expires_at,
+                revocations_sequence=number,
+                revocations_at=signed,
+            ),
+            prompt_rules=self._prompts.rules if self._filters.prompt else None,
+            seed_given=body.seed is not None,
+        )
+
     def _unknown_style(self, style: str) -> Problem:
         known = ", ".join(self._status.styles)
         return Problem(
@@ -291,7 +327,7 @@ class Gateway:
     async def _account(self, made: Made) -> None:
         """The usage fact on disk, or the output gone."""
         try:
-            await self._commits.commit(made.usage.model_dump_json().encode())
+            await self._commits.commit(made.line())
         except SpoolFullError:
             for key in made.objects:
                 try:
@@ -327,6 +363,7 @@ class Gateway:
     async def _read_licenses(self) -> None:
         try:
             await asyncio.to_thread(self._licenses.refresh)
+            await asyncio.to_thread(self._prompts.refresh, self._licenses.trusted("rights"))
         except (StemmaError, OSError, ValueError) as error:
             log.warning("Licenses cannot be read again, the known ones stay in force: %s", error)
         else:
@@ -348,28 +385,6 @@ class Gateway:
 def respond(problem: Problem) -> Response:
     """A problem as an answer."""
     return Response(problem.body(), problem.status, problem.headers(), MEDIA_TYPE)
-
-
-def _order(grant: Grant, body: Body) -> Order:
-    entitlement = grant.entitlement
-    request = body if body.seed is not None else body.model_copy(update={"seed": secrets.randbelow(2**53)})
-    return Order(
-        id=new_id(),
-        at=timestamp(now()),
-        request=request,
-        format=body.format,
-        prompt_sha256=sha256(body.prompt.encode()),
-        license=entitlement.license,
-        licensee=entitlement.licensee,
-        licensee_name=entitlement.licensee_name,
-        tier=entitlement.tier,
-        indemnified=entitlement.indemnified,
-        covenant=entitlement.covenant,
-        key=grant.key.id,
-        entitlement=grant.token,
-        entitlement_sha256=grant.sha256,
-        model_releases=entitlement.model_releases,
-    )
 
 
 def _bearer(request: Request) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ from stemma.config import settings
 from stemma.errors import StemmaError, UnavailableError
 from stemma.models.protocol import Family, GenerationRequest
 from stemma.storage import Storage
-from stemma_serving.config import GeneratorConfig
+from stemma_serving.config import FiltersConfig, GeneratorConfig
+from stemma_serving.covenants import Covenants
 from stemma_serving.engine import Engine
 from stemma_serving.licenses import check_release
 from stemma_serving.metrics import GeneratorMetrics
@@ -23,6 +25,9 @@ from stemma_serving.records import Made, Order, Status, folder, media_type
 from stemma_serving.shelf import Shelf
 
 if TYPE_CHECKING:  # they bring what the gateway and the main process do not need
+    from stemma.models.protocol import Piece
+    from stemma.provenance.certificate import Filters
+    from stemma_serving.filters import Sieve
     from stemma_serving.marks import Marks, Output, Release
 
 log = logging.getLogger("ray.serve")
@@ -52,20 +57,22 @@ class Model:
     release: Release
     family: Family
     marks: Marks
+    sieve: Sieve
 
 
 class Generator:
     """One replica: one model, one piece at a time."""
 
-    def __init__(self, config: GeneratorConfig, url_seconds: int) -> None:
+    def __init__(self, config: GeneratorConfig, url_seconds: int, filters: FiltersConfig) -> None:
         import torch
 
         if config.threads:
             torch.set_num_threads(config.threads)
         self._settings = settings()
-        self._config, self._url_seconds = config, url_seconds
+        self._config, self._url_seconds, self._filters = config, url_seconds, filters
         self._storage = Storage(self._settings)
         self._shelf = Shelf(self._storage, self._settings.home / "serving")
+        self._covenants = Covenants(self._storage)
         self._engine = Engine(config.queue)
         self._metrics = GeneratorMetrics()
         self._uploads = ThreadPoolExecutor(8, thread_name_prefix="upload")
@@ -104,9 +111,9 @@ class Generator:
         start = time.monotonic()
         # The gateway has checked, but a new release may have come in between.
         check_release(order.model_releases, model.release.id)
-        piece = model.family.generate(order.request, stop=stop)  # type: ignore[arg-type]
+        piece, filters = self._play(model, order, stop)
         played = time.monotonic()
-        output = model.marks.finish(order, piece, model.release)
+        output = model.marks.finish(order, piece, model.release, filters, self._covenants.get(order.covenant))
         marked = time.monotonic()
         self._upload(output)
         end = time.monotonic()
@@ -118,7 +125,24 @@ class Generator:
             lambda key, name: self._storage.url(key, seconds=self._url_seconds, filename=name),
             {"proof": f"proofs/{model.release.id}.json"},
         )
-        return Made(output.record.usage(), json.dumps(answer).encode(), (*output.objects, _record_key(order.id)))
+        objects = (*output.objects, _record_key(order.id))
+        return Made(output.record.usage(), json.dumps(answer).encode(), objects, output.certificate)
+
+    def _play(self, model: Model, order: Order, stop: object) -> tuple[Piece, Filters]:
+        """A piece that passes the filters, and what they found.  Raises `RefusedError` when none does."""
+        from stemma_serving.filters import refusal
+
+        request = order.request
+        for left in range(0 if order.seed_given else self._filters.redraws, -1, -1):
+            piece = model.family.generate(request, stop=stop)  # type: ignore[arg-type]
+            found = model.sieve.hold(piece, order.prompt_rules)
+            problem = refusal(found)
+            if problem is None:
+                return piece, found
+            if not left:
+                raise RefusedError(problem)
+            request = request.model_copy(update={"seed": secrets.randbelow(2**53)})
+        raise AssertionError("the last attempt returns or raises")
 
     def _upload(self, output: Output) -> None:
         """Every object, then the record: where there is a record, everything it names is there."""
@@ -166,6 +190,7 @@ class Generator:
 
     def _open(self, release: str) -> Model:
         from stemma import models
+        from stemma_serving.filters import Sieve
         from stemma_serving.marks import Marks, Release
 
         if self._model is None:
@@ -173,7 +198,8 @@ class Generator:
         start = time.monotonic()
         bundle = self._shelf.bundle(release)
         family = models.load(bundle)
-        model = Model(Release.read(bundle), family, Marks(self._settings.keys_path))
+        sieve = Sieve.open(bundle, self._filters)
+        model = Model(Release.read(bundle), family, Marks(self._settings.keys_path), sieve)
         self._warm(model)
         log.info("Release %s is ready after %.1f s.", release, time.monotonic() - start)
         return model

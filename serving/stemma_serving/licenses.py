@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stemma.errors import ProofError
 from stemma.ids import now, timestamp
 from stemma.proof.canonical import sha256
-from stemma.proof.keys import Jwks, KeyRing, verify
+from stemma.proof.keys import Jwks, KeyRing, Role, verify
 from stemma.rights.entitlement import (
     ENTITLEMENT,
     ENTITLEMENTS_PREFIX,
@@ -201,6 +201,16 @@ class Licenses:
         steady = self._steady + time.monotonic()
         return timestamp(datetime.fromtimestamp(max(wall, steady), UTC))
 
+    @property
+    def listed(self) -> tuple[int, str]:
+        """Number of the newest list of revocations, and when it was signed; 0 and nothing before there is one."""
+        return self._seen.order
+
+    def trusted(self, role: Role) -> Jwks:
+        """The public keys for a role: our own where we have them, so that storage cannot put others in their place."""
+        own = self._ring.jwks()
+        return own if any(key["stemma_role"] == role for key in own["keys"]) else self._documents["jwks"]
+
     def refresh(self) -> bool:
         """Read what has changed in object storage; whether anything had.  Raises `UnavailableError`."""
         with self._lock:
@@ -228,9 +238,7 @@ class Licenses:
 
     def _index(self) -> None:
         """Check every signature and put up a new book.  A forged document counts as not there."""
-        # Our own keys where we have them: then not even who may write to the storage can forge a license.
-        own = self._ring.jwks()
-        keys = own if any(key["stemma_role"] == "license" for key in own["keys"]) else self._documents["jwks"]
+        keys = self.trusted("license")
         grants: dict[str, Grant] = {}
         for name, token in self._documents["entitlements"].items():
             try:

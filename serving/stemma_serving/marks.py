@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ import numpy as np
 
 from stemma.models.protocol import Piece
 from stemma.music import audio
+from stemma.music.probe import fingerprint
 from stemma.music.render import render
 from stemma.proof.canonical import sha256
 from stemma.proof.keys import KeyRing
-from stemma.provenance.certificate import Certificate, issue, pcm_sha256
+from stemma.provenance.certificate import Certificate, Cover, Filters, Tuned, issue, pcm_sha256
 from stemma.provenance.credentials import Marker
+from stemma.rights.covenant import AnyCovenant, lift
 from stemma_serving.records import File, Order, Record, folder, media_type
 
 RATE = 44_100
@@ -28,12 +31,23 @@ class Release:
     id: str
     snapshot: str
     snapshot_root: str
+    statement_sha256: str
+    """Hash of its signed statement."""
+    tuned: Tuned | None = None
+    """What its signed bundle says of tuning on other data; None: nothing."""
 
     @classmethod
     def read(cls, bundle: Path) -> Release:
-        """The release in a bundle folder."""
+        """The release in a bundle folder that was verified."""
         said = json.loads((bundle / "stemma.json").read_text())
-        return cls(f"{said['name']}/{said['version']}", said["snapshot"], said["snapshot_root"])
+        statement = (bundle / "statement.jws").read_text().strip()
+        return cls(
+            f"{said['name']}/{said['version']}",
+            said["snapshot"],
+            said["snapshot_root"],
+            sha256(statement.encode()),
+            Tuned.model_validate(said["tuned"]) if "tuned" in said else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,8 @@ class Output:
 
     record: Record
     objects: dict[str, bytes]
+    certificate: str
+    """As JWS."""
 
 
 class Marks:
@@ -51,8 +67,10 @@ class Marks:
         self._keys = KeyRing(keys_path)
         self._marker = Marker(keys_path)
 
-    def finish(self, order: Order, piece: Piece, release: Release) -> Output:
-        """Sound, files, certificate and record of a piece."""
+    def finish(
+        self, order: Order, piece: Piece, release: Release, filters: Filters, terms: AnyCovenant | None
+    ) -> Output:
+        """Sound, files, certificate and record of a piece; `terms` is the covenant where it is at hand."""
         samples, stems = _sound(piece)
         midi = piece.midi or b""
         duration = round(len(samples) * 1000 / RATE)
@@ -76,6 +94,13 @@ class Marks:
             pcm_sha256=pcm_sha256(samples),
             midi_sha256=sha256(midi),
             duration_ms=duration,
+            fingerprint=base64.b64encode(fingerprint(samples, RATE)).decode(),
+            covenant_version=terms.version if terms else "",
+            cover=_cover(terms, order.tier) if terms else None,
+            license_state=order.license_state,
+            release_statement_sha256=release.statement_sha256,
+            tuned=release.tuned,
+            filters=filters,
         )
         token = issue(certificate, self._keys)
         bodies = {"certificate.jws": token.encode(), "score.mid": midi}
@@ -128,7 +153,15 @@ class Marks:
             "condition": list(map(float, piece.example.condition)),
         }
         bodies["example.json"] = json.dumps(example).encode()
-        return Output(record, {folder(order.id) + name: body for name, body in bodies.items()})
+        return Output(record, {folder(order.id) + name: body for name, body in bodies.items()}, token)
+
+
+def _cover(terms: AnyCovenant, tier: str) -> Cover | None:
+    """What the covenant promises a tier for what the API makes."""
+    lifted = lift(terms)
+    covers = (cover for each in lifted.tiers if each.name == tier for cover in each.indemnity)
+    found = next((cover for cover in covers if cover.use == "api_outputs"), None)
+    return found and Cover(use=found.use, currency=lifted.currency, cap=found.cap, exclusions=found.exclusions)
 
 
 def _sound(piece: Piece) -> tuple[np.ndarray, dict[str, np.ndarray]]:

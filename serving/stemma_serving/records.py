@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stemma.models.protocol import GenerationRequest
+from stemma.provenance.certificate import LicenseState, PromptRules
 from stemma.rights.covenant import TierName
-from stemma.royalties.facts import UsageFact
+from stemma.royalties.facts import CertificateFact, UsageFact
 from stemma_serving.problems import Problem
 
 FOLDER = "generations"
@@ -47,6 +48,11 @@ class Order:
     entitlement_sha256: str
     model_releases: tuple[str, ...]
     """Releases that the license covers."""
+    license_state: LicenseState
+    prompt_rules: PromptRules | None
+    """The list that the prompt was held against; None: none was."""
+    seed_given: bool
+    """Whether the caller chose the seed: another one is not drawn then."""
 
 
 class File(BaseModel):
@@ -133,6 +139,40 @@ class Made:
     """Body of the answer, JSON."""
     objects: tuple[str, ...]
     """Its objects, to be removed when it cannot be accounted."""
+    certificate: str
+    """As JWS."""
+
+    def line(self) -> bytes:
+        """What the spool keeps of it."""
+        return Entry(usage=self.usage, certificate=self.certificate).line()
+
+
+class Entry(BaseModel):
+    """A line of the spool for usage.  Lines of before are bare usage facts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    usage: UsageFact
+    certificate: str | None = None
+
+    def line(self) -> bytes:
+        """As it is written: one line, so that both facts are on disk or neither."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def read(cls, line: bytes) -> Entry:
+        """A line of now or of before.  Raises `ValueError`."""
+        return (
+            cls.model_validate_json(line)
+            if line.startswith(b'{"usage"')
+            else cls(usage=UsageFact.model_validate_json(line))
+        )
+
+    def issued(self) -> CertificateFact | None:
+        """The certificate as a fact."""
+        if self.certificate is None:
+            return None
+        return CertificateFact(id=self.usage.id, at=self.usage.at, certificate=self.certificate)
 
 
 @dataclass(frozen=True)

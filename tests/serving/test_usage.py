@@ -14,6 +14,7 @@ from stemma.storage import Storage
 from stemma_serving import pending
 from stemma_serving.config import ServingConfig, SpoolConfig
 from stemma_serving.keeper import Keeper
+from stemma_serving.records import Made
 from stemma_serving.spool import Journal
 from stemma_serving.usage import Shipper
 
@@ -65,6 +66,19 @@ def test_facts_lie_in_the_lake_by_day_and_leave_the_spool(storage: Storage, tmp_
     assert days == ["day=2026-06-01", "day=2026-06-02"]
     assert {row["id"] for row in rows(storage, tmp_path)} == {late.id, early.id}
     assert list((tmp_path / "usage").iterdir()) == []
+
+
+def test_a_certificate_travels_with_its_usage_fact_and_lies_in_the_lake_once(storage: Storage, tmp_path: Path) -> None:
+    fact = usage()
+    for _ in range(2):  # as after a kill between the upload and the end of the segment
+        journal = Journal(tmp_path / "usage", CONFIG)
+        journal.append([Made(fact, b"", (), "a.b.c").line()])
+        journal.close()
+        [segment] = (tmp_path / "usage").glob("*.ready")
+        segment.rename(segment.with_name("same.ready"))
+        assert Shipper(tmp_path, storage).ship()["usage"] == 1
+    [row] = rows(storage, tmp_path, "certificates/")
+    assert (row["id"], row["certificate"]) == (fact.id, "a.b.c")
 
 
 def test_what_was_shipped_waits_for_its_attribution(storage: Storage, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stemma.errors import NotFoundError
+from stemma.errors import InvalidError, NotFoundError
 from stemma.proof.keys import Jwks
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def verify(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A FLAC or WAV file made with Stemma; a receipt or proof, as JSON or PDF; a dossier, as ZIP."
+            help="A FLAC or WAV file made with Stemma; a receipt, proof or certificate (JSON, PDF); a dossier (ZIP)."
         ),
     ],
     bundle: Annotated[
@@ -31,18 +31,23 @@ def verify(
     keys: Annotated[
         Path | None, typer.Option(help="Public keys (JWKS) of the installation you trust; else the bundle's own.")
     ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A sound or a score to compare with the certificate that FILE is.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Check a file's credentials, certificate, license, model, snapshot and consents.  Needs no network.
 
     Of a receipt (of a consent or a withdrawal) or a proof that a recording is not in a snapshot, check
     what it proves.  Of the dossier of a claim (ZIP), walk every proof in it and say what each came to.
+    what it proves.  Of a certificate, check every version, its place in the log, the release, what the
+    filters found, and whether the indemnity holds under the covenant.
 
     Leaves with 0 when everything holds, else with the verdict's own code: 10 no credentials,
     11 changed, 12 foreign key, 13 withdrawn consent, 14 expired license, 15 revoked license,
-    16 broken proof, 2 unreadable.
+    16 broken proof, 17 lapsed indemnity, 2 unreadable.
     """
-    report = _report(file, bundle, json.loads(keys.read_text()) if keys else None)
+    report = _report(file, bundle, json.loads(keys.read_text()) if keys else None, output)
     if as_json:
         steps = [{"link": s.name, "verdict": s.verdict.code, "detail": s.detail} for s in report.steps]
         typer.echo(json.dumps({"file": file.name, "verdict": report.verdict.code, "steps": steps}, indent=2))
@@ -61,20 +66,23 @@ def verify(
     raise typer.Exit(report.verdict.exit_code)
 
 
-def _report(file: Path, bundle: Path | None, keys: Jwks | None) -> Report:
+def _report(file: Path, bundle: Path | None, keys: Jwks | None, output: Path | None) -> Report:
     from stemma.provenance import bundle as bundles
-    from stemma.provenance.documents import verify_document
+    from stemma.provenance.documents import JWS, verify_document
     from stemma.provenance.dossier import verify_dossier
     from stemma.provenance.verify import verify_file
 
-    if not file.is_file():
-        raise NotFoundError(f"There is no file {file}.", remedy="Give its path; see `stemma verify --help`.")
+    for named in (file, *([output] if output else [])):
+        if not named.is_file():
+            raise NotFoundError(f"There is no file {named}.", remedy="Give its path; see `stemma verify --help`.")
     with file.open("rb") as opened:
         head = opened.read(16)
     if bundle is None and head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return verify_dossier(file, keys)
-    if bundle is None and (head.startswith(b"%PDF-") or head.lstrip().startswith(b"{")):
-        return verify_document(file.read_bytes(), keys)
+    if bundle is None and (head.startswith((b"%PDF-", JWS)) or head.lstrip().startswith(b"{")):
+        return verify_document(file.read_bytes(), keys, output=output)
+    if output is not None:
+        raise InvalidError(f"{file} is no certificate.", remedy="Give the certificate first, then --output FILE.")
     bundle = bundle or file.with_name(file.name + ".proof.json")
     if not bundle.is_file():
         raise NotFoundError(f"There is no proof bundle {bundle}.", remedy="Give its path; see `stemma verify --help`.")

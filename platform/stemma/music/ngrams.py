@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
 import symusic
 
 from stemma.errors import InvalidError
@@ -20,6 +22,11 @@ GRID = 24
 SEED = 6
 """Steps of the n-grams under which runs are found; shorter runs are scales and cadences of everyone."""
 
+WINDOW = 64
+"""Steps that are compared at once; longer runs are looked at again with a window twice as long."""
+GAP = 0
+"""Code between two lines; a step that no work has is coded -1, and beyond the end of a piece stands -2."""
+Codes = npt.NDArray[np.int32]
 Step = tuple[int, int]
 """(semitones, ticks) from a note to the next of its line."""
 
@@ -56,47 +63,109 @@ def lines(midi: bytes) -> list[list[Step]]:
 
 
 class Index:
-    """A set of pieces, ready to be asked for passages they share with another."""
+    """A set of pieces, ready to be asked for passages they share with another.
+
+    All lines stand one after another in `text`, one code a step, with gaps between; `order` holds every
+    place of it in the order of what follows there (a suffix array, Manber and Myers 1990).  A passage of
+    n steps is then found among N by about log N comparisons, however many works there are.
+    """
 
     def __init__(self, works: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> None:
         """`works`: MIDI files by name."""
         pairs = works.items() if isinstance(works, Mapping) else works
-        self._codes: dict[Step, int] = {}
-        self._lines: list[tuple[str, list[int]]] = []
-        self._seeds: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+        codes: dict[Step, int] = {}
+        names: dict[str, int] = {}
+        text: list[int] = []
+        owner: list[int] = []
         for name, midi in pairs:
+            number = names.setdefault(name, len(names))
             for line in lines(midi):
-                coded = [self._codes.setdefault(step, len(self._codes)) for step in line]
-                number = len(self._lines)
-                self._lines.append((name, coded))
-                for place in range(len(coded) - SEED + 1):
-                    self._seeds.setdefault(tuple(coded[place : place + SEED]), []).append((number, place))
+                text += [*(codes.setdefault(step, len(codes) + 1) for step in line), GAP]
+                owner += [number] * (len(line) + 1)
+        self.names = tuple(names)
+        self.steps: Codes = np.array(list(codes), dtype=np.int32).reshape(-1, 2)
+        self.text: Codes = np.array(text, dtype=np.int32)
+        self.owner: Codes = np.array(owner, dtype=np.int32)
+        self.order = _suffixes(self.text)
+        self._known = codes
+
+    @classmethod
+    def of(cls, names: Iterable[str], steps: Codes, text: Codes, owner: Codes, order: Codes) -> Index:
+        """The index of which these are the parts."""
+        made = cls(())
+        made.names, made.steps, made.text, made.owner, made.order = tuple(names), steps, text, owner, order
+        made._known = {(int(a), int(b)): code for code, (a, b) in enumerate(steps.tolist(), 1)}
+        return made
 
     def longest(self, midi: bytes, *, but: str = "") -> Run:
         """The longest passage of a piece that stands in one of the works, other than the one named `but`."""
+        order = self.order
+        if but in self.names:
+            order = order[self.owner[order] != self.names.index(but)]
         best = Run(0)
         for part, line in enumerate(lines(midi)):
-            coded = [self._codes.get(step, -1) for step in line]
-            best = max(best, self._of_line(part, coded, but, best.notes), key=lambda run: run.notes)
+            coded = np.array([self._known.get(step, -1) for step in line], dtype=np.int32)
+            if len(coded) < SEED or not len(order):
+                continue
+            lengths, places = self._matches(coded, order, WINDOW)
+            start = int(lengths.argmax())
+            length = int(lengths[start])
+            if length >= SEED and length + 1 > best.notes:  # a run of n steps has n + 1 notes
+                best = Run(length + 1, self.names[self.owner[places[start]]], part, start)
         return best
 
-    def _of_line(self, part: int, coded: list[int], but: str, floor: int) -> Run:
-        """The longest run of one line, by extending every shared n-gram; runs begin only once."""
-        best = Run(0)
-        needed = max(floor, 1)
-        ahead: dict[tuple[int, int], int] = {}  # runs that reach here: (line, place) -> length so far
-        for place in range(len(coded) - SEED + 1):
-            current: dict[tuple[int, int], int] = {}
-            for number, other in self._seeds.get(tuple(coded[place : place + SEED]), ()):
-                if self._lines[number][0] == but:
-                    continue
-                length = ahead.get((number, other - 1), SEED - 1) + 1
-                current[number, other] = length
-                if length + 1 > needed:  # a run of n steps has n + 1 notes
-                    needed = length + 1
-                    best = Run(needed, self._lines[number][0], part, place + SEED - length)
-            ahead = current
-        return best
+    def _matches(self, coded: Codes, order: Codes, window: int) -> tuple[Codes, Codes]:
+        """For each step of a line: how many steps from it stand together in the text, and where."""
+        wanted = _windows(coded, np.arange(len(coded)), window, -2)
+        low = np.zeros(len(coded), dtype=np.int64)
+        high = np.full(len(coded), len(order), dtype=np.int64)
+        while (open_ := low < high).any():
+            middle = (low + high) // 2
+            there = _windows(self.text, order[np.minimum(middle, len(order) - 1)], window, GAP)
+            below = _below(there, wanted)
+            low = np.where(open_ & below, middle + 1, low)
+            high = np.where(open_ & ~below, middle, high)
+        # What follows a place most alike stands just before or just after it in the order.
+        lengths = np.zeros(len(coded), dtype=np.int32)
+        places = np.zeros(len(coded), dtype=np.int32)
+        for beside in (np.maximum(low - 1, 0), np.minimum(low, len(order) - 1)):
+            found = order[beside]
+            same = _windows(self.text, found, window, GAP) == wanted
+            length = np.where(same.all(axis=1), window, same.argmin(axis=1)).astype(np.int32)
+            places = np.where(length > lengths, found, places).astype(np.int32)
+            lengths = np.maximum(length, lengths)
+        if lengths.max(initial=0) == window < len(coded):
+            return self._matches(coded, order, window * 2)
+        return lengths, places
+
+
+def _suffixes(text: Codes) -> Codes:
+    """The places of a text in the order of what follows them, by doubling the length that is compared."""
+    rank = text.astype(np.int64)
+    span = 1
+    while True:
+        beyond = np.zeros(len(text), dtype=np.int64)
+        beyond[:-span] = rank[span:] + 1
+        key = rank * (int(beyond.max(initial=0)) + 1) + beyond
+        order = np.argsort(key, kind="stable")
+        steps = np.diff(key[order], prepend=key[order[:1]]) != 0
+        rank = np.empty_like(rank)
+        rank[order] = np.cumsum(steps)
+        span *= 2
+        if span >= len(text) or rank[order[-1]] == len(text) - 1:
+            return order.astype(np.int32)
+
+
+def _windows(text: Codes, places: npt.NDArray[np.integer], window: int, fill: int) -> Codes:
+    """What stands at these places and after: [places, window]; `fill` beyond the end."""
+    at = places[:, None] + np.arange(window)
+    return np.where(at < len(text), text[np.minimum(at, len(text) - 1)], fill).astype(np.int32)
+
+
+def _below(one: Codes, other: Codes) -> npt.NDArray[np.bool_]:
+    """Whether each row comes before the other's, by the first code in which they differ."""
+    first = (one != other).argmax(axis=1)[:, None]
+    return (np.take_along_axis(one, first, 1) < np.take_along_axis(other, first, 1))[:, 0]
 
 
 def longest_verbatim_run(midi: bytes, index: Index) -> int:

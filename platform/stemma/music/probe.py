@@ -125,6 +125,22 @@ def probe(path: Path, *, form: Form | None = None, master: Path | None = None, p
     )
 
 
+def fingerprint(samples: NDArray[np.int16], rate: int) -> bytes:
+    """Chromaprint of a sound [n, channels], as `Probe.fingerprint`; empty for a sound too short to have one.
+
+    Raises `UnavailableError` when there is no ffmpeg or it does not end.
+    """
+    form = ["-f", "s16le", "-ar", str(rate), "-ac", str(samples.shape[1])]
+    wanted = ["-t", str(FINGERPRINTED), "-f", "chromaprint", "-fp_format", "raw", "pipe:1"]
+    command = [_ffmpeg(), "-nostdin", "-hide_banner", "-v", "error", "-threads", "1", *form, "-i", "pipe:0", *wanted]
+    sound = samples[: FINGERPRINTED * rate].astype("<i2", copy=False).tobytes(order="C")
+    try:
+        done = subprocess.run(command, input=sound, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnavailableError(f"No fingerprint can be taken: {error}.") from error
+    return np.frombuffer(done.stdout[: len(done.stdout) // 4 * 4], dtype="<u4").astype(">u4").tobytes()
+
+
 def _decoded(path: Path, form: Form, outputs: list[str]) -> tuple[_Measured, int]:
     """The measures of what ffmpeg decodes, and how often it complained."""
     process = _decoder(path, form, outputs)
@@ -210,15 +226,18 @@ def _outputs(print_path: Path, master: Path | None, preview: Path | None, bits: 
     return found
 
 
-def _decoder(path: Path, form: Form, outputs: list[str]) -> subprocess.Popen[bytes]:
+def _ffmpeg() -> str:
     from imageio_ffmpeg import get_ffmpeg_exe
 
     try:
-        program = get_ffmpeg_exe()
+        return str(get_ffmpeg_exe())
     except RuntimeError as error:
         raise UnavailableError("There is no ffmpeg.", remedy="Install the portal's requirements anew.") from error
+
+
+def _decoder(path: Path, form: Form, outputs: list[str]) -> subprocess.Popen[bytes]:
     command = [
-        program,
+        _ffmpeg(),
         "-nostdin",
         "-y",
         "-hide_banner",

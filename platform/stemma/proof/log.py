@@ -13,7 +13,10 @@ from stemma.proof.merkle import Tree, leaf_hash, verify_inclusion
 
 TREE_HEAD = "stemma-tree-head+jws"
 
-Kind = Literal["consent", "withdrawal", "claim", "covenant", "acceptance", "license", "snapshot", "release", "period"]
+Kind = Literal[
+    "consent", "withdrawal", "claim", "covenant", "acceptance",
+    "license", "snapshot", "release", "period", "certificate",
+]  # fmt: skip
 Hex = Field(pattern=r"^[0-9a-f]{64}$")
 
 

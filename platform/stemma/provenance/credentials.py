@@ -17,6 +17,8 @@ from stemma.rights.reservations import ASSERTIONS, assertion
 
 ASSERTION = "org.stemma.certificate"
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+"""What people have gone on with; we sign only what a model made alone."""
 MIME = {".flac": "audio/flac", ".wav": "audio/wav", ".mp3": "audio/mpeg", ".m4a": "audio/mp4"}
 # Outputs are licensed to be used, not to be trained on: CAWG 1.1, training and data mining.
 TRAINING_MINING = assertion(

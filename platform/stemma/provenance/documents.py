@@ -1,4 +1,4 @@
-"""Receipts and proofs as files that anyone checks offline: consents, withdrawals, absence from a snapshot.
+"""Receipts and proofs as files that anyone checks offline: consents, withdrawals, absences, certificates.
 
 Each file is JSON that carries what is proved, its proofs, and the public keys of who issued it; a PDF
 carries the same file as an attachment.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +18,7 @@ from stemma.errors import InvalidError, ProofError
 from stemma.proof.canonical import digest, sha256
 from stemma.proof.keys import Jwks, verify
 from stemma.proof.log import Receipt, TreeHead, check_receipt
+from stemma.provenance import certified
 from stemma.provenance.verify import Report, Step, Verdict
 from stemma.rights.absence import Absence, check_absence
 from stemma.rights.consent import CONSENT, Grant, Withdrawn
@@ -23,12 +26,16 @@ from stemma.rights.consent import CONSENT, Grant, Withdrawn
 ATTACHMENT = "stemma-proof.json"
 """Name of the file inside a PDF."""
 MAX_BYTES = 64 * 1024 * 1024
+JWS = b"eyJ"
+"""How a signed certificate begins, as serving hands it out: it carries no keys and no place in the log."""
 
 
 def parse(data: bytes) -> dict[str, Any]:
     """The document in a file, JSON or PDF.  Raises `InvalidError` for what is none."""
     if len(data) > MAX_BYTES:
         raise InvalidError(f"The file is larger than {MAX_BYTES >> 20} MiB.", remedy="Receipts are much smaller.")
+    if data.startswith(JWS):
+        return {"certificates": [data.decode("ascii", "replace").strip()]}
     text = _attached(data) if data.startswith(b"%PDF-") else data
     try:
         found = json.loads(text)
@@ -54,8 +61,11 @@ def _attached(data: bytes) -> bytes:
     return found[0]
 
 
-def verify_document(data: bytes, keys: Jwks | None = None) -> Report:
-    """Check a receipt or proof.  `keys` are those of the installation you trust; else the file's own are used."""
+def verify_document(data: bytes, keys: Jwks | None = None, *, output: Path | None = None) -> Report:
+    """Check a receipt or proof.  `keys` are those of the installation you trust; else the file's own are used.
+
+    `output` is compared with what a certificate is for.
+    """
     report = Report()
     try:
         found = parse(data)
@@ -70,7 +80,11 @@ def verify_document(data: bytes, keys: Jwks | None = None) -> Report:
                     raise InvalidError(
                         "The file carries no keys.", remedy="Give those of the installation with --keys."
                     )
-                report.steps += check(found, trusted)
+                if output is not None and field != "certificates":
+                    raise InvalidError(f"A {name.lower()} is for no output.", remedy="Leave --output out.")
+                told = check(found, trusted, output) if field == "certificates" else check(found, trusted)
+                for step in told:  # what held before something did not is told, too
+                    report.steps.append(step)
             except ProofError as error:
                 foreign = error.code == "foreign-key"
                 report.steps.append(Step(name, Verdict.FOREIGN_KEY if foreign else Verdict.BROKEN, str(error)))
@@ -79,7 +93,7 @@ def verify_document(data: bytes, keys: Jwks | None = None) -> Report:
             except (ValidationError, KeyError, TypeError, ValueError):
                 report.steps.append(Step(name, Verdict.UNREADABLE, f"This is no {name.lower()} as we write them."))
             return report
-    report.steps.append(Step("File", Verdict.UNREADABLE, "This is neither a receipt nor a proof of absence."))
+    report.steps.append(Step("File", Verdict.UNREADABLE, "This is no receipt, proof of absence or certificate."))
     return report
 
 
@@ -126,8 +140,9 @@ def _step(name: str, detail: str) -> Step:
     return Step(name, Verdict.VERIFIED, detail)
 
 
-_KINDS = (
+_KINDS: tuple[tuple[str, str, Callable[..., Iterable[Step]]], ...] = (
     ("document", "Consent", _consent),
     ("withdrawal", "Withdrawal", _withdrawal),
     ("absence", "Absence", _absence),
+    ("certificates", "Certificate", certified.check),
 )

@@ -42,6 +42,7 @@ class Verdict(Enum):
     EXPIRED = ("expired", 14, "The license was not in force when this was made.")
     REVOKED = ("revoked", 15, "The license has been revoked.")
     BROKEN = ("broken", 16, "A proof does not hold.")
+    LAPSED = ("lapsed", 17, "What was signed is genuine, but its indemnity does not hold.")
 
     def __init__(self, code: str, exit_code: int, text: str) -> None:
         self.code, self.exit_code, self.text = code, exit_code, text

@@ -32,7 +32,9 @@ TIERS: tuple[TierName, ...] = get_args(TierName)
 Revenue = Literal["subscription", "usage", "other"]
 """Kinds of revenue: monthly fees, generated minutes, and whatever else a licensee pays."""
 REVENUES: tuple[Revenue, ...] = get_args(Revenue)
-Exclusion = Literal["altered_after", "notice_removed", "other_training_data", "prompted_likeness", "no_attribution"]
+Exclusion = Literal[
+    "altered_after", "notice_removed", "other_training_data", "prompted_likeness", "no_attribution", "filters_off"
+]
 EXCLUSIONS: tuple[Exclusion, ...] = get_args(Exclusion)
 Kept = Literal["end", "stay"]
 """What becomes of what was made or handed out before."""

@@ -56,6 +56,7 @@ _WORDS = {
     "notice_removed": "outputs without the notice that they must carry",
     "other_training_data": "weights tuned on music that is not licensed",
     "prompted_likeness": "outputs asked to sound like a named person",
+    "filters_off": "outputs made while a filter was off",
     "no_attribution": "weights used without the attribution that goes with them",
     "last_fiscal_year": "in the last fiscal year",
     "last_twelve_months": "in the last twelve months",

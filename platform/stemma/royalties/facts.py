@@ -1,6 +1,6 @@
-"""Usage and attribution facts, as they lie in the lake (Parquet, partitioned by day).
+"""Facts of usage, attribution and certificates, as they lie in the lake (Parquet, partitioned by day).
 
-`usage/day=YYYY-MM-DD/<uuid>.parquet` and `attribution/day=YYYY-MM-DD/<uuid>.parquet`.  A fact's
+`usage/day=YYYY-MM-DD/<uuid>.parquet`, and so `attribution/` and `certificates/`.  A fact's
 identifier is made by whoever states it; the same fact may lie in the lake twice and counts once.
 """
 
@@ -76,6 +76,18 @@ class AttributionFact(BaseModel):
     """ppb by recording, and under `COMMONS`; they sum to `PPB` exactly."""
 
 
+class CertificateFact(BaseModel):
+    """The certificate of one generation, for the log."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    """Identifier of the generation."""
+    at: str
+    certificate: str = Field(max_length=64 * 1024)
+    """As JWS."""
+
+
 USAGE_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -114,6 +126,20 @@ ATTRIBUTION_SCHEMA = pa.schema(
     ]
 )
 """One row per recording that has a share, and one for the commons."""
+
+
+CERTIFICATE_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("at", pa.timestamp("ms", tz="UTC"), nullable=False),
+        pa.field("certificate", pa.string(), nullable=False),
+    ]
+)
+
+
+def certificate_table(facts: Iterable[CertificateFact]) -> pa.Table:
+    """Certificate facts as rows of `CERTIFICATE_SCHEMA`."""
+    return pa.Table.from_pylist([{**f.model_dump(), "at": _moment(f.at)} for f in facts], CERTIFICATE_SCHEMA)
 
 
 def usage_table(facts: Iterable[UsageFact]) -> pa.Table:

@@ -822,3 +822,65 @@ class Uploads(Page):
     """A page of files."""
 
     items: list[UploadOut]
+
+
+class CertificateOut(Schema):
+    """The newest version of a certificate."""
+
+    generation: Id
+    version: int
+    at: datetime
+    licensee: Id
+    license: Id
+    sha256: str
+    """Hash of the signed certificate: what the log holds."""
+    pcm_sha256: str
+    midi_sha256: str
+    certificate: str
+    """As JWS."""
+
+
+class Certificates(Page):
+    """Certificates, the newest sound first."""
+
+    items: list[CertificateOut]
+
+
+class ReasonOut(Schema):
+    """Why an indemnity does not hold, or on what it depends."""
+
+    code: str
+    text: str
+
+
+class StandingOut(Schema):
+    """How the indemnity behind a certificate stands."""
+
+    state: Literal["holds", "conditional", "lapsed", "none"]
+    said: str
+    lapsed: list[ReasonOut]
+    depends: list[ReasonOut]
+
+
+class CertificateShown(CertificateOut):
+    """A certificate with its place in the log and how its indemnity stands."""
+
+    receipt: Receipt
+    standing: StandingOut | None
+    """Null where its covenant is not published here."""
+
+
+class ContributionIn(Request):
+    """What a person did."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    deed: Literal["written", "played", "arranged"]
+    what: Annotated[Text, Field(max_length=500)] = ""
+
+
+class AuthorshipIn(Request):
+    """What people did, stated by the licensee."""
+
+    contributions: list[ContributionIn] = Field(min_length=1, max_length=50)
+    replaces: Hash
+    """SHA-256 of the version that this one follows."""

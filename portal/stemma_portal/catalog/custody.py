@@ -75,11 +75,23 @@ def _withheld(rows: QuerySet[CustodyRecording]) -> QuerySet[CustodyRecording]:
 
 def kept_out(scopes: Collection[str] = ()) -> QuerySet[Recording]:
     """Recordings that custody keeps out of a snapshot for these uses, with those that stand for the same music."""
-    rows = in_force()
-    named = Q(id__in=_withheld(rows).values("recording"))
+    named = Q(id__in=_withheld(in_force()).values("recording"))
     if "style_prompting" in scopes:
-        unprompted = rows.filter(custody__conditions__contains=[Condition.NO_STYLE_PROMPTING])
-        named |= Q(id__in=unprompted.values("recording"))
+        named |= _unprompted()
+    return _with_twins(named)
+
+
+def unprompted() -> QuerySet[Recording]:
+    """Recordings whose custodian allows no style prompting, with those that stand for the same music."""
+    return _with_twins(_unprompted())
+
+
+def _unprompted() -> Q:
+    rows = in_force().filter(custody__conditions__contains=[Condition.NO_STYLE_PROMPTING])
+    return Q(id__in=rows.values("recording"))
+
+
+def _with_twins(named: Q) -> QuerySet[Recording]:
     own = Recording.objects.filter(named).order_by()
     return Recording.objects.filter(named | Q(cluster__in=own.exclude(cluster=None).values("cluster"))).order_by()
 

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "stemma_portal.operations",
     "stemma_portal.royalties",
     "stemma_portal.indemnity",
+    "stemma_portal.certificates",
     "stemma_portal.dashboards",
     "stemma_portal.api",
 ]
@@ -315,6 +316,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "stemma_portal.consent.tasks.rights_status_publish",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "prompting": {
+        "task": "stemma_portal.licensing.tasks.prompting_publish",
+        "schedule": 30.0,
+        "options": {"expires": 30},
     },
     "revocations": {
         "task": "stemma_portal.licensing.tasks.revocations_publish",

@@ -30,4 +30,5 @@ urlpatterns = [
     path("", include("stemma_portal.operations.urls")),
     path("", include("stemma_portal.royalties.urls")),
     path("", include("stemma_portal.indemnity.urls")),
+    path("", include("stemma_portal.certificates.urls")),
 ]

@@ -27,6 +27,7 @@ PAGES = {
     "snapshots": ("Snapshots", "operations:snapshots"),
     "models": ("Models", "operations:releases"),
     "generations": ("Generations", "metering:generations"),
+    "certificates": ("Certificates", "certificates:certificates"),
     "royalties": ("Royalties", "royalties:royalties"),
     "playground": ("Playground", "dashboards:playground"),
     "license": ("License", "licensing:licenses"),
@@ -39,8 +40,8 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ENTERPRISE: (
-        *("playground", "generations", "license", "billing", "indemnity", "models", "developers"),
-        "catalog",
+        *("playground", "generations", "certificates", "license", "billing", "indemnity", "models"),
+        *("developers", "catalog"),
     ),
     Kind.RIGHTS: (
         "catalog",

@@ -3,13 +3,16 @@
 from django.db import transaction
 
 from stemma.errors import NotFoundError, ProofError
+from stemma.ids import now, timestamp
 from stemma.proof.keys import verify
 from stemma.rights.entitlement import ENTITLEMENT, ENTITLEMENTS_PREFIX, REVOCATIONS, REVOCATIONS_KEY, Revocations
+from stemma.rights.prompting import PROMPTING, PROMPTING_KEY, Prompting
 from stemma.storage import storage
 from stemma_portal.core.db import lock
 from stemma_portal.core.keys import keyring
 from stemma_portal.core.publish import publisher
 from stemma_portal.licensing.models import License
+from stemma_portal.licensing.prompting import closed_names
 from stemma_portal.licensing.selectors import entitlement, revocations
 
 JOSE = "application/jose"
@@ -38,6 +41,27 @@ def revocations_publish() -> None:
         storage().put(REVOCATIONS_KEY, keyring().sign("license", REVOCATIONS, given).encode(), JOSE)
     for waiting in License.objects.filter(published=False).values_list("id", flat=True):
         entitlement_publish(waiting)
+
+
+@publisher
+def prompting_publish() -> None:
+    """Put the signed list of names that no prompt may name where serving reads it, when it has changed."""
+    with transaction.atomic():
+        lock("prompting")
+        before, names = _last_prompting(), closed_names()
+        if before is not None and before.names == names:
+            return
+        given = Prompting(at=timestamp(now()), sequence=before.sequence + 1 if before else 1, names=names)
+        storage().put(PROMPTING_KEY, keyring().sign("rights", PROMPTING, given).encode(), JOSE)
+
+
+def _last_prompting() -> Prompting | None:
+    """The list that lies in object storage; None where none does that we signed."""
+    try:
+        token = storage().get(PROMPTING_KEY).decode()
+        return Prompting.model_validate(verify(token, keyring().jwks(), "rights", PROMPTING))
+    except (NotFoundError, ProofError, ValueError):
+        return None
 
 
 def _last_number() -> int:

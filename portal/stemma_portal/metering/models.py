@@ -5,6 +5,8 @@ A usage fact and its attribution come in any order and from different days, so t
 one another do so without a constraint: a share may be here before the generation it belongs to.
 """
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from stemma_portal.core.fields import IdField
@@ -16,6 +18,7 @@ class FactObject(models.Model):
     class Kind(models.TextChoices):
         USAGE = "usage"
         ATTRIBUTION = "attribution"
+        CERTIFICATE = "certificates"
 
     class State(models.TextChoices):
         TAKEN = "taken"
@@ -89,6 +92,53 @@ class Generation(models.Model):
     def prefix(self) -> str:
         """Folder of its files in object storage."""
         return f"generations/{self.pk}/"
+
+
+class Certificate(models.Model):
+    """A version of a generation's certificate, in the log.  The database refuses to change or remove it.
+
+    Serving issues the first; a later one adds the licensee's statement about the part of people.
+    """
+
+    id = IdField()
+    generation = models.ForeignKey(
+        Generation, on_delete=models.DO_NOTHING, db_constraint=False, related_name="certificates"
+    )
+    version = models.PositiveIntegerField()
+    licensee = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.DO_NOTHING, db_constraint=False, related_name="certificates"
+    )
+    license = models.ForeignKey(
+        "licensing.License", on_delete=models.DO_NOTHING, db_constraint=False, related_name="certificates"
+    )
+    at = models.DateTimeField()
+    """When the sound was made."""
+    token = models.TextField()
+    """As JWS (`stemma.provenance.certificate`)."""
+    sha256 = models.CharField(max_length=64, unique=True)
+    """Hash of the token: what the log holds."""
+    pcm_sha256 = models.CharField(max_length=64, db_index=True)
+    midi_sha256 = models.CharField(max_length=64, db_index=True)
+    sketch = ArrayField(models.IntegerField())
+    """Of its fingerprint (`stemma.music.likeness`): by its members a sound is found that was changed since."""
+    entry = models.OneToOneField("core.LogEntry", on_delete=models.PROTECT, related_name="+")
+    source = models.ForeignKey(FactObject, on_delete=models.PROTECT, null=True, related_name="+")
+    """Null for a version that was made here."""
+    digest = models.CharField(max_length=64, blank=True)
+    """SHA-256 of the fact's canonical form."""
+
+    class Meta:
+        ordering = ["-at", "-generation", "-version"]
+        indexes = [
+            models.Index(fields=["licensee", "-at"], name="certificate_licensee_at"),
+            GinIndex(fields=["sketch"], name="certificate_sketch"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "version"], name="certificate_version_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"certificate of {self.generation_id}, version {self.version}"
 
 
 class Attribution(models.Model):

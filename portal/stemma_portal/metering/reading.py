@@ -10,19 +10,25 @@ from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from stemma.errors import InvalidError
+from stemma.errors import InvalidError, ProofError
 from stemma.ids import timestamp
 from stemma.proof.canonical import digest
+from stemma.proof.keys import Jwks
+from stemma.provenance import certificate
+from stemma.provenance.certificate import Certificate
 from stemma.royalties.facts import (
     ATTRIBUTION_SCHEMA,
+    CERTIFICATE_SCHEMA,
     COMMONS,
     PPB,
     USAGE_SCHEMA,
     AttributionFact,
+    CertificateFact,
     UsageFact,
 )
+from stemma_portal.core.keys import keyring
 
 FACT = (
     "id",
@@ -57,6 +63,30 @@ def attribution_facts(body: bytes) -> list[tuple[AttributionFact, str]]:
     table = _table(body, ATTRIBUTION_SCHEMA)
     rows = sorted(table.group_by(table.column_names).aggregate([]).to_pylist(), key=lambda row: row["id"])
     return [_attribution(identifier, list(group)) for identifier, group in groupby(rows, key=lambda row: row["id"])]
+
+
+class Issued(CertificateFact):
+    """A certificate fact whose signature holds, with what it says."""
+
+    said: Certificate = Field(exclude=True)
+
+
+def certificate_facts(body: bytes) -> list[tuple[Issued, str]]:
+    """The certificate facts of one object with their hashes, each signed by us; errors as in `usage_facts`."""
+    keys = keyring().jwks()
+    return [_certificate(row, keys) for row in _table(body, CERTIFICATE_SCHEMA).to_pylist()]
+
+
+def _certificate(row: dict[str, Any], keys: Jwks) -> tuple[Issued, str]:
+    try:
+        said = certificate.read(row["certificate"], keys)
+        fact = Issued.model_validate({**row, "at": timestamp(row["at"]), "said": said})
+        if (said.generation, said.at, said.version) != (fact.id, fact.at, 1):
+            raise ValueError("it is of another generation, moment or version than the fact says")
+        _identifiers([said.generation, said.license, said.licensee])
+        return fact, digest(fact)
+    except (InvalidError, ProofError, ValueError, TypeError) as error:
+        raise InvalidError(f"The certificate of {row['id']} cannot be taken: {_first(error)}.") from error
 
 
 def _table(body: bytes, schema: pa.Schema) -> pa.Table:

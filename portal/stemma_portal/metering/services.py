@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +12,27 @@ from typing import Any, TypeVar
 from django.db import models, transaction
 
 from stemma.errors import InvalidError, NotFoundError
+from stemma.music.likeness import sound_sketch
 from stemma.proof.canonical import sha256
 from stemma.royalties.facts import COMMONS, AttributionFact, UsageFact
 from stemma.storage import Storage, storage
 from stemma_portal.core.db import lock
-from stemma_portal.metering.models import Attribution, FactConflict, FactObject, Generation, GenerationShare
-from stemma_portal.metering.reading import attribution_facts, usage_facts
+from stemma_portal.core.services import Fact as LogFact
+from stemma_portal.core.services import log_append_all
+from stemma_portal.metering.models import (
+    Attribution,
+    Certificate,
+    FactConflict,
+    FactObject,
+    Generation,
+    GenerationShare,
+)
+from stemma_portal.metering.reading import Issued, attribution_facts, certificate_facts, usage_facts
 
 log = logging.getLogger(__name__)
 
-Fact = UsageFact | AttributionFact
-AnyFact = TypeVar("AnyFact", UsageFact, AttributionFact)
+Fact = UsageFact | AttributionFact | Issued
+AnyFact = TypeVar("AnyFact", UsageFact, AttributionFact, Issued)
 Item = TypeVar("Item")
 LATELY, RECENT = timedelta(minutes=30), timedelta(days=2)
 """How far back the looks of every few seconds and of every minute go; the whole lake is listed on demand and before
@@ -59,7 +70,7 @@ def facts_ingest(*, since: timedelta | None = None, lake: Storage | None = None)
     """
     lake = lake or storage()
     found = Ingestion()
-    for kind in (FactObject.Kind.USAGE, FactObject.Kind.ATTRIBUTION):
+    for kind in FactObject.Kind:
         for key in _new_keys(lake, kind, since):
             if (seen := _object_ingest(lake=lake, key=key, kind=kind)) is not None:
                 found.add(seen)
@@ -165,6 +176,35 @@ def _attribution_take(facts: Sequence[tuple[AttributionFact, str]], source: Fact
     )
 
 
+def _certificate_take(facts: Sequence[tuple[Issued, str]], source: FactObject) -> None:
+    """Certificates go into the log, all of an object under one signed head, in the transaction that takes them."""
+    stands = Certificate.objects.filter(generation__in=[fact.id for fact, _ in facts], version=1)
+    known = {str(generation): mark for generation, mark in stands.values_list("generation_id", "digest")}
+    fresh = _sift(facts, known, ("id",), source)
+    marks = [sha256(fact.certificate.encode()) for fact, _ in fresh]
+    receipts = log_append_all(
+        facts=[LogFact("certificate", fact.id, mark) for (fact, _), mark in zip(fresh, marks, strict=True)]
+    )
+    Certificate.objects.bulk_create(
+        Certificate(
+            generation_id=fact.id,
+            version=1,
+            licensee_id=fact.said.licensee,
+            license_id=fact.said.license,
+            at=fact.at,
+            token=fact.certificate,
+            sha256=mark,
+            pcm_sha256=fact.said.pcm_sha256,
+            midi_sha256=fact.said.midi_sha256,
+            sketch=sound_sketch(base64.b64decode(fact.said.fingerprint)),
+            entry_id=receipt.entry.id,
+            source=source,
+            digest=own,
+        )
+        for (fact, own), mark, receipt in zip(fresh, marks, receipts, strict=True)
+    )
+
+
 def _sift(
     facts: Iterable[tuple[AnyFact, str]], known: dict[str, str], names: tuple[str, ...], source: FactObject
 ) -> list[tuple[AnyFact, str]]:
@@ -199,5 +239,13 @@ def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
         yield items[start : start + BATCH]
 
 
-READ = {FactObject.Kind.USAGE: usage_facts, FactObject.Kind.ATTRIBUTION: attribution_facts}
-TAKE = {FactObject.Kind.USAGE: _usage_take, FactObject.Kind.ATTRIBUTION: _attribution_take}
+READ = {
+    FactObject.Kind.USAGE: usage_facts,
+    FactObject.Kind.ATTRIBUTION: attribution_facts,
+    FactObject.Kind.CERTIFICATE: certificate_facts,
+}
+TAKE = {
+    FactObject.Kind.USAGE: _usage_take,
+    FactObject.Kind.ATTRIBUTION: _attribution_take,
+    FactObject.Kind.CERTIFICATE: _certificate_take,
+}

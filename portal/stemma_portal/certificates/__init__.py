@@ -1,0 +1,1 @@
+"""Certificates of outputs: what proves that something was made under a license, and what must be told of it."""

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemma.attribution import shares
+from stemma.attribution.calibration import Curve
 from stemma.attribution.shares import COMMONS, PPB, explain, noise
+from stemma.errors import InvalidError
 from stemma.royalties import facts
 
 pytestmark = pytest.mark.unit
@@ -84,3 +86,55 @@ def test_noise_is_told_from_its_lower_half():
     spoiled = np.concatenate([clean, np.full(200, 500.0)])
     assert noise(spoiled)[1] == pytest.approx(deviation, abs=0.3)
     assert shares.Z > 2
+
+
+def test_copies_count_once_between_them():
+    decoys = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
+    alone = explain(list("ab"), np.array([9.0, 9.0]), list("ab"), decoys).shares
+    copied = explain(list("abcd"), np.array([9.0, 9.0, 9.0, 9.0]), list("aabb"), decoys, clusters=list("aaab")).shares
+    assert copied["a"] == pytest.approx(copied["b"], abs=1)
+    assert copied["a"] + copied["b"] < alone["a"]
+    assert copied["d"] > 2 * copied["a"]
+
+
+def test_what_could_be_noise_is_shrunk():
+    """Near its threshold a share goes to the commons, far above it hardly anything does."""
+    decoys = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    kept = []
+    for score in (1.6, 4.0, 40.0):
+        found = explain(["a"], np.array([score]), ["a"], decoys)
+        kept.append((PPB - found.shares[COMMONS]) / PPB / max(1e-9, 1 - Z_OF_DECOYS / score))
+    assert kept == sorted(kept)
+    assert kept[0] < 0.9
+    assert kept[-1] > 0.99
+
+
+Z_OF_DECOYS = shares.Z * float(np.sqrt(np.mean(np.array([-1.0, -0.5, 0.0]) ** 2)))
+
+
+def test_a_curve_changes_proportions_but_not_the_sum():
+    decoys = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
+    curve = Curve(knots=(0.0, 5.0), slopes=(1.0, 9.0))
+    plain = explain(list("ab"), np.array([4.0, 8.0]), list("ab"), decoys).shares
+    bent = explain(list("ab"), np.array([4.0, 8.0]), list("ab"), decoys, curve=curve).shares
+    assert sum(bent.values()) == PPB
+    assert bent[COMMONS] == plain[COMMONS]
+    assert bent["b"] / bent["a"] > 2 * plain["b"] / plain["a"]
+
+
+def test_what_is_no_score_makes_no_shares():
+    with pytest.raises(InvalidError) as error:
+        explain(["a", "b"], np.array([np.nan, 1.0]), ["a", "b"], np.zeros(2))
+    assert error.value.code == "bad-scores"
+    with pytest.raises(InvalidError, match="twice"):
+        explain(["a", "a"], np.array([1.0, 1.0]), ["a", "b"], np.zeros(2))
+
+
+def test_a_hundred_thousand_recordings_sum_exactly():
+    rng = np.random.default_rng(5)
+    names = [str(i) for i in range(10**5)]
+    scores = 5 + rng.exponential(size=len(names))
+    found = explain(names, scores, [str(i // 100) for i in range(len(names))], rng.normal(size=50) * 0.1)
+    assert sum(found.shares.values()) == PPB
+    assert min(found.shares.values()) >= 0
+    assert found.shares[COMMONS] < PPB / 2

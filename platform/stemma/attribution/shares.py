@@ -5,7 +5,7 @@
    cancels before anything is clipped; how a group's money falls on its recordings changes nobody's pay.
 3. A group of n recordings must pass `n·μ + z·√n·σ`, where μ and σ are those of decoys: recordings
    that were scored like all others, but that the model never learned from.
-4. What is over is shrunk by the part of it that noise could be, 1 − nσ²/(excess + z√nσ)² (the positive
+4. What is over is shrunk by the part of it that noise could be, 1 − nσ²/(total − nμ)² (the positive
    part of James and Stein's estimator); what that takes goes to the commons, which is equal shares.
 5. Where retrainings calibrated the store, the excess is told in nats before it is shared; inside a
    group in proportion to the recordings' positive scores.
@@ -88,7 +88,7 @@ def explain(
     wide = np.sqrt(size) * deviation
     excess = np.clip(total - (size * mean + z * wide), 0, positive)
     over = excess + z * wide  # above the decoys' mean
-    excess *= np.clip(1 - np.divide(wide, over, out=np.zeros(len(names)), where=over > 0) ** 2, 0, None)
+    excess *= 1 - np.divide(wide, over, out=np.where(wide > 0, 1.0, 0.0), where=over > wide) ** 2
     excess[excess * PPB < positive.sum()] = 0  # less than one part in a billion
     shares = {COMMONS: PPB}
     if excess.any():

@@ -282,13 +282,19 @@ class Study:
         (folder / "done").write_text(str(steps))
 
     def _choose_queries(self, progress: Progress) -> None:
-        model = Symbolic.load(self.checkpoints[-1])
-        styles = sorted({r.style for r in self.recordings})
-        made = []
-        for number in range(self.profile.generated):
-            request = GenerationRequest(style=styles[number % len(styles)], bars=self.profile.bars, seed=number)
-            made.append(_cut(model.generate(request).example, self.profile.preset.context))
-            progress(number + 1, self.profile.generated, "queries")
+        path = self.folder / "queries.json"
+        if not path.exists():
+            model = Symbolic.load(self.checkpoints[-1])
+            styles = sorted({r.style for r in self.recordings})
+            made = []
+            for number in range(self.profile.generated):
+                request = GenerationRequest(style=styles[number % len(styles)], bars=self.profile.bars, seed=number)
+                made.append(_cut(model.generate(request).example, self.profile.preset.context))
+                progress(number + 1, self.profile.generated, "queries")
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps([[list(e.tokens), list(e.condition)] for e in made]))
+            part.replace(path)
+        made = [Example(tuple(tokens), tuple(condition)) for tokens, condition in json.loads(path.read_text())]
         kept = [s for s in self.data.validation if s.first == 0]
         kept = kept[:: max(1, len(kept) // max(1, self.profile.held))][: self.profile.held]
         self.queries = made + [Example(s.tokens.tolist()) for s in kept]

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from ground.corpus import study
-from ground.timing import claim
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from ground.corpus import study
+from ground.timing import claim
 from stemma.attribution.fidelity import difference, lds
 from stemma.attribution.store import Store
 from stemma.models.protocol import Example
@@ -62,7 +62,7 @@ def kronfluence(found: Study, examples: Sequence[Example], queries: Sequence[Exa
     class Prediction(Task):  # type: ignore[misc]
         """Next tokens, on those that the grammar leaves free."""
 
-        def compute_train_loss(self, batch: dict[str, Tensor], model: nn.Module, sample: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+        def compute_train_loss(self, batch: dict[str, Tensor], model: nn.Module, sample: bool = False) -> Tensor:
             return _loss(batch, model, sample=sample)
 
         def compute_measurement(self, batch: dict[str, Tensor], model: nn.Module) -> Tensor:

@@ -1,14 +1,10 @@
-"""Claims `entitlement-decision` and `certificate-issue`: deciding about a caller, and signing for an output.
+"""Claim `entitlement-decision`: deciding about a caller.
 
-`entitlement-decision`: a thousand licenses, each with three keys, lie in serving's cache, with a list of
-a thousand revoked keys.  Serving decides about callers in random order, one in ten of whom it refuses.
-The peer verifies the Ed25519 signature of one such entitlement, and nothing else: what deciding from
-the document itself would cost at least.  Decisions per second ÷ verifications per second is to be 3 at
-least; the 99th percentile of a decision is printed.
-
-`certificate-issue`: certificates are issued with the installation's key and their hashes put into a log
-in batches of 64, each with its path under the one signed head of its batch.  The peer signs the same
-payloads as JWS, with the key in memory.  Certificates ÷ signatures per second is to be 0.3 at least.
+A thousand licenses, each with three keys, lie in serving's cache, with a list of a thousand revoked
+keys.  Serving decides about callers in random order, one in ten of whom it refuses.  The peer verifies
+the Ed25519 signature of one such entitlement, and nothing else: what deciding from the document itself
+would cost at least.  Decisions per second ÷ verifications per second is to be 3 at least; the 99th
+percentile of a decision is printed.
 
 Both are measured in turns, and the fastest round of each counts, so that what else the machine does
 weighs on neither.
@@ -30,35 +26,28 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from joserfc import jws
-from joserfc.jwk import OKPKey
 
 from serving.licensee import entitlement
 from stemma.config import Settings
 from stemma.ids import new_id, now, timestamp
-from stemma.proof.canonical import canonical, sha256
-from stemma.proof.keys import ALGORITHM, KeyRing
-from stemma.proof.log import TREE_HEAD, TreeHead, sign_head
-from stemma.proof.merkle import Tree, leaf_hash, verify_inclusion
-from stemma.provenance.certificate import CERTIFICATE, Certificate, issue, read
+from stemma.proof.keys import KeyRing
 from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, ApiKey, Revocations, hash_api_key, new_api_key
 from stemma.storage import Storage
 from stemma_serving.licenses import Licenses
 from stemma_serving.problems import RefusedError
 
 LICENSES, KEYS, ROUNDS = 1000, 3, 15
-DECISIONS, SIGNATURES, BATCH = 20_000, 512, 64
+DECISIONS = 20_000
 
 
 def main() -> None:
-    """Measure both claims."""
+    """Measure and print the claim."""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         ring = KeyRing(Path(folder) / "keys")
         ring.create()
-        results = [decisions(ring, Path(folder)), certificates(ring)]
-    for result in results:
-        print(json.dumps(result))
+        result = decisions(ring, Path(folder))
+    print(json.dumps(result))
 
 
 def decisions(ring: KeyRing, folder: Path) -> dict[str, object]:
@@ -121,69 +110,6 @@ def decisions(ring: KeyRing, folder: Path) -> dict[str, object]:
     p99 = sorted(took)[int(len(took) * 0.99)] / 1000
     print(f"  decisions: {ours:,.0f}/s, p50 {statistics.median(took) / 1000:.1f} µs, p99 {p99:.1f} µs")
     return _result("entitlement-decision", ours, peer, "decisions/s")
-
-
-def certificates(ring: KeyRing) -> dict[str, object]:
-    """Certificates with their places in a log, against signing alone."""
-    made = [_certificate(number) for number in range(SIGNATURES)]
-    payloads = [canonical(certificate) for certificate in made]
-    key = OKPKey.import_key(json.loads((ring.folder / "certificate.json").read_text())["keys"][-1])
-    header = {"alg": ALGORITHM, "kid": key.kid, "typ": CERTIFICATE}
-    tree = Tree()
-
-    def ours() -> float:
-        begun = time.perf_counter()
-        for start in range(0, SIGNATURES, BATCH):
-            tokens = [issue(certificate, ring) for certificate in made[start : start + BATCH]]
-            first = len(tree)
-            for token in tokens:
-                tree.append(leaf_hash(sha256(token.encode()).encode()))
-            head = sign_head(tree, "log", timestamp(now()), ring)
-            paths = [tree.inclusion(first + offset) for offset in range(len(tokens))]
-        seconds = time.perf_counter() - begun
-        _check(ring, tokens[-1], head, len(tree) - 1, paths[-1])
-        return SIGNATURES / seconds
-
-    def peer() -> float:
-        begun = time.perf_counter()
-        for payload in payloads:
-            jws.serialize_compact(dict(header), payload, key, algorithms=[ALGORITHM])
-        return SIGNATURES / (time.perf_counter() - begun)
-
-    return _result("certificate-issue", *_in_turns(ours, peer), "certificates/s")
-
-
-def _check(ring: KeyRing, token: str, head: str, place: int, path: list[bytes]) -> None:
-    from stemma.proof.keys import verify
-
-    said = TreeHead.model_validate(verify(head, ring.jwks(), "log", TREE_HEAD))
-    read(token, ring.jwks())
-    leaf = leaf_hash(sha256(token.encode()).encode())
-    assert verify_inclusion(leaf, place, said.size, path, bytes.fromhex(said.root))
-
-
-def _certificate(number: int) -> Certificate:
-    digest = f"{number:064x}"
-    return Certificate(
-        generation=new_id(),
-        at=timestamp(now()),
-        license=new_id(),
-        licensee=new_id(),
-        licensee_name="Studio",
-        tier="professional",
-        indemnified=False,
-        covenant=digest,
-        entitlement_sha256=digest,
-        model_release="house-symbolic/1",
-        snapshot=new_id(),
-        snapshot_root=digest,
-        style="fiddle",
-        seed=number,
-        prompt_sha256=digest,
-        pcm_sha256=digest,
-        midi_sha256=digest,
-        duration_ms=16_000,
-    )
 
 
 def _in_turns(*measures: Callable[[], float]) -> list[float]:

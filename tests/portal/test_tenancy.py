@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver
 
 from portal.billing.shop import dollars, pdf, shop_open
+from portal.certificates.made import certified
 from portal.indemnity.desk import claimed
 from portal.making import ident
 from stemma_portal.accounts.invitations import invite, link_of
@@ -91,6 +92,13 @@ CLASSIFIED = {
     "catalog/<id:recording_id>/reservation/": ACT,
     "catalog/<id:recording_id>/shares/": ACT,
     "catalog/<id:recording_id>/shares/history/": OWN,
+    "certificate/<id:generation_id>.json": OPEN,
+    "certificate/<id:generation_id>/": OPEN,
+    "certificates/": MEMBER,
+    "certificates/<id:generation_id>.json": OWN,
+    "certificates/<id:generation_id>.pdf": OWN,
+    "certificates/<id:generation_id>/": OWN,
+    "certificates/<id:generation_id>/statement/": ACT,
     "claims/": MEMBER,
     "claims/<id:claim_id>/": OWN,
     "claims/<id:claim_id>/deadline/": ACT,
@@ -254,7 +262,7 @@ def bought(cast) -> dict[str, str]:
 
 
 @pytest.fixture
-def world(granted, cast, recordings, storage, redis, settings_changed):
+def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
     """One of everything of the label, none of it the stranger's."""
     settings_changed(webhook_private_hosts="localhost")
     own = recordings[0]
@@ -305,6 +313,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "likeness_id": likeness.id,
         "snapshot_id": snapshot.id,
         "notice_id": Notice.objects.filter(user=cast.owner).first().pk,
+        "generation_id": certified(license_, keyring, storage),
         "signed": sign(cast.owner.pk, Topic.SHARES),
         "party_id": consent.party_id,
         "name": "none",

@@ -255,8 +255,16 @@ def weights() -> None:
 
 def generations(snapshot: str, count: int = 4) -> None:
     """Pieces of the first licensee, with their facts in the lake, taken into the portal."""
-    from stemma.provenance.certificate import Certificate, issue
-    from stemma.royalties.facts import COMMONS, PPB, AttributionFact, UsageFact
+    from stemma.provenance.certificate import Certificate, Filters, LicenseState, Similarity, Verbatim, issue
+    from stemma.royalties.facts import (
+        COMMONS,
+        PPB,
+        AttributionFact,
+        CertificateFact,
+        UsageFact,
+        certificate_table,
+        to_parquet,
+    )
     from stemma.royalties.lake import put_attribution, put_usage
     from stemma.storage import storage
     from stemma_portal.core.keys import keyring
@@ -267,11 +275,11 @@ def generations(snapshot: str, count: int = 4) -> None:
 
     if Generation.objects.exists():
         return
-    license_ = License.objects.select_related("organisation").get(tier="professional")
+    license_ = License.objects.select_related("organisation", "covenant").get(tier="professional")
     members = list(Snapshot.objects.get(id=snapshot).members.order_by("id").values_list("id", flat=True))
-    usage, attribution = [], []
+    usage, attribution, issued = [], [], []
     for number in range(count):
-        identifier, at = new_id(), timestamp(now())
+        identifier, at = named_id("seed", "generation", str(number)), timestamp(now())
         midi, notes, tempo = compose(f"generated {number}")
         samples = sound(notes)
         audio = flac(samples)
@@ -308,8 +316,21 @@ def generations(snapshot: str, count: int = 4) -> None:
             pcm_sha256=sha256(samples.tobytes()),
             midi_sha256=sha256(midi),
             duration_ms=length,
+            covenant_version=license_.covenant.version,
+            license_state=LicenseState(
+                not_before=timestamp(license_.not_before),
+                expires_at=timestamp(license_.expires_at),
+                revocations_sequence=1,
+                revocations_at=at,
+            ),
+            filters=Filters(
+                verbatim=Verbatim(notes=8, limit=32, works=len(members), index_sha256="0" * 64),
+                similarity=Similarity(shared_ppm=21_000, limit_ppm=600_000),
+            ),
         )
-        storage().put(f"{prefix}/certificate.jws", issue(certificate, keyring()).encode())
+        token = issue(certificate, keyring())
+        storage().put(f"{prefix}/certificate.jws", token.encode())
+        issued.append(CertificateFact(id=identifier, at=at, certificate=token))
         usage.append(
             UsageFact(
                 id=identifier,
@@ -350,6 +371,8 @@ def generations(snapshot: str, count: int = 4) -> None:
             )
     put_usage(storage(), usage)
     put_attribution(storage(), attribution)
+    body = to_parquet(certificate_table(issued))
+    storage().put(f"certificates/day={now():%Y-%m-%d}/{new_id()}.parquet", body)
     facts_ingest()
 
 

@@ -15,7 +15,8 @@ from stemma_portal.metering.models import Certificate
 def certificates_visible(user: User) -> QuerySet[Certificate]:
     """The newest version of each certificate that the user may see, the newest sound first."""
     later = Certificate.objects.filter(generation=OuterRef("generation"), version__gt=OuterRef("version"))
-    found = Certificate.objects.filter(~Exists(later)).select_related("licensee", "generation")
+    # Not joined: a certificate may be here before the usage fact of its generation.
+    found = Certificate.objects.filter(~Exists(later)).prefetch_related("licensee", "generation")
     return found if is_staff(user) else found.filter(licensee__in=user.organisations.all())
 
 
@@ -37,7 +38,7 @@ def access_certificate(user: User, generation: str, *, owner: bool = False) -> C
 
 def access_public(generation: str) -> Certificate:
     """The newest version of a certificate, for anyone who was shown its identifier."""
-    found = Certificate.objects.filter(generation=generation).select_related("licensee", "license").first()
+    found = Certificate.objects.filter(generation=generation).order_by("-version").first()
     if found is None:
         raise NotFoundError(
             f"There is no certificate of a generation {generation}.",

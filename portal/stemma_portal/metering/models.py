@@ -128,7 +128,7 @@ class Certificate(models.Model):
     """SHA-256 of the fact's canonical form."""
 
     class Meta:
-        ordering = ["-at", "-generation", "-version"]
+        ordering = ["-at", "-generation_id", "-version"]
         indexes = [
             models.Index(fields=["licensee", "-at"], name="certificate_licensee_at"),
             GinIndex(fields=["sketch"], name="certificate_sketch"),

@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from portal.billing.shop import shop_open
+from portal.certificates.made import certified
 from portal.indemnity.desk import claimed, tick
 from portal.making import SCOPES, Api, ident, problem
 from stemma.ids import now
@@ -58,6 +59,12 @@ CLASSIFIED = {
     "GET /catalog/recordings/{recording}/shares/history": MUSIC,
     "GET /catalog/releases": MEMBER,
     "GET /catalog/releases/{release}": MUSIC,
+    "GET /certificates": MEMBER,
+    "GET /certificates/{generation}": OWN,
+    "POST /certificates/{generation}/authorship": PRIVATE_ACT,
+    "GET /certificates/{generation}/disclosure": OWN,
+    "GET /certificates/{generation}/proof": OWN,
+    "GET /certificates/{generation}/proof.pdf": OWN,
     "GET /claims": MEMBER,
     "POST /claims": ACT,
     "GET /claims/{claim}": OWN,
@@ -202,7 +209,7 @@ def test_nobody_gets_in_without_an_account(db, token):
 
 
 @pytest.fixture
-def world(granted, cast, recordings, storage, redis, settings_changed):
+def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
     """One of everything, none of it the stranger's."""
     own = recordings[0]
     Recording.objects.filter(id__in=[each.id for each in recordings[:2]]).update(organisation=cast.label)
@@ -243,6 +250,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed):
         "license_id": license_.id,
         "digest": license_.covenant_id,
         "key_id": key.id,
+        "generation": certified(license_, keyring, storage),
         "snapshot": snapshot.id,
         "import_id": batch.id,
         "duplicate": likeness.id,
@@ -295,6 +303,7 @@ BODIES = {
     "/covenants": {"document": house_covenant().model_dump(mode="json")},
     "/licenses/{license_id}/covenant": {"covenant": "{digest}", "replaces": "{digest}"},
     "/licenses/{license_id}/keys": {"name": "mine"},
+    "/certificates/{generation}/authorship": {"contributions": [{"name": "A", "deed": "played"}], "replaces": "0" * 64},
     "/webhooks": {"organisation": "{organisation}", "url": "https://example.com/"},
     "/uploads": {"organisation": "{organisation}", "name": "a.wav", "size": 9},
     "/uploads/{upload}/addresses": {"parts": [1]},

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ('source', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='metering.factobject')),
             ],
             options={
-                'ordering': ['-at', '-generation', '-version'],
+                'ordering': ['-at', '-generation_id', '-version'],
                 'indexes': [models.Index(fields=['licensee', '-at'], name='certificate_licensee_at'), django.contrib.postgres.indexes.GinIndex(fields=['sketch'], name='certificate_sketch')],
                 'constraints': [models.UniqueConstraint(fields=('generation', 'version'), name='certificate_version_once')],
             },

@@ -10,33 +10,26 @@ the evidence together; `reserves` moves the money.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import BinaryIO
 
 from django.db import transaction
 
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
-from stemma.music.form import SOUNDS, form_of
-from stemma.proof.canonical import digest, sha256
+from stemma.proof.canonical import digest
 from stemma.provenance.dossier import Finding
 from stemma.rights.covenant import EXCLUSIONS, USES
 from stemma.rights.wording import words
-from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
-from stemma_portal.consent.evidence import TYPES, content_format, plain_name
+from stemma_portal.consent.evidence import TYPES
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.jobs import job_cancel, job_start
 from stemma_portal.core.services import Actor, audit, log_append
 from stemma_portal.indemnity.deadlines import ACKNOWLEDGE, DOSSIER, working_days_after
 from stemma_portal.indemnity.models import ClaimEvent, ClaimPaper, OutputClaim
+from stemma_portal.indemnity.papers import Brought, paper_brought, paper_keep, sound_brought
 from stemma_portal.indemnity.reserves import reserve_left, reserve_open
 from stemma_portal.indemnity.selectors import coverage_of
 from stemma_portal.indemnity.tasks import examine_soon
@@ -45,10 +38,8 @@ from stemma_portal.metering.models import Generation
 
 State, Event = OutputClaim.State, ClaimEvent.Kind
 
-MOST_SOUND = 100 * 1024 * 1024
 MOST_PAPERS = 30
 MOST_PENDING = 100
-LETTERS = ("pdf", "png", "jpeg", "text")
 STEPS = 9
 """Of `examining`: the search, and the parts of a dossier."""
 TRANSITIONS: dict[str, frozenset[str]] = {
@@ -63,17 +54,6 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     State.CLOSED: frozenset(),
 }
 """Where a claim may go from where it is."""
-
-
-@dataclass(frozen=True)
-class Brought:
-    """A file as it arrived: where it lies for now, and what it is."""
-
-    path: Path
-    name: str
-    format: str
-    size: int
-    sha256: str
 
 
 def claim_submit(
@@ -105,7 +85,7 @@ def claim_submit(
         raise ConflictError(
             f"{organisation.name} has no license.", remedy="Claims are answered for licensees.", code="no-license"
         )
-    with _sound(sound, sound_name) as heard, _letter(letter, letter_name) as read:
+    with sound_brought(sound, sound_name) as heard, paper_brought(letter, letter_name) as read:
         return _submit(
             OutputClaim(
                 id=new_id(),
@@ -145,7 +125,7 @@ def _submit(claim: OutputClaim, brought: dict[str, Brought], by: Actor) -> tuple
     ).model_dump(mode="json")
     claim.save(force_insert=True)
     for kind, file in brought.items():
-        _paper(claim, kind, file, by)
+        paper_keep(claim, kind, file, by)
     event_write(
         claim, Event.RECEIVED, speaker=claim.organisation.name, by=by, text=claim.story, after=State.RECEIVED, at=moment
     )
@@ -266,8 +246,10 @@ def claim_say(
     if file is not None:
         if claim.papers.count() >= MOST_PAPERS:
             raise ConflictError(f"This claim has {MOST_PAPERS} files already.", remedy="Put them together.")
-        with _letter(file, name, kinds=tuple(TYPES)) as read:
-            _paper(claim, ClaimPaper.Kind.MORE, read, by)
+        with paper_brought(file, name, kinds=tuple(TYPES)) as read:
+            paper_keep(claim, ClaimPaper.Kind.MORE, read, by)
+    if staff and not internal:
+        _acknowledged(claim, by)
     if internal:
         event_write(claim, Event.NOTE, speaker=speaker, by=by, text=text)
     elif not staff and claim.state == State.NEEDS_MORE:
@@ -275,8 +257,6 @@ def claim_say(
     else:
         event_write(claim, Event.MESSAGE, speaker=speaker, by=by, text=text)
     audit(by=by, action="output-claim.say", subject=claim.pk, internal=internal, file=file is not None)
-    if staff and not internal:
-        _acknowledged(claim, by)
     if not internal:
         claim_told(claim, staff=not staff, licensee=staff, title=f"{speaker} wrote: {claim.claimant}", text=text)
     return claim
@@ -419,9 +399,9 @@ def _move(
         )
     claim.state = to
     claim.save(update_fields=["state"])
-    event_write(claim, kind, speaker=speaker, by=by, text=text, before=before, after=to, detail=detail)
     if by is not None and speaker == STAFF:
         _acknowledged(claim, by)
+    event_write(claim, kind, speaker=speaker, by=by, text=text, before=before, after=to, detail=detail)
 
 
 def _acknowledged(claim: OutputClaim, by: Actor) -> None:
@@ -461,53 +441,3 @@ def _pending(claim: OutputClaim) -> None:
 def _reasoned(text: str) -> None:
     if not text.strip():
         raise InvalidError("This needs its reason.", remedy="Say why: the licensee reads it.", code="reason")
-
-
-def _paper(claim: OutputClaim, kind: str, file: Brought, by: Actor) -> ClaimPaper:
-    identifier = new_id()
-    row = ClaimPaper(
-        id=identifier, claim=claim, at=now(), kind=kind, by=by.email, name=file.name, format=file.format,
-        size=file.size, sha256=file.sha256, key=f"indemnity/{claim.pk}/papers/{identifier}",
-    )  # fmt: skip
-    storage().put(row.key, file.path, _MIME.get(file.format, "application/octet-stream"))
-    row.save(force_insert=True)
-    return row
-
-
-_MIME = {**TYPES, "aiff": "audio/aiff", "ogg": "audio/ogg"}
-
-
-@contextmanager
-def _sound(file: BinaryIO, name: str) -> Iterator[Brought]:
-    """The sound, written down as it comes and never more than it may be."""
-    with tempfile.NamedTemporaryFile(suffix=".sound") as kept:
-        size, mark = 0, hashlib.sha256()
-        while piece := file.read(1 << 20):
-            size += len(piece)
-            if size > MOST_SOUND:
-                raise InvalidError(
-                    f"The sound is larger than {MOST_SOUND >> 20} MB.", remedy="Send it as FLAC.", code="file-size"
-                )
-            mark.update(piece)
-            kept.write(piece)
-        kept.flush()
-        path = Path(kept.name)
-        form = form_of(path)
-        if form not in SOUNDS:
-            raise InvalidError("This is no sound.", remedy="Send WAV, FLAC, AIFF, MP3 or Ogg.", code="no-sound")
-        yield Brought(path, plain_name(name, form), form, size, mark.hexdigest())
-
-
-@contextmanager
-def _letter(file: BinaryIO, name: str, *, kinds: tuple[str, ...] = LETTERS) -> Iterator[Brought]:
-    """A paper, by its content."""
-    body = file.read(20 * 1024 * 1024 + 1)
-    form = content_format(body)
-    if form not in kinds:
-        raise InvalidError(
-            "The letter is none of PDF, PNG, JPEG or plain text.", remedy="Export it as PDF.", code="file-type"
-        )
-    with tempfile.NamedTemporaryFile(suffix=".paper") as kept:
-        kept.write(body)
-        kept.flush()
-        yield Brought(Path(kept.name), plain_name(name, form), form, len(body), sha256(body))

@@ -1,4 +1,6 @@
-"""Receipts and proofs as files that anyone checks offline: consents, withdrawals, absence from a snapshot.
+"""Receipts and proofs as files that anyone checks offline.
+
+Of consents and withdrawals, of absence from a snapshot, and of license terms that were accepted.
 
 Each file is JSON that carries what is proved, its proofs, and the public keys of who issued it; a PDF
 carries the same file as an attachment.
@@ -19,6 +21,7 @@ from stemma.proof.log import Receipt, TreeHead, check_receipt
 from stemma.provenance.verify import Report, Step, Verdict
 from stemma.rights.absence import Absence, check_absence
 from stemma.rights.consent import CONSENT, Grant, Withdrawn
+from stemma.rights.covenant import Acceptance, read_covenant
 
 ATTACHMENT = "stemma-proof.json"
 """Name of the file inside a PDF."""
@@ -79,7 +82,7 @@ def verify_document(data: bytes, keys: Jwks | None = None) -> Report:
             except (ValidationError, KeyError, TypeError, ValueError):
                 report.steps.append(Step(name, Verdict.UNREADABLE, f"This is no {name.lower()} as we write them."))
             return report
-    report.steps.append(Step("File", Verdict.UNREADABLE, "This is neither a receipt nor a proof of absence."))
+    report.steps.append(Step("File", Verdict.UNREADABLE, "This is neither a receipt nor a proof."))
     return report
 
 
@@ -114,6 +117,25 @@ def _absence(found: dict[str, Any], keys: Jwks) -> list[Step]:
     ]
 
 
+def _acceptance(found: dict[str, Any], keys: Jwks) -> list[Step]:
+    """That a licensee took later terms; with the terms themselves, that they are those."""
+    fact = Acceptance.model_validate(found["acceptance"])
+    steps = [
+        _step(
+            "Acceptance",
+            f"The {fact.tier} license {fact.license} took terms {fact.covenant[:16]}… in place of "
+            f"{fact.replaces[:16]}… on {fact.at[:10]}, accepted by {fact.accepted_by}.",
+        ),
+        _logged(found, keys, "acceptance", fact.license, digest(fact)),
+    ]
+    if "terms" in found:
+        terms = read_covenant(found["terms"])
+        if digest(terms) != fact.covenant:
+            raise ProofError("The terms in the file are not those that were accepted.", code="other-document")
+        steps.append(_step("Terms", f"{terms.title}, version {terms.version}: the hash is that of these terms."))
+    return steps
+
+
 def _logged(found: dict[str, Any], keys: Jwks, kind: str, subject: str, document: str) -> Step:
     receipt = Receipt.model_validate(found["receipt"])
     head: TreeHead = check_receipt(receipt, keys, digest=document)
@@ -130,4 +152,5 @@ _KINDS = (
     ("document", "Consent", _consent),
     ("withdrawal", "Withdrawal", _withdrawal),
     ("absence", "Absence", _absence),
+    ("acceptance", "Acceptance", _acceptance),
 )

@@ -1,4 +1,4 @@
-"""Files that a fuzzer makes, read as a label's: `make fuzz` (FUZZ_SECONDS=n for each reader).
+"""Files that a fuzzer makes, read as a label's or a bank's: `make fuzz` (FUZZ_SECONDS=n for each reader).
 
 Whatever a file holds, a reader refuses it with an `InvalidError` that says what to do, or gives rows
 of which each has a record or an error; a sound or a score is told what it is, or refused.  Anything else
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["stemma.catalog", "stemma.rights", "stemma.music"]):
+with atheris.instrument_imports(include=["stemma.catalog", "stemma.rights", "stemma.music", "stemma.billing"]):
+    from stemma.billing import camt
     from stemma.catalog import batch, columns, tags
     from stemma.catalog.reading import headings, open_rows
     from stemma.catalog.record import Row
@@ -88,6 +89,14 @@ def _midi() -> list[bytes]:
     return [b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x60MTrk" + len(track).to_bytes(4, "big") + track]
 
 
+def _statements() -> list[bytes]:
+    from billing.making import statement, transaction
+
+    paid = transaction("119.00", "RF18539007547034", servicer="B1")
+    collected = transaction("30.00", parts=[("10.00", "RF18539007547034", "a"), ("20.00", "", "b")])
+    return [statement(paid, collected, version=version) for version in (2, 8, 12)]
+
+
 def _musicxml() -> list[bytes]:
     note = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration><type>quarter</type></note>"
     first = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
@@ -120,6 +129,13 @@ def _batch(path: Path) -> None:
 
 def _tags(path: Path) -> None:
     _hold(tags.rows(path))
+
+
+def _bank(path: Path) -> None:
+    for found in camt.statements_read(path.read_bytes()):
+        for entry in found.entries:
+            assert entry.amount >= 0, entry
+            assert len(entry.currency) == 3, entry
 
 
 def _form(path: Path) -> None:
@@ -181,6 +197,7 @@ TARGETS: dict[str, tuple[Callable[[], list[bytes]], Callable[[bytes], bytes], Ca
     "tags": (_archives(_sounds, *_IN_HEAP), _zipped(*_IN_HEAP), _tags),
     "form": (lambda: [*_sounds(), *_midi(), *_musicxml()], _same, _form),
     "midi": (_midi, _same, _notation("midi")),
+    "camt": (_statements, _same, _bank),
     "musicxml": (_musicxml, _same, _notation("musicxml")),
 }
 """For each reader: files to begin with, how bytes become its file, and how it is read."""

@@ -158,6 +158,7 @@ CLASSIFIED = {
     "invitations/<str:token>/": OPEN,
     "license/": MEMBER,
     "license/<id:license_id>/": OWN,
+    "license/<id:license_id>/acceptances/<id:acceptance_id>.json": OWN,
     "license/<id:license_id>/covenant/": ACT,
     "license/<id:license_id>/files/": ACT,
     "license/<id:license_id>/files/<id:file_id>.license": OWN,

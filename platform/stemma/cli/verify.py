@@ -38,10 +38,10 @@ def verify(
 ) -> None:
     """Check a file's credentials, certificate, license, model, snapshot and consents.  Needs no network.
 
-    Of a receipt (of a consent or a withdrawal) or a proof that a recording is not in a snapshot, check
-    what it proves.  Of the dossier of a claim (ZIP), walk every proof in it and say what each came to.
-    what it proves.  Of a certificate, check every version, its place in the log, the release, what the
-    filters found, and whether the indemnity holds under the covenant.
+    Of a receipt (of a consent, a withdrawal or an acceptance of license terms) or a proof that a recording
+    is not in a snapshot, check what it proves.  Of a certificate, check every version, its place in the log,
+    the release, what the filters found, and whether the indemnity holds under the covenant.  Of the dossier
+    of a claim (ZIP), walk every proof in it and say what each came to.
 
     Leaves with 0 when everything holds, else with the verdict's own code: 10 no credentials,
     11 changed, 12 foreign key, 13 withdrawn consent, 14 expired license, 15 revoked license,

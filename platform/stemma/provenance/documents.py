@@ -1,4 +1,6 @@
-"""Receipts and proofs as files that anyone checks offline: consents, withdrawals, absences, certificates.
+"""Receipts and proofs as files that anyone checks offline.
+
+Of consents and withdrawals, of absence from a snapshot, of license terms that were accepted, and certificates.
 
 Each file is JSON that carries what is proved, its proofs, and the public keys of who issued it; a PDF
 carries the same file as an attachment.
@@ -22,6 +24,7 @@ from stemma.provenance import certified
 from stemma.provenance.verify import Report, Step, Verdict
 from stemma.rights.absence import Absence, check_absence
 from stemma.rights.consent import CONSENT, Grant, Withdrawn
+from stemma.rights.covenant import Acceptance, read_covenant
 
 ATTACHMENT = "stemma-proof.json"
 """Name of the file inside a PDF."""
@@ -93,7 +96,7 @@ def verify_document(data: bytes, keys: Jwks | None = None, *, output: Path | Non
             except (ValidationError, KeyError, TypeError, ValueError):
                 report.steps.append(Step(name, Verdict.UNREADABLE, f"This is no {name.lower()} as we write them."))
             return report
-    report.steps.append(Step("File", Verdict.UNREADABLE, "This is no receipt, proof of absence or certificate."))
+    report.steps.append(Step("File", Verdict.UNREADABLE, "This is no receipt, proof or certificate."))
     return report
 
 
@@ -128,6 +131,25 @@ def _absence(found: dict[str, Any], keys: Jwks) -> list[Step]:
     ]
 
 
+def _acceptance(found: dict[str, Any], keys: Jwks) -> list[Step]:
+    """That a licensee took later terms; with the terms themselves, that they are those."""
+    fact = Acceptance.model_validate(found["acceptance"])
+    steps = [
+        _step(
+            "Acceptance",
+            f"The {fact.tier} license {fact.license} took terms {fact.covenant[:16]}… in place of "
+            f"{fact.replaces[:16]}… on {fact.at[:10]}, accepted by {fact.accepted_by}.",
+        ),
+        _logged(found, keys, "acceptance", fact.license, digest(fact)),
+    ]
+    if "terms" in found:
+        terms = read_covenant(found["terms"])
+        if digest(terms) != fact.covenant:
+            raise ProofError("The terms in the file are not those that were accepted.", code="other-document")
+        steps.append(_step("Terms", f"{terms.title}, version {terms.version}: the hash is that of these terms."))
+    return steps
+
+
 def _logged(found: dict[str, Any], keys: Jwks, kind: str, subject: str, document: str) -> Step:
     receipt = Receipt.model_validate(found["receipt"])
     head: TreeHead = check_receipt(receipt, keys, digest=document)
@@ -145,4 +167,5 @@ _KINDS: tuple[tuple[str, str, Callable[..., Iterable[Step]]], ...] = (
     ("withdrawal", "Withdrawal", _withdrawal),
     ("absence", "Absence", _absence),
     ("certificates", "Certificate", certified.check),
+    ("acceptance", "Acceptance", _acceptance),
 )

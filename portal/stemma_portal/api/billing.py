@@ -305,13 +305,13 @@ def list_invoices(request: HttpRequest, cursor: str | None = None, limit: int = 
     return Invoices(items=[_invoice(row) for row in items], next=following)
 
 
-@router.get("billing/invoices/{invoice}", response=InvoiceOut)
+@router.get("billing/invoices/{uuid:invoice}", response=InvoiceOut)
 def show_invoice(request: HttpRequest, invoice: UUID) -> InvoiceOut:
     """One invoice."""
     return _invoice(access(caller(request), Invoice, str(invoice)))
 
 
-@router.get("billing/invoices/{invoice}.{form}", openapi_extra=file_of("application/pdf", "application/xml"))
+@router.get("billing/invoices/{uuid:invoice}.{form}", openapi_extra=file_of("application/pdf", "application/xml"))
 def fetch_invoice(request: HttpRequest, invoice: UUID, form: Literal["pdf", "xml"]) -> HttpResponse:
     """The invoice as PDF, or as UBL in the form of EN 16931."""
     row, (kind, make) = access(caller(request), Invoice, str(invoice)), FILES[form]
@@ -320,13 +320,13 @@ def fetch_invoice(request: HttpRequest, invoice: UUID, form: Literal["pdf", "xml
     return response
 
 
-@router.get("billing/invoices/{invoice}/credit-notes", response=list[NoteOut])
+@router.get("billing/invoices/{uuid:invoice}/credit-notes", response=list[NoteOut])
 def list_credit_notes(request: HttpRequest, invoice: UUID) -> list[NoteOut]:
     """What was taken back of an invoice, newest first."""
     return [_note(row) for row in access(caller(request), Invoice, str(invoice)).credit_notes.all()]
 
 
-@router.post("billing/invoices/{invoice}/credit-notes", response={201: NoteOut})
+@router.post("billing/invoices/{uuid:invoice}/credit-notes", response={201: NoteOut})
 def issue_credit_note(request: HttpRequest, invoice: UUID, body: NoteIn) -> Status[NoteOut]:
     """Take back some of an invoice, with its tax."""
     user = caller(request)

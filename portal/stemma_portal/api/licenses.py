@@ -1,5 +1,6 @@
 """Organisations, licenses and their keys."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Prefetch, prefetch_related_objects
@@ -30,7 +31,7 @@ from stemma_portal.licensing.access import access_key, access_license, licenses_
 from stemma_portal.licensing.models import ApiKey, License, LicenseFile
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
 from stemma_portal.licensing.seats import require_seat
-from stemma_portal.licensing.selectors import keys_of, keys_used
+from stemma_portal.licensing.selectors import acceptance_file, keys_of, keys_used
 from stemma_portal.licensing.services import (
     api_key_create,
     api_key_revoke,
@@ -166,6 +167,13 @@ def bring_receipts(request: HttpRequest, license_id: UUID, file: File[UploadedFi
         billable_ms=taken.billable_ms,
         outside_term=taken.outside_term,
     )
+
+
+@router.get("licenses/{license_id}/acceptances", response=list[dict[str, Any]])
+def list_acceptances(request: HttpRequest, license_id: UUID) -> list[dict[str, Any]]:
+    """Later terms that a license took, the oldest first: each as a file that `stemma verify` reads."""
+    rows = access_license(caller(request), str(license_id)).acceptances.select_related("covenant")
+    return [acceptance_file(row) for row in rows]
 
 
 def _made(key: ApiKey, secret: str) -> Status[KeyMade]:

@@ -7,7 +7,7 @@ from stemma_portal.accounts.access import access_organisation, is_owner, is_staf
 from stemma_portal.accounts.models import User
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
-from stemma_portal.licensing.models import ApiKey, CovenantVersion, License, LicenseFile
+from stemma_portal.licensing.models import ApiKey, CovenantAcceptance, CovenantVersion, License, LicenseFile
 from stemma_portal.licensing.selectors import licenses_visible
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -30,6 +30,14 @@ def access_acceptance(user: User, identifier: str) -> License:
         raise ForbiddenError(
             f"Only owners of {found.organisation.name} may accept terms for it.", remedy="Ask one of its owners."
         )
+    return found
+
+
+def access_accepted(user: User, license_id: str, identifier: str) -> CovenantAcceptance:
+    """That a license which the user may see has taken later terms."""
+    found = by_id(access_license(user, license_id).acceptances.select_related("covenant"), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no acceptance {identifier} of this license.")
     return found
 
 

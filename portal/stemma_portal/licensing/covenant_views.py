@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
@@ -19,10 +19,10 @@ from stemma.rights.covenant_text import sections, summary
 from stemma.rights.ratchet import Comparison, Holder, Step, Verdict, compare
 from stemma_portal.accounts.again import again
 from stemma_portal.design.typeset import typeset
-from stemma_portal.licensing.access import access_acceptance, access_covenant
+from stemma_portal.licensing.access import access_acceptance, access_accepted, access_covenant
 from stemma_portal.licensing.forms import AcceptForm
 from stemma_portal.licensing.models import CovenantVersion
-from stemma_portal.licensing.selectors import covenant_current, covenants_ahead
+from stemma_portal.licensing.selectors import acceptance_file, covenant_current, covenants_ahead
 from stemma_portal.licensing.services import covenant_accept
 from stemma_portal.licensing.tiers import tiers_shown
 
@@ -149,3 +149,12 @@ def _compared(found: Comparison, only: str = "") -> dict[str, Any]:
         changed = [step for step in mine if step.verdict != Verdict.EQUAL]
         groups.append((holder, verdict, changed, [step for step in mine if step.verdict == Verdict.EQUAL]))
     return {"groups": groups, "verdict": found.of(only) if only else found.verdict}  # type: ignore[arg-type]
+
+
+@login_required
+def acceptance(request: HttpRequest, license_id: str, acceptance_id: str) -> HttpResponse:
+    """That later terms were accepted, as a file for `stemma verify`."""
+    found = access_accepted(request.user, license_id, acceptance_id)
+    response = JsonResponse(acceptance_file(found), json_dumps_params={"indent": 1})
+    response["Content-Disposition"] = f'attachment; filename="acceptance-{found.covenant.version}.json"'
+    return response

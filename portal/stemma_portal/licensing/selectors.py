@@ -1,6 +1,7 @@
 """Reading licenses, and the documents that follow from them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -18,7 +19,8 @@ from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
 from stemma_portal.consent.models import ConsentRecording
 from stemma_portal.consent.selectors import running
-from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
+from stemma_portal.core.keys import keyring
+from stemma_portal.licensing.models import ApiKey, CovenantAcceptance, CovenantVersion, License
 
 ENDED_LATELY = timedelta(days=30)
 GENERATIONS = "generations"
@@ -85,6 +87,16 @@ def prices_told(covenant: AnyCovenant, tier: str) -> list[tuple[str, str]]:
     schedule = covenant.schedule(tier)
     told = [(UNITS[price.unit], priced(price, covenant.currency)) for price in schedule.prices]
     return [*told, ("month at least", amount(schedule.minimum, covenant.currency))] if schedule.minimum else told
+
+
+def acceptance_file(acceptance: CovenantAcceptance) -> dict[str, Any]:
+    """That later terms were accepted, as it was logged, with the terms and the keys by which all of it verifies."""
+    return {
+        "acceptance": acceptance.document,
+        "terms": acceptance.covenant.document,
+        "receipt": acceptance.receipt,
+        "keys": keyring().jwks(),
+    }
 
 
 def terms(*, license_: License) -> Terms:

@@ -15,6 +15,7 @@ urlpatterns = [
     path("license/", views.license_list, name="licenses"),
     path("license/<id:license_id>/", views.license_detail, name="license"),
     path("license/<id:license_id>/covenant/", covenant_views.license_accept, name="accept"),
+    path("license/<id:license_id>/acceptances/<id:acceptance_id>.json", covenant_views.acceptance, name="acceptance"),
     path("license/<id:license_id>/keys/", views.key_create, name="key_create"),
     path("license/<id:license_id>/keys/<id:key_id>/revocation/", views.key_revoke, name="key_revoke"),
     path("license/<id:license_id>/keys/<id:key_id>/rotation/", views.key_rotate, name="key_rotate"),

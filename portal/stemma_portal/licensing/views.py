@@ -63,6 +63,7 @@ def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
         "prices": prices_told(license_.covenant.covenant(), license_.tier),
         "uses": [USES[use] for use in tier.uses],
         "keys": list(keys_of(license_=license_)),
+        "accepted": list(license_.acceptances.select_related("covenant")),
         "ahead": covenants_ahead(license_=license_),
         "scopes": SCOPES,
         "files": list(license_.files.all()[:SHOWN]),

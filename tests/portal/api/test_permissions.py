@@ -125,6 +125,7 @@ CLASSIFIED = {
     "GET /licenses": MEMBER,
     "POST /licenses": STAFF,
     "GET /licenses/{license_id}": OWN,
+    "GET /licenses/{license_id}/acceptances": OWN,
     "POST /licenses/{license_id}/covenant": PRIVATE_ACT,
     "GET /licenses/{license_id}/files": OWN,
     "POST /licenses/{license_id}/files": ACT,

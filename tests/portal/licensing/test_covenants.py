@@ -15,6 +15,7 @@ from stemma.ids import now
 from stemma.proof.canonical import canonical, digest, sha256
 from stemma.proof.keys import verify
 from stemma.proof.log import Receipt, check_receipt
+from stemma.provenance.documents import verify_document
 from stemma.rights.covenant import Acceptance, house_covenant, house_covenant_1
 from stemma.rights.covenant_history import Published, replay
 from stemma.rights.entitlement import ENTITLEMENT
@@ -125,6 +126,13 @@ def test_a_license_accepts_by_its_own_act(license_, covenant, cast, storage, key
     assert verify(token, keyring.jwks(), "license", ENTITLEMENT)["covenant"] == later.digest
     accept(license_, later, cast.licensee, replaces=covenant.digest)
     assert CovenantAcceptance.objects.count() == 1
+    browser = Client()
+    browser.force_login(cast.licensee)
+    proof = browser.get(f"/license/{license_.id}/acceptances/{done.id}.json").json()
+    report = verify_document(json.dumps(proof).encode(), keyring.jwks())
+    assert (report.verdict.code, [step.name for step in report.steps]) == ("verified", ["Acceptance", "Log", "Terms"])
+    for damage in ({"terms": proof["terms"] | {"title": "Other"}}, {"acceptance": proof["acceptance"] | {"at": "x"}}):
+        assert verify_document(json.dumps(proof | damage).encode(), keyring.jwks()).verdict.code == "broken"
 
 
 def test_an_acceptance_does_not_reprice_months_that_were_due(license_, covenant, cast):

@@ -94,7 +94,7 @@ def passwords(hosts: Mapping[str, str]) -> dict[str, bytes]:
         "portal-database-password": portal,
         "mlflow-database-password": mlflow,
         "database-url": f"postgresql://stemma:{portal}@{hosts['postgres']}/stemma",
-        "mlflow-database-url": f"postgresql://mlflow:{mlflow}@{hosts['postgres']}/mlflow",
+        "mlflow-database-url": f"postgresql+psycopg2://mlflow:{mlflow}@{hosts['postgres']}/mlflow",
         "redis-password": redis,
         "redis-url": f"redis://:{redis}@{hosts['redis']}/0",
         "redis.conf": f'requirepass "{redis}"\n',

@@ -17,6 +17,8 @@ applications:
 - {name: STEMMA_SPOOL_DIR, value: /var/spool/stemma}
 - {name: HOME, value: /var/lib/stemma}
 - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
+# A busy node is slow, not ill: by default Ray gives up on its agents after 100 s.
+- {name: RAY_agent_register_timeout_ms, value: "300000"}
 {{- if .Values.serving.haproxy }}
 - {name: RAY_SERVE_ENABLE_HA_PROXY, value: "1"}
 - {name: RAY_SERVE_THROUGHPUT_OPTIMIZED, value: "1"}

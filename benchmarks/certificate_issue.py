@@ -109,7 +109,7 @@ def measure(session: Session) -> tuple[float, float]:
     return best
 
 
-def _intake(made: list[Certificate], ring: KeyRing, lake, ingest) -> float:  # noqa: ANN001 - of Django's world
+def _intake(made: list[Certificate], ring: KeyRing, lake, ingest) -> float:
     """Certificates a second through the portal's ingestion."""
     for start in range(0, CERTIFICATES, BATCH):
         facts = [

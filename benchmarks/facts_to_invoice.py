@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stemma.billing.invoice import bill
-from stemma.rights.prices import Price, Schedule, Step
 from stemma.billing.tax import Treatment
 from stemma.billing.usage import invoice_lines
+from stemma.rights.prices import Price, Schedule, Step
 
 FACTS, LICENSES = 1_000_000, 200
 STARTS, ENDS = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)

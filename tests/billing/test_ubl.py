@@ -87,6 +87,7 @@ def test_reverse_charge_says_why_and_names_both_numbers():
 def test_outside_the_scope_names_no_tax_number_and_no_rate():
     root = read(paper([100_000_000], OUTSIDE))
     assert not root.findall(".//cac:PartyTaxScheme", NS)  # BR-O-02
+    assert root.findtext(f"{SELLER_AT}/cac:PartyIdentification/cbc:ID", namespaces=NS) == SELLER.vat_number  # BR-CO-26
     assert not root.findall(".//cbc:Percent", NS)  # BR-O-05
 
 
@@ -97,3 +98,80 @@ def test_a_credit_note_names_its_invoice():
         "AccountingSupplierParty", "AccountingCustomerParty", "TaxTotal", "LegalMonetaryTotal", "CreditNoteLine",
     ]  # fmt: skip
     assert root.findtext("cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID", namespaces=NS) == "S-2026-000001"
+
+
+PARTY = "cac:Accounting{}Party/cac:Party"
+SELLER_AT, BUYER_AT = PARTY.format("Supplier"), PARTY.format("Customer")
+TOTAL, BREAKDOWN = "cac:LegalMonetaryTotal/cbc:", "cac:TaxTotal/cac:TaxSubtotal/"
+RULES = {
+    "BR-01": "cbc:CustomizationID",
+    "BR-02": "cbc:ID",
+    "BR-03": "cbc:IssueDate",
+    "BR-04": "cbc:{}TypeCode",
+    "BR-05": "cbc:DocumentCurrencyCode",
+    "BR-06": f"{SELLER_AT}/cac:PartyLegalEntity/cbc:RegistrationName",
+    "BR-07": f"{BUYER_AT}/cac:PartyLegalEntity/cbc:RegistrationName",
+    "BR-08": f"{SELLER_AT}/cac:PostalAddress",
+    "BR-09": f"{SELLER_AT}/cac:PostalAddress/cac:Country/cbc:IdentificationCode",
+    "BR-10": f"{BUYER_AT}/cac:PostalAddress",
+    "BR-11": f"{BUYER_AT}/cac:PostalAddress/cac:Country/cbc:IdentificationCode",
+    "BR-12": f"{TOTAL}LineExtensionAmount",
+    "BR-13": f"{TOTAL}TaxExclusiveAmount",
+    "BR-14": f"{TOTAL}TaxInclusiveAmount",
+    "BR-15": f"{TOTAL}PayableAmount",
+    "BR-16": "cac:{}Line",
+    "BR-CO-18": BREAKDOWN.rstrip("/"),
+    "BR-45": f"{BREAKDOWN}cbc:TaxableAmount",
+    "BR-46": f"{BREAKDOWN}cbc:TaxAmount",
+    "BR-47": f"{BREAKDOWN}cac:TaxCategory/cbc:ID",
+}
+"""What EN 16931-1:2017 says must be there, by business rule, as UBL writes it (CEN/TS 16931-3-2)."""
+OF_LINES = {
+    "BR-21": "cbc:ID",
+    "BR-22": "cbc:{}Quantity",
+    "BR-24": "cbc:LineExtensionAmount",
+    "BR-25": "cac:Item/cbc:Name",
+    "BR-26": "cac:Price/cbc:PriceAmount",
+    "BR-CO-04": "cac:Item/cac:ClassifiedTaxCategory/cbc:ID",
+}
+
+
+@pytest.mark.parametrize("credits_", ["", "S-2026-000001"])
+@pytest.mark.parametrize("how", [STANDARD, REVERSE, OUTSIDE])
+def test_the_business_rules_of_the_standard_hold(how, credits_):
+    """Those that can be said here; the arithmetic ones are held by `test_the_sums_hold`."""
+    root = read(paper([990_000_000, -10_000_000], how, credits=credits_))
+    kind, counted = ("CreditNote", "Credited") if credits_ else ("Invoice", "Invoiced")
+
+    def there(at, path, word=kind):
+        return [each for each in at.findall(path.format(word), NS) if len(each) or (each.text or "").strip()]
+
+    missing = [rule for rule, path in RULES.items() if not there(root, path)]
+    lines = root.findall(f"cac:{kind}Line", NS)
+    missing += [rule for rule, path in OF_LINES.items() for line in lines if not there(line, path, counted)]
+    assert not missing
+    categories = {each.text for each in root.findall(".//cac:ClassifiedTaxCategory/cbc:ID", NS)}
+    assert categories == {each.text for each in root.findall(f"{BREAKDOWN}cac:TaxCategory/cbc:ID", NS)}  # BR-S-01, …
+    for price in root.findall(".//cbc:PriceAmount", NS):
+        assert Decimal(price.text) >= 0  # BR-27
+    for amount in root.iter(f"{{{CBC}}}TaxAmount", f"{{{CBC}}}LineExtensionAmount", f"{{{CBC}}}PayableAmount"):
+        assert -Decimal(amount.text).as_tuple().exponent <= 2  # BR-DEC-09 to BR-DEC-23
+    number = root.findall(f"{SELLER_AT}/cac:PartyTaxScheme/cbc:CompanyID", NS)
+    assert number or there(root, f"{SELLER_AT}/cac:PartyIdentification/cbc:ID")  # BR-CO-26
+    for each in root.findall(".//cac:PartyTaxScheme/cbc:CompanyID", NS):
+        assert each.text[:2].isalpha()  # BR-CO-09
+    percent, reason = root.findall(".//cbc:Percent", NS), root.findall(".//cbc:TaxExemptionReason", NS)
+    if how is STANDARD:
+        assert number  # BR-S-02
+        assert {Decimal(each.text) for each in percent} == {19}  # BR-S-05
+        assert not reason  # BR-S-10
+    else:
+        assert {Decimal(each.text) for each in percent} <= {0}  # BR-AE-05, BR-O-05
+        assert root.findtext("cac:TaxTotal/cbc:TaxAmount", namespaces=NS) == "0.00"  # BR-AE-09, BR-O-09
+        assert reason  # BR-AE-10, BR-O-10
+    if not credits_:
+        assert there(root, "cac:PaymentMeans/cbc:PaymentMeansCode")  # BR-49
+        assert there(root, "cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID")  # BR-50, BR-61
+        assert there(root, "cbc:DueDate")  # BR-CO-25
+    else:
+        assert there(root, "cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID")  # BR-55

@@ -139,6 +139,9 @@ def _item(root: Any, paper: Paper, position: int, item: Item) -> None:
 
 
 def _entity(party: Any, entity: Entity, *, taxed: bool) -> None:
+    if entity.vat_number and not taxed:
+        # A seller has an identifier, where not that of its tax then one of its own (BR-CO-26, BT-29).
+        _cbc(_cac(party, "PartyIdentification"), "ID", entity.vat_number)
     address = _cac(party, "PostalAddress")
     _cbc(address, "StreetName", entity.street)
     _cbc(address, "CityName", entity.city)

@@ -1,3 +1,5 @@
+import json
+import logging
 from datetime import timedelta
 
 import pytest
@@ -124,6 +126,20 @@ def test_when_a_key_was_last_used_is_told_by_the_facts(license_, cast, api):
         shown = {key["name"]: key["last_used"] for key in answer["keys"]}
         assert shown["unused"] is None
         assert shown["used"].startswith(latest.isoformat()[:19])
+
+
+def test_secrets_are_in_no_log_and_no_trail(license_, cast, api, storage, caplog):
+    caplog.set_level(logging.DEBUG)
+    made = api("licensee").post(f"licenses/{license_.id}/keys", {"name": "k"}).json()
+    address = f"licenses/{license_.id}/keys/{made['id']}"
+    other = api("licensee").post(f"{address}/rotation", {}).json()
+    api("licensee").post(f"{address}/revocation", {})
+    api("licensee").post(f"licenses/{license_.id}/keys", {"name": "k", "scopes": [made["key"]]})
+    trail = json.dumps(list(AuditEvent.objects.values_list("detail", flat=True)))
+    kept = "".join(storage.get(key).decode() for key in storage.keys("licenses/"))
+    for secret in (made["key"], other["key"]):
+        assert secret.startswith("stm_")
+        assert not [where for where in (caplog.text, trail, kept) if secret in where]
 
 
 def test_rotation_through_the_api(license_, cast, api):

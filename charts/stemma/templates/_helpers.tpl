@@ -148,6 +148,9 @@ securityContext:
       {{- range .roles }}
       - {key: {{ . }}.json, path: {{ . }}.json}
       {{- end }}
+      {{- if has "release" .roles }}
+      - {key: model-signing.pem, path: model-signing.pem}
+      {{- end }}
       {{- range list "root.pem" "chain.pem" "leaf.key" }}
       - {key: content-{{ . }}, path: content/{{ . }}}
       {{- end }}

@@ -19,6 +19,7 @@ import httpx
 from stemma.errors import InvalidError, StemmaError, UnavailableError
 from stemma.proof.keys import KeyRing
 from stemma.provenance.authority import FOLDER, Authority
+from stemma.training.release import signing_key
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 API = "https://kubernetes.default.svc"
@@ -117,5 +118,6 @@ def keys() -> dict[str, bytes]:
         path = Path(folder)
         KeyRing(path).create()
         Authority(path).create()
-        found = {file.name: file.read_bytes() for file in path.glob("*.json")}
+        signing_key(path)
+        found = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
         return found | {f"{FOLDER}-{file.name}": file.read_bytes() for file in (path / FOLDER).iterdir()}

@@ -126,7 +126,7 @@ def sign(bundle: Path, keys: KeyRing | None = None) -> ReleaseStatement:
     if (bundle / SIGNATURE).exists():
         return verify(bundle, keys.jwks())
     about = read_about(bundle)
-    private = _signing_key(keys.folder)
+    private = signing_key(keys.folder)
     (bundle / PUBLIC_KEY).write_bytes(_public(private))
     statement = ReleaseStatement(
         name=about["name"],
@@ -147,7 +147,7 @@ def sign(bundle: Path, keys: KeyRing | None = None) -> ReleaseStatement:
     return statement
 
 
-def _signing_key(folder: Path) -> Path:
+def signing_key(folder: Path) -> Path:
     """The P-256 key that model-signing needs; made on first use."""
     path = folder / SIGNING_KEY
     if not path.exists():

@@ -15,6 +15,7 @@ from stemma.config import settings
 from stemma.errors import UnavailableError
 from stemma.ids import new_id
 from stemma.models.protocol import GenerationRequest
+from stemma.provenance.certificate import LicenseState
 from stemma.quota import Quota
 from stemma_serving.caps import Caps, asked_ms
 from stemma_serving.config import GatewayConfig
@@ -79,6 +80,8 @@ def order(**request) -> Order:
         id=new_id(), at=f"{MONTH}-28T10:00:00.000Z", request=GenerationRequest(seed=1, **request), format="flac",
         prompt_sha256="", license="", licensee="", licensee_name="", tier="enterprise", indemnified=False, covenant="",
         key="", entitlement="", entitlement_sha256="", model_releases=("*",),
+        license_state=LicenseState(not_before="2024", expires_at="2090", revocations_sequence=0, revocations_at=""),
+        prompt_rules=None, seed_given=True,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from stemma.ids import new_id, now, timestamp
 from stemma.models.protocol import GenerationRequest
+from stemma.provenance.certificate import LicenseState
 from stemma_serving.once import First
 from stemma_serving.problems import RefusedError
 from stemma_serving.records import Order
@@ -21,6 +22,8 @@ def order(seed: int, **asked) -> Order:
         id=new_id(), at=timestamp(now()), request=GenerationRequest(seed=seed, **asked), format="flac",
         prompt_sha256="0" * 64, license="l", licensee="o", licensee_name="Studio", tier="community",
         indemnified=False, covenant="c", key="k", entitlement="e", entitlement_sha256="0" * 64, model_releases=("*",),
+        license_state=LicenseState(not_before="2024", expires_at="2090", revocations_sequence=0, revocations_at=""),
+        prompt_rules=None, seed_given=False,
     )  # fmt: skip
 
 

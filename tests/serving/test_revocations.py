@@ -286,7 +286,7 @@ class Instant:
             covenant=order.covenant, model_release="house-symbolic/1", snapshot="none", style="fiddle",
             prompt_sha256=order.prompt_sha256, seed=0, billable_ms=16_000, audio_sha256="0" * 64, midi_sha256="0" * 64,
         )  # fmt: skip
-        return Made(usage, b"{}", ())
+        return Made(usage, b"{}", (), "a.b.c")
 
 
 def request(key: str) -> Request:

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from math import ceil
 from typing import Any
 
 from stemma.errors import InvalidError
@@ -31,7 +32,7 @@ def answer_of(module: str, *words: str) -> dict[str, Any]:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
     # Set from outside: code between fork and exec is not safe in a process with threads.
-    for bound, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, int(PATIENCE))):
+    for bound, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, ceil(PATIENCE))):
         resource.prlimit(process.pid, bound, (most, most))
     try:
         answer, _ = process.communicate(timeout=PATIENCE)

@@ -9,6 +9,8 @@ Redis may forget.  The portal knows the month's facts and lifts the counter to w
 
 from __future__ import annotations
 
+from typing import Any
+
 import redis
 
 from stemma.errors import UnavailableError
@@ -75,7 +77,7 @@ class Quota:
 
         `-1 - left` tells then what would fit.  `seconds` is for how long it is held at most.
         """
-        return int(self._run(self._take, license_, month, piece, ms, cap, seconds))
+        return self._run(self._take, license_, month, piece, ms, cap, seconds)
 
     def settle(self, *, license_: str, month: str, piece: str, ms: int) -> None:
         """Count what a piece lasts in the place of what was held for it; 0 where none was made."""
@@ -88,13 +90,13 @@ class Quota:
     def used(self, *, license_: str, month: str) -> int:
         """What is counted, without what is held."""
         try:
-            return int(self._redis.get(_keys(license_, month)[0]) or 0)  # type: ignore[arg-type]
+            return int(self._redis.get(_keys(license_, month)[0]) or 0)
         except redis.RedisError as error:
             raise _away(error) from error
 
-    def _run(self, script: object, license_: str, month: str, *arguments: object) -> object:
+    def _run(self, script: Any, license_: str, month: str, *arguments: str | int) -> int:
         try:
-            return script(keys=_keys(license_, month), args=arguments)  # type: ignore[operator]
+            return int(script(keys=_keys(license_, month), args=arguments))
         except redis.RedisError as error:
             raise _away(error) from error
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -169,18 +169,24 @@ class Line:
     """Negative where prepaid credit is used."""
 
 
-Curve = tuple[tuple[int | None, int, int], ...] | tuple[Literal["package"], int, int]
-"""What a price costs, apart from how it is written: over stretches `(from the last end, to this one]` in units,
-`constant + slope × quantity`; or whole packages of a size at a price."""
-NOTHING: Curve = ((None, 0, 0),)
+class Curve(NamedTuple):
+    """What a price costs, apart from how it is written: equal functions of the quantity are equal."""
+
+    pieces: tuple[tuple[int | None, int, int], ...]
+    """Over stretches `(from the last end, to this one]` in units: end, and cost as `constant + slope × quantity`."""
+    package: int = 0
+    """Size of whole packages, of which the one slope is the price; 0 where there are none."""
+
+
+NOTHING = Curve(((None, 0, 0),))
 
 
 def curve(price: Price | None) -> Curve:
-    """The cost as a function of the quantity, in a form that is the same for equal functions."""
+    """The cost as a function of the quantity."""
     if price is None or not any(step.price for step in price.steps):
         return NOTHING
     if price.way == "package" and (price.package, PARTS[price.unit]) != (1, 1):
-        return ("package", price.package, price.steps[0].price)
+        return Curve(((None, 0, price.steps[0].price),), price.package)
     pieces: list[tuple[int | None, int, int]] = []
     below, cost = 0, 0
     for step in price.steps:
@@ -190,7 +196,7 @@ def curve(price: Price | None) -> Curve:
         pieces.append((step.up_to, constant, step.price))
         if step.up_to is not None:
             below, cost = step.up_to, constant + step.price * step.up_to
-    return tuple(pieces)
+    return Curve(tuple(pieces))
 
 
 def no_dearer(new: Curve, old: Curve) -> bool:
@@ -200,18 +206,19 @@ def no_dearer(new: Curve, old: Curve) -> bool:
     """
     if new in (NOTHING, old):
         return True
-    if new[0] == "package" or old[0] == "package":
-        return new[0] == old[0] and new[1] == old[1] and new[2] <= old[2]  # type: ignore[operator]
+    if new.package or old.package:
+        return new.package == old.package and new.pieces[0][2] <= old.pieces[0][2]
     below = 0
-    for end in sorted({piece[0] for piece in (*new, *old)}, key=lambda end: (end is None, end)):  # type: ignore[index]
+    for end in sorted({end for end, _, _ in (*new.pieces, *old.pieces) if end is not None}):
         (_, a, m), (_, b, n) = (_piece(each, end) for each in (new, old))
-        # Both are straight on this stretch: its two ends decide, of the last one its slope.
-        if a + m * below > b + n * below or (m > n if end is None else a + m * end > b + n * end):
+        # Both are straight on this stretch: its two ends decide.
+        if a + m * below > b + n * below or a + m * end > b + n * end:
             return False
-        below = end or below
-    return True
+        below = end
+    (_, a, m), (_, b, n) = new.pieces[-1], old.pieces[-1]
+    return a + m * below <= b + n * below and m <= n
 
 
-def _piece(of: Curve, end: int | None) -> tuple[int | None, int, int]:
+def _piece(of: Curve, end: int) -> tuple[int | None, int, int]:
     """The stretch that reaches up to an end."""
-    return next(each for each in of if each[0] is None or (end is not None and end <= each[0]))  # type: ignore[operator, return-value]
+    return next(each for each in of.pieces if each[0] is None or end <= each[0])

@@ -198,7 +198,7 @@ def _rights(tier: Tier, terms: Covenant) -> Told:
     for field, unit, title in _PRICES:
         price = schedule.price(unit)
         yield f"{at}.{field}", title, _cost(curve(price), terms.currency, priced(price, terms.currency))
-    least: Curve = ((None, 0, tier.minimum),)
+    least = Curve(((None, 0, tier.minimum),))
     yield f"{at}.minimum", "least a month", _cost(least, terms.currency, amount(tier.minimum, terms.currency))
     rate = tier.requests_per_minute
     yield f"{at}.requests_per_minute", "requests a minute", Value("more", (rate,), f"{rate:,}")

@@ -13,6 +13,8 @@ applications:
 
 {{- define "stemma.rayEnv" -}}
 {{ include "stemma.env" . }}
+# Where licenses with a monthly cap are counted, for all gateways.
+{{ include "stemma.secretEnv" (list . "STEMMA_REDIS_URL" "redis-url") }}
 - {name: STEMMA_HOME, value: /var/lib/stemma}
 - {name: STEMMA_SPOOL_DIR, value: /var/spool/stemma}
 - {name: HOME, value: /var/lib/stemma}

@@ -40,9 +40,10 @@ FILTERS = Filters(
 def sound(seed: int = 1) -> np.ndarray:
     """Sixteen seconds that sound like nothing else."""
     draw = np.random.default_rng(seed)
-    at = np.arange(16 * RATE) / RATE
-    tones = sum(np.sin(2 * np.pi * f * at) * (np.sin(2 * np.pi * g * at) > 0) for f, g in draw.uniform(1, 900, (12, 2)))
-    return (np.stack([tones, tones], axis=1) * 2000).astype(np.int16)
+    at = np.arange(RATE // 4) / RATE
+    chords = draw.uniform(120, 2000, (64, 3))  # one a quarter of a second
+    tones = np.sin(2 * np.pi * chords[:, :, None] * at).sum(axis=1).ravel()
+    return (np.stack([tones, tones], axis=1) * 6000).astype(np.int16)
 
 
 @cache
@@ -106,5 +107,6 @@ def certified(license_: Any, keys: Any, lake: Storage) -> str:
 
     output = Output(license_, keys)
     put(lake, output.fact(), output.usage())
+    lake.put(f"generations/{output.id}/certificate.jws", output.token.encode())
     facts_ingest(lake=lake)
     return output.id

@@ -5,7 +5,10 @@ layers of the same model: kronfluence at its last checkpoint, as it is made to b
 labels, damping by its heuristic, float32), ours at one and at five.  LDS is of the study's work level
 retrainings; times are of factors, features and the whole score matrix, one thread each.
 
-Needs the extra `bench` and the trainings of `attribution_fidelity.py`, which it makes where they are missing.
+Needs the peer beside what Stemma needs, and the study's trainings, which it makes where they are missing:
+`pip install --no-deps kronfluence==1.0.1 einconv==0.1.0 einops==0.8.2 opt_einsum==3.4.0`.  Not with its
+dependencies: the torchvision that they bring does not fit the CPU build of PyTorch, and transformers then
+does not load.
 """
 
 from __future__ import annotations

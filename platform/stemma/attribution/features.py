@@ -88,7 +88,7 @@ def directions(family: Family, examples: Sequence[Example], *, rank: int, keep: 
     for batch in batches(examples):
         squares += features(family, [examples[i] for i in batch], whole).double().square().sum(dim=0)
     second = squares / len(examples)
-    means = torch.cat([part.mean().expand(len(part)) for part in second.split([b.size for b in found])])
+    means = torch.cat([part.mean().expand(len(part)) for part in torch.split(second, [b.size for b in found])])
     # What a coordinate adds to the variance of a score, at the usual damping.
     weight = second / (second + DAMPING * means).clamp_min(1e-300)
     kept = torch.sort(torch.topk(weight, min(keep, total), sorted=False).indices).values

@@ -54,7 +54,8 @@ class _State:
         similar = torch.cat([arrays.products(shard, columns) for shard in self.shards]).T.numpy()
         if self.plan.form == "dual":
             return np.asarray(similar @ self.after, dtype=np.float64)
-        return np.divide(similar, self.after, out=np.zeros(similar.shape), where=self.after > 0)
+        found = np.divide(similar, self.after, out=np.zeros(similar.shape), where=self.after > 0)
+        return np.asarray(found, dtype=np.float64)
 
 
 class Store:
@@ -170,7 +171,7 @@ class Store:
 
         Positive: without the recording the output would have been less likely.
         """
-        return self.many([example])[0]
+        return np.asarray(self.many([example])[0])
 
     def many(self, examples: Sequence[Example]) -> Matrix:
         """Scores [outputs, recordings] of many outputs, for which the store is read once."""
@@ -185,7 +186,7 @@ class Store:
             with _one_thread():
                 queries = features(state.family, examples, state.where)
             found += state.scores(queries)
-        return found / self.checkpoints
+        return np.asarray(found / self.checkpoints, dtype=np.float64)
 
     @cached_property
     def _states(self) -> list[_State]:

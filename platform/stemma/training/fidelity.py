@@ -122,7 +122,7 @@ def methods(study: Study, progress: Progress = silent) -> dict[str, Matrix]:
 
 def _cosine(sides: tuple[Matrix, Matrix]) -> Matrix:
     left, right = (m / np.linalg.norm(m, axis=1, keepdims=True).clip(1e-30) for m in sides)
-    return left @ right.T
+    return np.asarray(left @ right.T)
 
 
 def _trigrams(queries: Sequence[Example], examples: Sequence[Example]) -> tuple[Matrix, Matrix]:

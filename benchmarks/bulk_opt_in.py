@@ -50,7 +50,7 @@ def measure(session: Session) -> float:
     """Seconds of one grant over everything."""
     for engine in ("redis", "s3"):
         session.start(engine)
-    session.create_database(session.own)
+    session.create_database(session.own.database)
     session.ensure_bucket(os.environ["STEMMA_S3_BUCKET"])
     os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
     import django

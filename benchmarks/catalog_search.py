@@ -83,7 +83,7 @@ def main() -> None:
 
 def fill(session: Session) -> list[str]:
     """A million recordings; gives the words of the titles, the most common first."""
-    session.create_database(session.own)
+    session.create_database(session.own.database)
     session.start("redis")
     os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
     import django

@@ -61,7 +61,7 @@ def measure(session: Session) -> tuple[float, float]:
     """Certificates issued and logged a second, and signatures alone."""
     for engine in ("redis", "s3"):
         session.start(engine)
-    session.create_database(session.own)
+    session.create_database(session.own.database)
     session.ensure_bucket(os.environ["STEMMA_S3_BUCKET"])
     os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
     import django

@@ -36,7 +36,7 @@ def main() -> None:
     """Measure and print."""
     session = Session()
     try:
-        session.create_database(session.own)
+        session.create_database(session.own.database)
         for engine in ("redis", "s3"):
             session.start(engine)
         storage().ensure_bucket()

@@ -16,7 +16,7 @@ from stemma_portal.api.schemas import (
     CertificateOut,
     Certificates,
     CertificateShown,
-    ReasonOut,
+    LapseOut,
     StandingOut,
 )
 from stemma_portal.certificates.access import access_certificate, certificates_visible
@@ -110,7 +110,7 @@ def _shown(row: Certificate) -> CertificateShown:
     told = found and StandingOut(
         state=found.state,
         said=found.said,
-        lapsed=[ReasonOut(**reason._asdict()) for reason in found.lapsed],
-        depends=[ReasonOut(**reason._asdict()) for reason in found.depends],
+        lapsed=[LapseOut(**reason._asdict()) for reason in found.lapsed],
+        depends=[LapseOut(**reason._asdict()) for reason in found.depends],
     )
     return CertificateShown(**_fields(row), receipt=receipt(row), standing=told)

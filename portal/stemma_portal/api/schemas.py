@@ -846,7 +846,7 @@ class Certificates(Page):
     items: list[CertificateOut]
 
 
-class ReasonOut(Schema):
+class LapseOut(Schema):
     """Why an indemnity does not hold, or on what it depends."""
 
     code: str
@@ -858,8 +858,8 @@ class StandingOut(Schema):
 
     state: Literal["holds", "conditional", "lapsed", "none"]
     said: str
-    lapsed: list[ReasonOut]
-    depends: list[ReasonOut]
+    lapsed: list[LapseOut]
+    depends: list[LapseOut]
 
 
 class CertificateShown(CertificateOut):

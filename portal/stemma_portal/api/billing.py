@@ -320,13 +320,13 @@ def fetch_invoice(request: HttpRequest, invoice: UUID, form: Literal["pdf", "xml
     return response
 
 
-@router.get("billing/invoices/{uuid:invoice}/credit-notes", response=list[NoteOut])
+@router.get("billing/invoices/{invoice}/credit-notes", response=list[NoteOut])
 def list_credit_notes(request: HttpRequest, invoice: UUID) -> list[NoteOut]:
     """What was taken back of an invoice, newest first."""
     return [_note(row) for row in access(caller(request), Invoice, str(invoice)).credit_notes.all()]
 
 
-@router.post("billing/invoices/{uuid:invoice}/credit-notes", response={201: NoteOut})
+@router.post("billing/invoices/{invoice}/credit-notes", response={201: NoteOut})
 def issue_credit_note(request: HttpRequest, invoice: UUID, body: NoteIn) -> Status[NoteOut]:
     """Take back some of an invoice, with its tax."""
     user = caller(request)

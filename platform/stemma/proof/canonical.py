@@ -37,14 +37,22 @@ def _plain(value: Any) -> bool:
     It does but for fractions, for keys that are not ASCII (whose order is that of UTF-16), and for what has
     no form at all.
     """
-    kind = type(value)
-    if kind is str:
-        return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
-    if kind is dict:
-        return all(type(key) is str and key.isascii() and _plain(item) for key, item in value.items())
-    if kind is list or kind is tuple:
-        return all(map(_plain, value))
-    return kind is bool or value is None or (kind is int and -_LARGEST <= value <= _LARGEST)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is dict:
+            if not all(type(key) is str and key.isascii() for key in item):
+                return False
+            waiting.extend(item.values())
+        elif kind is list or kind is tuple:
+            waiting.extend(item)
+        elif kind is int:
+            if not -_LARGEST <= item <= _LARGEST:
+                return False
+        elif not (kind is str or kind is bool or item is None):
+            return False
+    return True
 
 
 def digest(value: Any) -> str:

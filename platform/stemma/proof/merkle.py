@@ -61,6 +61,8 @@ class Tree:
         size = len(self) if size is None else size
         if not 0 <= size <= len(self):
             raise ValueError(f"the tree has {len(self)} leaves, not {size}")
+        if size == len(self) > 0:
+            return self._levels[-1][0]
         return self._range(0, size) if size else EMPTY_ROOT
 
     def inclusion(self, index: int, size: int | None = None) -> list[bytes]:

@@ -151,7 +151,7 @@ def compare(said: Certificate, path: Path) -> tuple[Step, bool | None]:
 
 def _by_ear(said: Certificate, path: Path) -> tuple[Step, bool | None]:
     from stemma.music.form import LOSSY
-    from stemma.music.likeness import bit_error
+    from stemma.music.likeness import SAME_SOUND, bit_error
     from stemma.music.probe import probe
 
     try:
@@ -166,10 +166,6 @@ def _by_ear(said: Certificate, path: Path) -> tuple[Step, bool | None]:
         text = f"{alike}, converted with losses: that it is otherwise unaltered cannot be proved."
         return Step("Output", Verdict.CHANGED, text), None
     return _compared(False, "", f"{alike}, but its samples were changed.")
-
-
-SAME_SOUND = 0.15
-"""Bits of fingerprints that may differ: copies are below a tenth, strangers near a half."""
 
 
 def _compared(same: bool, yes: str, no: str) -> tuple[Step, bool]:

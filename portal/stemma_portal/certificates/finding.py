@@ -19,12 +19,11 @@ from django.db.models import Q, QuerySet
 
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.music.form import LOSSY, SOUNDS, form_of
-from stemma.music.likeness import bit_error, sound_sketch
+from stemma.music.likeness import SAME_SOUND, bit_error, sound_sketch
 from stemma.music.probe import probe
 from stemma.provenance import certificate as certificates
 from stemma.provenance.carried import carried
 from stemma.provenance.certificate import pcm_sha256
-from stemma.provenance.certified import SAME_SOUND
 from stemma_portal.certificates.selectors import said
 from stemma_portal.core.keys import keyring
 from stemma_portal.metering.models import Certificate

@@ -177,12 +177,12 @@ def _attribution_take(facts: Sequence[tuple[AttributionFact, str]], source: Fact
 
 
 def _certificate_take(facts: Sequence[tuple[Issued, str]], source: FactObject) -> None:
-    """Certificates go into the log, all of an object under one signed head, in the transaction that takes them."""
+    """Certificates go into the log, all of an object at one moment, in the transaction that takes them."""
     stands = Certificate.objects.filter(generation__in=[fact.id for fact, _ in facts], version=1)
     known = {str(generation): mark for generation, mark in stands.values_list("generation_id", "digest")}
     fresh = _sift(facts, known, ("id",), source)
     marks = [sha256(fact.certificate.encode()) for fact, _ in fresh]
-    receipts = log_append_all(
+    entries = log_append_all(
         facts=[LogFact("certificate", fact.id, mark) for (fact, _), mark in zip(fresh, marks, strict=True)]
     )
     Certificate.objects.bulk_create(
@@ -197,11 +197,11 @@ def _certificate_take(facts: Sequence[tuple[Issued, str]], source: FactObject) -
             pcm_sha256=fact.said.pcm_sha256,
             midi_sha256=fact.said.midi_sha256,
             sketch=sound_sketch(base64.b64decode(fact.said.fingerprint)),
-            entry_id=receipt.entry.id,
+            entry_id=entry.id,
             source=source,
             digest=own,
         )
-        for (fact, own), mark, receipt in zip(fresh, marks, receipts, strict=True)
+        for (fact, own), mark, entry in zip(fresh, marks, entries, strict=True)
     )
 
 

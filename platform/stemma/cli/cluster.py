@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
 from stemma.errors import UnavailableError
+
+T = TypeVar("T")
 
 app = typer.Typer()
 
@@ -96,21 +98,22 @@ def check(
     """Make a piece, verify it, and find its use and its attribution in the portal: the test of an installation."""
     import tempfile
 
-    from stemma.cli.generate import Serving, caller_key
+    from stemma.cli.generate import caller_key
     from stemma.cli.portal_client import Portal
+    from stemma.client import Client
     from stemma.config import settings
     from stemma.errors import NotFoundError, StemmaError
     from stemma.provenance import bundle
     from stemma.provenance.verify import verify_file
 
-    serving, portal = Serving(settings().serving_url, caller_key()), Portal()
+    serving, portal = Client(settings().serving_url, caller_key(), tries=1), Portal()
     until = time.monotonic() + patience
 
-    def patiently(what: str, ask: Callable[[], object]) -> None:
+    def patiently(what: str, ask: Callable[[], T | None]) -> T:
         while True:
             try:
-                if ask():
-                    return
+                if found := ask():
+                    return found
                 last = "not yet"
             except (UnavailableError, NotFoundError) as error:
                 last = str(error)
@@ -118,24 +121,22 @@ def check(
                 raise UnavailableError(f"Waited in vain for {what}: {last}")
             time.sleep(1)
 
-    made: dict[str, Any] = {}
-    patiently("a piece", lambda: made.update(serving.generate({"prompt": "a calm tune", "bars": 4, "seed": 7})) or made)
-    typer.echo(f"made {made['id']} with {made['model_release']}")
+    made = patiently("a piece", lambda: serving.generate(prompt="a calm tune", bars=4, seed=7))
+    typer.echo(f"made {made.id} with {made.model_release}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "piece.flac"
         # The proofs come together within a minute of the first piece of a release.
-        patiently("its proofs", lambda: serving.save(serving.generation(made["id"]), path))
+        patiently("its proofs", lambda: serving.save(serving.generation(made.id), path))
         report = verify_file(path, bundle.parse(path.with_name(path.name + ".proof.json").read_bytes()))
         if report.verdict.exit_code:
             raise StemmaError(f"The piece is not verified: {report.steps[-1].detail}")
         typer.echo(f"verified: {report.verdict.code}")
-    patiently("its attribution", lambda: serving.attribution(made["id"]))
+    patiently("its attribution", lambda: serving.attribution(made.id))
     typer.echo("attributed")
 
     def ingested() -> bool:
-        return any(
-            row["id"] == made["id"] and row["attributed"] for row in portal.get("generations", limit=100)["items"]
-        )
+        rows = portal.get("generations", limit=100)["items"]
+        return any(row["id"] == made.id and row["attributed"] for row in rows)
 
     patiently("its facts in the portal", ingested)
     typer.echo("its use and its attribution are in the portal")

@@ -48,16 +48,7 @@ def main() -> None:
 
 def measure(session: Session) -> float:
     """Seconds of one grant over everything."""
-    for engine in ("redis", "s3"):
-        session.start(engine)
-    session.create_database(session.own.database)
-    session.ensure_bucket(os.environ["STEMMA_S3_BUCKET"])
-    os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
+    session.set_up_portal()
     from django.db import connection
 
     from stemma.provenance.documents import verify_document

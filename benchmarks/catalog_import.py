@@ -43,16 +43,7 @@ def main() -> None:
 
 def measure(session: Session) -> dict[str, object]:
     """Import, then copy the same rows bare."""
-    for engine in ("redis", "s3"):
-        session.start(engine)
-    session.create_database(session.own.database)
-    session.ensure_bucket(os.environ["STEMMA_S3_BUCKET"])
-    os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
+    session.set_up_portal()
     from stemma_portal.accounts.models import Organisation, User
     from stemma_portal.catalog.models import Party, Recording
     from stemma_portal.intake.importing import carry

@@ -83,15 +83,10 @@ def main() -> None:
 
 def fill(session: Session) -> list[str]:
     """A million recordings; gives the words of the titles, the most common first."""
-    session.create_database(session.own.database)
-    session.start("redis")
-    os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
-    import django
+    session.set_up_portal()
     import psycopg
     from django.core.management import call_command
 
-    django.setup()
-    call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
     from stemma_portal.accounts.models import Organisation
     from stemma_portal.catalog.search import ENTRIES

@@ -60,16 +60,7 @@ def main() -> None:
 
 def measure(session: Session) -> tuple[float, float]:
     """Certificates issued and logged a second, and signatures alone."""
-    for engine in ("redis", "s3"):
-        session.start(engine)
-    session.create_database(session.own.database)
-    session.ensure_bucket(os.environ["STEMMA_S3_BUCKET"])
-    os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
+    session.set_up_portal()
     from stemma.storage import storage
     from stemma_portal.core.keys import keyring
     from stemma_portal.core.selectors import log_receipt

@@ -10,7 +10,6 @@ longest of the rounds, in seconds (`ours`), against ten seconds (`peer`): their 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -40,16 +39,7 @@ def main() -> None:
     """Measure and print."""
     session = Session()
     try:
-        session.create_database(session.own.database)
-        for engine in ("redis", "s3"):
-            session.start(engine)
-        storage().ensure_bucket()
-        os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
-        import django
-        from django.core.management import call_command
-
-        django.setup()
-        call_command("migrate", verbosity=0)
+        session.set_up_portal()
         took = sorted(measure())
     finally:
         session.close()

@@ -10,7 +10,6 @@ ratio is to be 1 at most.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -36,16 +35,7 @@ def main() -> None:
     """Measure and print."""
     session = Session()
     try:
-        session.create_database(session.own.database)
-        for engine in ("redis", "s3"):
-            session.start(engine)
-        storage().ensure_bucket()
-        os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
-        import django
-        from django.core.management import call_command
-
-        django.setup()
-        call_command("migrate", verbosity=0)
+        session.set_up_portal()
         took = measure()
     finally:
         session.close()

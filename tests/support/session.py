@@ -192,6 +192,17 @@ class Session:
                     written.replace(kept)
             self.create_database(name, template=home.database)
 
+    def set_up_portal(self) -> None:
+        """Let this process use the portal's code, on a migrated database and the other engines of its own."""
+        for engine in ("redis", "s3"):
+            self.start(engine)
+        self.create_migrated_database(self.own.database)
+        self.ensure_bucket(self.own.name)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "stemma_portal.config.settings"
+        import django
+
+        django.setup()
+
     def _postgres(self, program: str, *words: str, database: str) -> None:
         command = [postgres_binary(program), *words, self._superuser(database)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

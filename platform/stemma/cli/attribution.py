@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from stemma.cli.bars import told
 from stemma.config import settings
 from stemma.errors import ProofError, UnavailableError
 
@@ -51,18 +51,7 @@ def build(
     from stemma.training import release as releases
 
     console = Console()
-    columns = (
-        TextColumn("[bold]{task.description}[/]"),
-        BarColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("Attribution store", total=None, note="")
-
-        def progress(done: int, total: int, note: str = "", /) -> None:
-            bar.update(task, completed=done, total=total, note=note)
-
+    with told("Attribution store", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
         snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
         scores = ((r, storage().get(f"midi/{r.midi_sha256}.mid")) for r in snapshot.recordings)
@@ -132,18 +121,7 @@ def evaluate(
     console = Console()
     chosen = named(profile)
     torch.set_num_threads(1)
-    columns = (
-        TextColumn("[bold]{task.description}[/]"),
-        BarColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("Fidelity", total=None, note="")
-
-        def progress(done: float, total: float | None = None, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, note=note)
-
+    with told("Fidelity", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
         snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
         scores = {r.recording: storage().get(f"midi/{r.midi_sha256}.mid") for r in snapshot.recordings}
@@ -151,11 +129,11 @@ def evaluate(
         card = fidelity.evaluate(study, processes=processes, progress=progress)
         run = fidelity.log(card, release)
     said = fidelity.words(card)
+    made_by = json.loads((bundle / "stemma.json").read_text())["run_id"]
     for name, body in ((fidelity.CARD, json.dumps(card, indent=1)), (fidelity.WORDS, said)):
         storage().put(f"fidelity/{release}/{name}", body.encode())
-        made_of = settings().home / "runs"
-        for outcome in made_of.glob("*/outcome.json"):
-            if json.loads(outcome.read_text())["run_id"] == json.loads((bundle / "stemma.json").read_text())["run_id"]:
+        for outcome in (settings().home / "runs").glob("*/outcome.json"):
+            if json.loads(outcome.read_text())["run_id"] == made_by:
                 (outcome.parent / name).write_text(body)
     console.print(said)
     console.print(f"MLflow run {run}; figures in fidelity/{release}/ of object storage.")

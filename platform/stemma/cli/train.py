@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from stemma.cli.bars import told
 from stemma.training.gate import GateRefusal
 
 
@@ -31,19 +31,8 @@ def train(
     from stemma.training import run
 
     console = Console()
-    columns = (
-        TextColumn("[bold]{task.description}[/]"),
-        BarColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-    )
     try:
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("Training", total=None, note="")
-
-            def progress(done: float, total: float | None = None, note: str = "") -> None:
-                bar.update(task, completed=done, total=total, note=note)
-
+        with told("Training", console) as progress:
             outcome = run.train(snapshot, preset=preset, progress=progress, energy=watt_hours)
     except GateRefusal as refusal:
         console.print(offenders(refusal))

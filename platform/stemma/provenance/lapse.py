@@ -39,11 +39,15 @@ def standing(certificate: Certificate, terms: AnyCovenant, *, altered: bool | No
 
     `altered` says whether the sound in hand differs from the one certified; None: it was not compared.
     """
-    found = coverage(terms, certificate.tier, "api_outputs", _evidence(certificate, altered))
+    found = coverage(terms, certificate.tier, "api_outputs", evidence(certificate, altered))
     if found.verdict == "not-covered":
         why = f"The {certificate.tier} tier comes without indemnity: covenant {terms.version} promises none."
         return Standing("none", why, (Reason("no-indemnity", why),), (), found)
-    lapsed = tuple(_reason(certificate, g.exclusion, g.why) for g in found.grounds if g.applies)
+    lapsed = tuple(
+        Reason(g.exclusion, f"{g.why.removesuffix('.')}, which the covenant excludes.")
+        for g in found.grounds
+        if g.applies
+    )
     depends = tuple(Reason(g.exclusion, OPEN[g.exclusion]) for g in found.grounds if g.applies is None)
     if lapsed:
         return Standing("lapsed", " ".join(reason.text for reason in lapsed), lapsed, depends, found)
@@ -53,25 +57,11 @@ def standing(certificate: Certificate, terms: AnyCovenant, *, altered: bool | No
     return Standing("holds", f"It holds {limit}.", (), (), found)
 
 
-def _evidence(certificate: Certificate, altered: bool | None) -> Evidence:
-    judged: dict[Exclusion, bool] = {}
+def evidence(certificate: Certificate, altered: bool | None) -> Evidence:
+    """What a certificate says of the output, and whether the sound in hand differs from it."""
     foreign = certificate.tuned is not None and not certificate.tuned.attested
-    if foreign:
-        judged["other_training_data"] = True
-    if certificate.filters is not None:
-        judged["filters_off"] = bool(certificate.filters.off)
-    return Evidence(altered=altered, served=not foreign, judged=judged)
-
-
-def _reason(certificate: Certificate, exclusion: Exclusion, why: str) -> Reason:
-    if exclusion == "filters_off" and certificate.filters is not None:
-        off = " and ".join(certificate.filters.off)
-        why = f"It was made while filters were off ({off}), which the covenant excludes."
-    elif exclusion == "other_training_data":
-        why = "The model was tuned on data without attested rights, which the covenant excludes."
-    elif exclusion == "altered_after":
-        why = "The sound was altered after it was handed over, which the covenant excludes."
-    return Reason(exclusion, why)
+    filters_off = certificate.filters.off if certificate.filters is not None else None
+    return Evidence(altered=altered, served=not foreign, foreign=foreign, filters_off=filters_off)
 
 
 OPEN: dict[Exclusion, str] = {

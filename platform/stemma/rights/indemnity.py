@@ -23,6 +23,10 @@ class Evidence(Closed):
     """Whether the sound under claim differs from the one that was handed over."""
     served: bool = False
     """Whether it was made by the installation itself, with a release that is in the log."""
+    foreign: bool = False
+    """Whether the model was tuned on data without attested rights."""
+    filters_off: tuple[str, ...] | None = None
+    """Filters that were off when it was made, in words."""
     judged: dict[Exclusion, bool] = Field(default_factory=dict)
     """What people have said of exclusions that facts leave open: whether each applies."""
 
@@ -83,12 +87,17 @@ def _ground(exclusion: Exclusion, tier: Tier, cover: Cover, evidence: Evidence) 
 def _by_facts(exclusion: Exclusion, tier: Tier, cover: Cover, evidence: Evidence) -> tuple[bool | None, str]:
     if exclusion == "altered_after" and evidence.altered is not None:
         return evidence.altered, (
-            "The sound is not the one that was handed over."
+            "The sound was altered after it was handed over."
             if evidence.altered
             else "The sound is the one that was handed over, sample by sample."
         )
     if exclusion == "notice_removed" and cover.use not in tier.notice_on:
         return False, "This use need not carry the notice."
+    if exclusion == "filters_off" and evidence.filters_off is not None:
+        off = " and ".join(evidence.filters_off)
+        return bool(off), f"It was made while filters were off ({off})." if off else "No filter was off."
+    if exclusion == "other_training_data" and evidence.foreign:
+        return True, "The model was tuned on data without attested rights."
     if exclusion in {"other_training_data", "no_attribution"} and evidence.served and cover.use == "api_outputs":
         return False, "It was made by the installation itself, with a release that is in the log, and attributed there."
     return None, "Facts do not say."

@@ -10,9 +10,12 @@ from django.db.models import Case, Count, DateTimeField, F, Min, Q, QuerySet, Wh
 from django.db.models.functions import Least
 
 from stemma.ids import now
+from stemma.provenance.certificate import read
+from stemma.provenance.lapse import evidence
 from stemma.rights.indemnity import Coverage, Evidence, coverage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
+from stemma_portal.core.keys import keyring
 from stemma_portal.indemnity.models import ClaimEvent, OutputClaim
 from stemma_portal.licensing.models import CovenantVersion
 from stemma_portal.operations.models import ModelRelease
@@ -73,7 +76,11 @@ def evidence_of(*, claim: OutputClaim) -> Evidence:
     """What facts say of the output that was found, and what staff have judged."""
     assert claim.generation is not None  # noqa: S101 - whoever asks has seen it
     served = ModelRelease.objects.filter(id=claim.generation.model_release).exists()
-    return Evidence(altered=claim.altered, served=served, judged=claim.judged)
+    first = claim.generation.certificates.order_by("version").first()
+    if first is None:
+        return Evidence(altered=claim.altered, served=served, judged=claim.judged)
+    said = evidence(read(first.token, keyring().jwks()), claim.altered)
+    return said.model_copy(update={"served": served and said.served, "judged": claim.judged})
 
 
 def terms_of(*, claim: OutputClaim) -> CovenantVersion | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from portal.certificates.made import FILTERS, Output, put
 from portal.indemnity.desk import LETTER, RATE, altered, melody, tick, told, wav
 from stemma.errors import InvalidError, UnavailableError
 from stemma.music import audio
 from stemma.provenance import credentials
 from stemma.provenance.authority import Authority
+from stemma.provenance.certificate import Filters
 from stemma.provenance.credentials import Marker
 from stemma.provenance.dossier import verify_dossier
 from stemma.provenance.verify import Verdict
@@ -17,9 +19,10 @@ from stemma_portal.core.errors import ConflictError
 from stemma_portal.indemnity import examining
 from stemma_portal.indemnity.models import OutputClaim
 from stemma_portal.indemnity.search import prints_take
-from stemma_portal.indemnity.selectors import coverage_of
+from stemma_portal.indemnity.selectors import coverage_of, evidence_of
 from stemma_portal.indemnity.services import claim_accept, claim_again, claim_stop
 from stemma_portal.indemnity.tasks import examine
+from stemma_portal.metering.services import facts_ingest
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 State = OutputClaim.State
@@ -75,6 +78,15 @@ def test_an_altered_file_is_found_by_its_fingerprint_and_its_indemnity_lapses(de
     with pytest.raises(ConflictError, match="It has lapsed: the covenant excludes what was altered"):
         claim_accept(claim=claim, amount=1, reason="Let us.", by=desk.cast.rights)
     assert not claim.moves.exists()
+
+
+def test_what_its_certificate_says_of_filters_is_evidence(desk, keyring, storage):
+    claim = desk.ready(1)
+    assert evidence_of(claim=claim).filters_off is None
+    said = Output(desk.license, keyring, generation=claim.generation_id, filters=Filters(prompt=FILTERS.prompt))
+    put(storage, said.fact())
+    facts_ingest(lake=storage)
+    assert evidence_of(claim=claim).filters_off == ("verbatim passages", "similarity")
 
 
 def test_whose_a_file_of_others_is_stays_with_staff(desk):

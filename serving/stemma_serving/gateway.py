@@ -136,10 +136,10 @@ class Gateway:
         if self._filters.prompt:
             self._prompts.check(body.prompt)
         self._journal.check()
-        once = request.headers.get("idempotency-key")
+        order, once = self._order(grant, body), request.headers.get("idempotency-key")
         if once is None:
-            return await self._make(grant, self._order(grant, body))
-        return await self._make_once(grant, body, once)
+            return await self._make(grant, order)
+        return await self._make_once(grant, order, once)
 
     async def _make(self, grant: Grant, order: Order) -> Response:
         async with self._caps.held(grant.entitlement, order) as counted:
@@ -150,14 +150,13 @@ class Gateway:
             counted(made.usage.billable_ms)
         return Response(made.answer, 201, {"Location": f"/v1/generations/{made.usage.id}"}, JSON)
 
-    async def _make_once(self, grant: Grant, body: Body, key: str) -> Response:
+    async def _make_once(self, grant: Grant, order: Order, key: str) -> Response:
         """A piece that the same request with the same key does not make again.
 
         Whoever comes first with a key writes down identifier and seed; whoever comes later finds them, and
         the piece if it was finished.  Its fact is stated again then: it may be what was lost.
         """
-        order, seeded = self._order(grant, body), body.seed is not None
-        first = await asyncio.to_thread(self._first.take, order.license, key, order, seeded=seeded)
+        first = await asyncio.to_thread(self._first.take, order.license, key, order)
         if first.id in self._making:
             raise RefusedError(RUNNING)
         self._making.add(first.id)

@@ -43,7 +43,7 @@ class First:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def take(self, license_id: str, key: str, order: Order, *, seeded: bool) -> Order:
+    def take(self, license_id: str, key: str, order: Order) -> Order:
         """The order with the identifier and the seed that its key stands for.
 
         Raises `RefusedError` for a key that is none, or stands for another request.
@@ -57,7 +57,7 @@ class First:
                     f"Send 1 to {LONGEST} printable ASCII characters, such as a UUID.",
                 )
             )
-        asked = order.request.model_dump(mode="json", exclude=set() if seeded else {"seed"})
+        asked = order.request.model_dump(mode="json", exclude=set() if order.seed_given else {"seed"})
         seed = order.request.seed
         assert seed is not None  # noqa: S101 - an order has one
         note = Note(generation=order.id, seed=seed, request=digest({**asked, "format": order.format}))

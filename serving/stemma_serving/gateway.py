@@ -245,6 +245,8 @@ class Gateway:
                 raise
         self._unknown += 1
         try:
+            if self._refreshing is not None:  # It may have looked before the key was there.
+                await asyncio.shield(self._refreshing)
             await asyncio.sleep(self._refreshed + UNKNOWN_KEY_SECONDS - time.monotonic())
             await self._refresh()
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,13 @@ from stemma.config import Settings, settings
 from stemma.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+ONCE = "once/"
+"""Under which lies what each `Idempotency-Key` of serving stands for."""
+ONCE_KEPT = timedelta(days=2)
+"""For how long it is remembered."""
 
 
 class Storage:
@@ -122,6 +126,18 @@ class Storage:
         """Remove an object; one that is not there is no error."""
         with self._errors(key):
             self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def expire(self, prefix: str, age: timedelta) -> int:
+        """Remove the objects under a prefix that were written longer ago than this; how many that were."""
+        gone = 0
+        with self._errors(prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                old = [e["Key"] for e in page.get("Contents", []) if e["LastModified"] <= datetime.now(UTC) - age]
+                if old:
+                    names = {"Objects": [{"Key": key} for key in old], "Quiet": True}
+                    self.client.delete_objects(Bucket=self.bucket, Delete=names)
+                gone += len(old)
+        return gone
 
     def url(self, key: str, *, seconds: int = 3600, filename: str | None = None) -> str:
         """A signed address from which anyone may read the object for a while."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stemma.errors import NotFoundError
 from stemma.proof.canonical import digest, sha256
-from stemma.storage import Storage
+from stemma.storage import ONCE, Storage
 from stemma_serving.problems import Problem, RefusedError
 from stemma_serving.records import Order, Record, folder
 
@@ -38,7 +38,7 @@ class Note(BaseModel):
 
 
 class First:
-    """The notes of all keys, below `once/` in object storage."""
+    """The notes of all keys, below `once/` in object storage; the portal removes them when they are `ONCE_KEPT` old."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -61,7 +61,7 @@ class First:
         seed = order.request.seed
         assert seed is not None  # noqa: S101 - an order has one
         note = Note(generation=order.id, seed=seed, request=digest({**asked, "format": order.format}))
-        place = f"once/{license_id}/{sha256(key.encode())}.json"
+        place = f"{ONCE}{license_id}/{sha256(key.encode())}.json"
         if not self._storage.put_new(place, note.model_dump_json().encode(), "application/json"):
             asked_now, note = note.request, self._read(place, note)
             if note.request != asked_now:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from stemma.ids import new_id, now, timestamp
 from stemma.models.protocol import GenerationRequest
 from stemma.provenance.certificate import LicenseState
+from stemma.storage import ONCE, ONCE_KEPT
 from stemma_serving.once import First
 from stemma_serving.problems import RefusedError
 from stemma_serving.records import Order
@@ -38,6 +40,15 @@ def test_of_many_at_once_one_is_first_and_all_others_follow_it(storage) -> None:
     other = order(99, seeded=False, bars=4)
     assert First(storage).take("other license", "key", other).id == other.id
     assert First(storage).finished(order(1)) is None
+
+
+def test_keys_are_forgotten_after_their_time(storage) -> None:
+    first, again = order(7, bars=4), order(7, bars=4)
+    assert First(storage).take("forgetful", "key", first).id == first.id
+    assert storage.expire(ONCE, ONCE_KEPT) == 0
+    assert First(storage).take("forgetful", "key", again).id == first.id
+    assert storage.expire(f"{ONCE}forgetful/", timedelta(0)) == 1
+    assert First(storage).take("forgetful", "key", again).id == again.id
 
 
 def test_a_key_stands_for_one_request(storage) -> None:

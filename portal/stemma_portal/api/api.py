@@ -3,12 +3,14 @@
 from django.http import HttpRequest, JsonResponse
 
 from stemma_portal.api import (
+    bank,
     billing,
     cases,
     catalog,
     certificates,
     consents,
     covenants,
+    custody,
     duplicates,
     imports,
     indemnity,
@@ -17,6 +19,7 @@ from stemma_portal.api import (
     money,
     operations,
     people,
+    reservations,
     shares,
     uploads,
     webhooks,
@@ -39,6 +42,7 @@ api = DescribedAPI(
 install(api)
 ROUTERS = (
     *(catalog.router, imports.router, shares.router, duplicates.router, consents.router, cases.router),
+    *(custody.router, reservations.router, bank.router),
     *(
         operations.router,
         licenses.router,

@@ -25,12 +25,14 @@ from stemma_portal.api.schemas import (
     OrganisationOut,
     ReceiptsTaken,
     RotationIn,
+    SeatIn,
+    SeatOut,
 )
 from stemma_portal.core.fields import is_id
-from stemma_portal.licensing.access import access_key, access_license, licenses_visible
-from stemma_portal.licensing.models import ApiKey, License, LicenseFile
+from stemma_portal.licensing.access import access_key, access_license, access_seat, licenses_visible
+from stemma_portal.licensing.models import ApiKey, License, LicenseFile, Seat
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
-from stemma_portal.licensing.seats import require_seat
+from stemma_portal.licensing.seats import require_seat, seat_free, seat_give, seats_taken
 from stemma_portal.licensing.selectors import acceptance_file, keys_of, keys_used
 from stemma_portal.licensing.services import (
     api_key_create,
@@ -169,11 +171,40 @@ def bring_receipts(request: HttpRequest, license_id: UUID, file: File[UploadedFi
     )
 
 
+@router.get("licenses/{license_id}/seats", response=list[SeatOut])
+def list_seats(request: HttpRequest, license_id: UUID) -> list[SeatOut]:
+    """Who works under a license that counts its people, the longest first."""
+    return [_seat(row) for row in seats_taken(access_license(caller(request), str(license_id))).order_by("given_at")]
+
+
+@router.post("licenses/{license_id}/seats", response={201: SeatOut})
+def give_seat(request: HttpRequest, license_id: UUID, body: SeatIn) -> Status[SeatOut]:
+    """Give a member of the licensee a seat; who has one keeps it."""
+    user = caller(request)
+    license_ = access_license(user, str(license_id), owner=True)
+    member = license_.organisation.memberships.filter(user__email__iexact=body.email).select_related("user").first()
+    if member is None:
+        raise InvalidError("Only members of the licensee have seats.", remedy="Invite them first.", code="stranger")
+    return Status(201, _seat(seat_give(license_=license_, user=member.user, by=user)))
+
+
+@router.delete("licenses/{license_id}/seats/{seat}", response={204: None})
+def free_seat(request: HttpRequest, license_id: UUID, seat: UUID) -> Status[None]:
+    """Free a seat for somebody else; twice is once."""
+    user = caller(request)
+    seat_free(seat=access_seat(user, str(license_id), str(seat)), by=user)
+    return Status(204, None)
+
+
 @router.get("licenses/{license_id}/acceptances", response=list[dict[str, Any]])
 def list_acceptances(request: HttpRequest, license_id: UUID) -> list[dict[str, Any]]:
     """Later terms that a license took, the oldest first: each as a file that `stemma verify` reads."""
     rows = access_license(caller(request), str(license_id)).acceptances.select_related("covenant")
     return [acceptance_file(row) for row in rows]
+
+
+def _seat(row: Seat) -> SeatOut:
+    return SeatOut(id=row.id, email=row.user.email, given_at=row.given_at, given_by=row.given_by)
 
 
 def _made(key: ApiKey, secret: str) -> Status[KeyMade]:

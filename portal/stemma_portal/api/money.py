@@ -15,6 +15,7 @@ from stemma_portal.api.auth import caller
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
+from stemma_portal.billing.bookkeeping import billing_verify
 from stemma_portal.core.models import Job
 from stemma_portal.metering.access import generations_access
 from stemma_portal.metering.services import facts_ingest
@@ -23,7 +24,7 @@ from stemma_portal.royalties.access import party_access, payment_access, period_
 from stemma_portal.royalties.models import PaymentDetails, Period, Statement
 from stemma_portal.royalties.payees import payment_details_usable, payment_history
 from stemma_portal.royalties.services import period_close, period_close_start, period_open
-from stemma_portal.royalties.verification import ledger_verify
+from stemma_portal.royalties.verification import Report, ledger_verify
 
 router = Router(tags=["money"])
 
@@ -320,9 +321,9 @@ def show_payment_details(request: HttpRequest, party_id: UUID) -> PaymentOut:
 
 @router.get("ledger/verify", response=ReportOut)
 def verify(request: HttpRequest) -> Any:
-    """Find every number of the ledger again, from its postings and from the facts in the lake."""
+    """Find every number of the ledger again, from its postings, from its documents and from the facts in the lake."""
     require_staff(caller(request), "verify the ledger")
-    return ledger_verify()
+    return Report(checks=(*ledger_verify().checks, billing_verify()))
 
 
 def _account(row: PaymentDetails) -> AccountOut:

@@ -591,6 +591,22 @@ class KeyIn(Request):
     scopes: list[KeyScope] = Field(default=list(KEY_SCOPES), min_length=1, max_length=2)
 
 
+class SeatIn(Request):
+    """Whom to give a seat."""
+
+    email: Email
+    """Of a member of the licensee."""
+
+
+class SeatOut(Schema):
+    """That a person works under a license that counts its people."""
+
+    id: Id
+    email: str
+    given_at: datetime
+    given_by: str
+
+
 class RotationIn(Request):
     """A key in the place of another."""
 

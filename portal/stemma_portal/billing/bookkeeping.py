@@ -21,6 +21,7 @@ from stemma_portal.billing.models import Booking, CreditNote, Invoice, Match, Or
 from stemma_portal.core.db import lock
 from stemma_portal.royalties.ledger import Entry, account_ensure, postings_make
 from stemma_portal.royalties.models import Account, Period
+from stemma_portal.royalties.verification import Check, check_of
 
 BATCH = 500
 Of = Account.Kind
@@ -234,3 +235,17 @@ def books_check() -> list[Fault]:
         for code in sorted({*found, *expected})
         if code.rsplit(":", 1)[1] in kept and found.get(code, 0) != expected.get(code, 0)
     ]
+
+
+def billing_verify() -> Check:
+    """That the accounts of billing say what its documents say, as one check of the ledger.
+
+    While documents of a currency that is kept are not posted yet, which takes a minute, nothing is compared.
+    """
+    kept = set(Period.objects.values_list("currency", flat=True))
+    about = "accounts of what is billed, paid and prepaid against invoices, payments and refunds"
+    if sum(_fresh(rows, currency).count() for rows, _ in KINDS for currency in kept):
+        return check_of("billing", f"{about}: later, some are not posted yet", 0, [])
+    looked_at = Invoice.objects.count() + Payment.objects.count() + Refund.objects.count()
+    faults = [f"{each.account} says {each.says}, its documents {each.documents}" for each in books_check()]
+    return check_of("billing", about, looked_at, faults)

@@ -7,16 +7,15 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from stemma.errors import NotFoundError, StemmaError
+from stemma.errors import StemmaError
 from stemma_portal.accounts.access import is_owner, require_staff
-from stemma_portal.billing.access import access
+from stemma_portal.billing.access import access, access_refund
 from stemma_portal.billing.credit import credit_balance
 from stemma_portal.billing.forms import CreditOrderForm, RefundDecisionForm, RefundForm
 from stemma_portal.billing.invoicing import credit_order
 from stemma_portal.billing.models import CreditEntry, Invoice, Refund
 from stemma_portal.billing.refunding import refund_decline, refund_send, refunds_waiting, surplus, surplus_return
 from stemma_portal.billing.views import own, refused
-from stemma_portal.core.fields import by_id
 from stemma_portal.design.paging import page
 
 
@@ -83,9 +82,7 @@ def refunds(request: HttpRequest) -> HttpResponse:
 def refund(request: HttpRequest, refund_id: str) -> HttpResponse:
     """Send money back, or keep it, as the second person."""
     require_staff(request.user, "decide about refunds")
-    row = by_id(Refund.objects.select_related("payment", "invoice__organisation"), refund_id)
-    if row is None:
-        raise NotFoundError(f"There is no refund {refund_id}.")
+    row = access_refund(refund_id)
     form = RefundDecisionForm(request.POST or None)
     if form.is_valid():
         act = refund_send if form.cleaned_data["then"] == "sent" else refund_decline

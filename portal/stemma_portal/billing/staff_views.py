@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from stemma.errors import InvalidError, NotFoundError, StemmaError
 from stemma.storage import storage
 from stemma_portal.accounts.access import require_operator, require_staff
-from stemma_portal.billing.access import access
+from stemma_portal.billing.access import access, access_payment
 from stemma_portal.billing.banking import payment_assign, payments_queued, statements_import
 from stemma_portal.billing.declaring import WORDS, declaration_decide, declaration_standing, declarations_waiting
 from stemma_portal.billing.forms import CreditForm, DecisionForm, PaymentForm, SellerForm, StatementForm, TableForm
@@ -19,7 +19,6 @@ from stemma_portal.billing.models import BankStatement, Invoice, Payment, RateTa
 from stemma_portal.billing.refunding import payment_return, refunds_waiting
 from stemma_portal.billing.tables import seller_set, table_import
 from stemma_portal.billing.views import refused
-from stemma_portal.core.fields import by_id
 
 
 @login_required
@@ -92,9 +91,7 @@ def payments(request: HttpRequest) -> HttpResponse:
 def payment(request: HttpRequest, payment_id: str) -> HttpResponse:
     """Say what one payment is for."""
     require_staff(request.user, "match payments")
-    row = by_id(Payment.objects.select_related("source"), payment_id)
-    if row is None:
-        raise NotFoundError(f"There is no payment {payment_id}.")
+    row = access_payment(payment_id)
     named = Invoice.objects.filter(reference=row.reference).first() if row.reference else None
     form = PaymentForm(request.POST or None, initial={"invoice": named.name if named else ""})
     if form.is_valid():

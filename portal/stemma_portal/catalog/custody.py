@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
+from django.urls import reverse
 
 from stemma.errors import InvalidError
 from stemma.ids import now
@@ -20,6 +21,8 @@ from stemma_portal.catalog.models import Custody, CustodyAnswer, CustodyRecordin
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.services import Actor, audit
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 
 Answer, Condition = CustodyAnswer.Answer, Custody.Condition
 CUSTODY, USE = (Answer.ACCEPTED, Answer.DECLINED), (Answer.AGREED, Answer.TAKEN_BACK)
@@ -157,6 +160,30 @@ def questions_of(parties: Iterable[str]) -> int:
     return Custody.objects.filter(Q(id__in=asked) | Q(id__in=held)).count()
 
 
+def counts(custodies: Iterable[Custody]) -> dict[str, int]:
+    """How many recordings each statement names."""
+    ids = [custody.id for custody in custodies]
+    return dict(Custody.objects.filter(id__in=ids).order_by().values_list("id").annotate(count=Count("items")))
+
+
+def states(custodies: Iterable[Custody]) -> dict[str, str]:
+    """Of each statement: in force (for at least one recording), proposed, declined, or no longer in force."""
+    ids = [custody.id for custody in custodies]
+    force = set(in_force().filter(custody__in=ids).values_list("custody_id", flat=True))
+    open_ = set(in_question().filter(custody__in=ids).values_list("custody_id", flat=True))
+    answers = CustodyAnswer.objects.filter(custody__in=ids, answer__in=CUSTODY).order_by("id")
+    said = dict(answers.values_list("custody_id", "answer"))
+    found = {}
+    for each in ids:
+        if each in force:
+            found[each] = "in-force"
+        elif each in open_:
+            found[each] = "proposed"
+        else:
+            found[each] = "declined" if said.get(each) == Answer.DECLINED else "earlier"
+    return found
+
+
 # Writing
 
 
@@ -251,7 +278,30 @@ def _state(recordings: Collection[str], custody: Custody, by: Actor | None) -> C
         conditions=custody.conditions,
         in_force=custody.by_staff,
     )
+    _tell(custody, len(set(recordings)), by)
     return custody
+
+
+def _tell(custody: Custody, count: int, by: Actor | None) -> None:
+    """Let the custodian's people know what is stated of them, and what they are asked."""
+    many = f"{count:,} recording{'' if count == 1 else 's'}"
+    if custody.ended:
+        title = "A custody of yours is to end" if not custody.by_staff else "A custody of yours is over"
+        text = f"{many} of {custody.community} would have no custodian any more."
+        if custody.by_staff:
+            text = f"{many} of {custody.community} have no custodian any more. Decline it if that is wrong."
+    elif custody.by_staff:
+        title = f"You look after {many} of {custody.community}"
+        text = "Rights staff state so; it is in force unless you decline."
+    else:
+        title = f"You are asked to look after {many} of {custody.community}"
+        text = "Read the terms. It holds once you accept."
+    if Condition.ASK_FIRST in custody.conditions:
+        text += " No new snapshot holds them until you also agree to that."
+    notify(
+        organisations=custody.party.organisations.all(), besides=by, topic=Topic.CONSENT, title=title, text=text,
+        href=reverse("catalog:custody", args=[custody.id]), key=f"custody:{custody.id}",
+    )  # fmt: skip
 
 
 @transaction.atomic

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.models import Membership, User
 from stemma_portal.catalog.access import access_party
-from stemma_portal.catalog.models import Custody, CustodyRecording, Recording
+from stemma_portal.catalog.models import Custody, CustodyRecording, Party, Recording
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 
@@ -44,6 +44,11 @@ def recordings_to_name(user: User) -> QuerySet[Recording]:
     return Recording.objects.filter(organisation__in=own)
 
 
+def custodians() -> QuerySet[Party]:
+    """Parties that can be named as custodians: they have an account here, and so can answer."""
+    return Party.objects.filter(Q(organisations__isnull=False) | Q(demo=True)).distinct()
+
+
 def may_name(user: User, recordings: Iterable[Recording]) -> bool:
     """Whether the user may name a custodian for all of these."""
     wanted = {recording.id for recording in recordings}
@@ -54,6 +59,15 @@ def may_end(user: User, custody: Custody) -> bool:
     """Whether the user may say that the custody is over."""
     allowed = recordings_to_name(user).filter(id=OuterRef("recording"))
     return not custody.items.filter(~Exists(allowed)).exists()
+
+
+def require_end(user: User, custody: Custody) -> None:
+    """Raise `ForbiddenError` unless the user may say that the custody is over."""
+    if not may_end(user, custody):
+        raise ForbiddenError(
+            "Only rights staff, and owners of who brought the recordings, may end a custody.",
+            remedy="Ask them. A custodian declines it instead.",
+        )
 
 
 def require_name(user: User, recordings: Iterable[Recording]) -> None:

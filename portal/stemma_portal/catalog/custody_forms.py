@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from stemma.errors import StemmaError
 from stemma.rights.identifiers import ipi, isni
 from stemma_portal.catalog.custody import CONDITIONS, LONGEST
+from stemma_portal.catalog.custody_access import custodians
 from stemma_portal.catalog.models import Party, Recording
 
 
@@ -66,7 +67,7 @@ class CustodyForm(forms.Form):
                 named |= Q(**{field: read(text)})
             except StemmaError:
                 continue
-        found = list(Party.objects.filter(named, Q(organisations__isnull=False) | Q(demo=True)).distinct()[:2])
+        found = list(custodians().filter(named)[:2])
         if not found:
             raise forms.ValidationError("No party of this name can answer here. Invite its organisation first.")
         if len(found) > 1:

@@ -15,27 +15,25 @@ from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.again import again
 from stemma_portal.catalog.access import access_recording, may_sign
 from stemma_portal.catalog.custody import (
-    CUSTODY,
     USE,
     custody_answer,
     custody_end,
     custody_set,
-    in_force,
-    in_question,
     kept,
     told,
 )
+from stemma_portal.catalog.custody import states as custody_states
 from stemma_portal.catalog.custody_access import (
     access_custody,
     custody_visible,
     may_end,
     recordings_to_name,
+    require_end,
     require_name,
 )
 from stemma_portal.catalog.custody_forms import AnswerForm, CustodyForm
 from stemma_portal.catalog.models import Custody, CustodyAnswer, Recording
 from stemma_portal.catalog.selectors import recordings_visible
-from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.design.paging import page
 from stemma_portal.design.values import identifiers
 
@@ -62,31 +60,13 @@ def custody_list(request: HttpRequest) -> HttpResponse:
     """What the reader's parties look after and are asked; for others, who looks after what they brought."""
     rows = custody_visible(request.user).annotate(count=Count("items", distinct=True))
     shown = page(rows, request.GET, by="at", descending=True)
-    states = _states(shown.items)
+    states = custody_states(shown.items)
     context = {
         "page": shown,
         "rows": [(custody, states[custody.id], told(custody)) for custody in shown.items],
         "own": parties_of(request.user),
     }
     return render(request, "catalog/custodies.html", context)
-
-
-def _states(custodies: list[Custody]) -> dict[str, str]:
-    """In force (for at least one recording), proposed, declined, or no longer in force."""
-    ids = [custody.id for custody in custodies]
-    force = set(in_force().filter(custody__in=ids).values_list("custody_id", flat=True))
-    open_ = set(in_question().filter(custody__in=ids).values_list("custody_id", flat=True))
-    answers = CustodyAnswer.objects.filter(custody__in=ids, answer__in=CUSTODY).order_by("id")
-    said = dict(answers.values_list("custody_id", "answer"))
-    found = {}
-    for each in ids:
-        if each in force:
-            found[each] = "in-force"
-        elif each in open_:
-            found[each] = "proposed"
-        else:
-            found[each] = "declined" if said.get(each) == Answer.DECLINED else "earlier"
-    return found
 
 
 @login_required
@@ -99,7 +79,7 @@ def custody_detail(request: HttpRequest, custody_id: str) -> HttpResponse:
     keepers = kept(names)
     seen = set(recordings_visible(request.user).filter(id__in=names).values_list("id", flat=True))
     acts = may_sign(request.user, custody.party_id)
-    state = _states([custody])[custody.id]
+    state = custody_states([custody])[custody.id]
     asks = Custody.Condition.ASK_FIRST in custody.conditions
     context = {
         "custody": custody,
@@ -220,11 +200,7 @@ def custody_say(request: HttpRequest, custody_id: str) -> HttpResponse:
 def custody_over(request: HttpRequest, custody_id: str) -> HttpResponse:
     """Say that the recordings have this custodian no more."""
     custody = access_custody(request.user, custody_id)
-    if not may_end(request.user, custody):
-        raise ForbiddenError(
-            "Only rights staff, and owners of who brought the recordings, may end a custody.",
-            remedy="Ask them. A custodian declines it instead.",
-        )
+    require_end(request.user, custody)
     if request.method == "POST":
         over = custody_end(custody=custody, by=request.user, by_staff=is_staff(request.user))
         messages.success(request, "Stated." if over.by_staff else "Stated. It holds once the custodian has said yes.")

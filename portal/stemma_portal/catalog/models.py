@@ -195,7 +195,18 @@ class Recording(models.Model):
     @property
     def complete(self) -> bool:
         """Whether everything that a snapshot needs is here."""
-        return bool(self.midi_sha256 and self.audio_sha256 and self.duration_ms and self.tempo)
+        return not self.lacking
+
+    @property
+    def lacking(self) -> list[str]:
+        """What a snapshot needs of it and is not here yet, in words."""
+        needed = (
+            ("a sound", self.audio_sha256),
+            ("its length", self.duration_ms),
+            ("a score (MIDI or MusicXML)", self.midi_sha256),
+            ("a tempo", self.tempo),
+        )
+        return [name for name, there in needed if not there]
 
 
 class Entry(models.Model):

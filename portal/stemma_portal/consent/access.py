@@ -4,6 +4,8 @@ from stemma.errors import NotFoundError
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.access import access_party
 from stemma_portal.consent.models import Consent, Withdrawal
+from stemma_portal.consent.reservation_models import Reservation
+from stemma_portal.consent.reserved import reservations_visible
 from stemma_portal.consent.selectors import consents_visible
 from stemma_portal.core.fields import by_id
 
@@ -15,6 +17,14 @@ def access_consent(user: User, identifier: str, *, act: bool = False) -> Consent
         raise NotFoundError(f"There is no consent {identifier}.")
     if act:
         access_party(user, found.party_id, act=True)
+    return found
+
+
+def access_reservation(user: User, identifier: str) -> Reservation:
+    """A reservation that the user may see."""
+    found = by_id(reservations_visible(user), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no reservation {identifier}.")
     return found
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, get_args
 
 from django import forms
 
-from stemma.ids import now
+from stemma.ids import now, timestamp
 from stemma.rights.consent import Condition, Scope
 from stemma.rights.shares import WORLD
 
@@ -49,7 +50,17 @@ USES = (
     ("constrained", "Only under the conditions below"),
 )
 FAMILIES = (("symbolic", "Models that write notes"), ("latent", "Models that make sound"))
-CONDITIONS = ("families", "same_covenant", "creators", "minute_fee")
+CONDITIONS = ("countries", "until_day", "families", "same_covenant", "creators", "minute_fee")
+
+
+def _end_of(day: date | None) -> datetime | None:
+    """The end of a day that has not passed."""
+    if day is None:
+        return None
+    end = datetime.combine(day, time.max, tzinfo=UTC).replace(microsecond=999000)
+    if end <= now():
+        raise forms.ValidationError("This day has passed. Choose a later one, or leave it empty.")
+    return end
 
 
 class GrantForm(forms.Form):
@@ -57,6 +68,19 @@ class GrantForm(forms.Form):
 
     recordings = forms.ChoiceField(label="Which recordings", widget=forms.RadioSelect, initial="all")
     chosen = forms.CharField(required=False, widget=forms.HiddenInput)
+    countries = forms.CharField(
+        label="Only in these countries",
+        required=False,
+        max_length=1000,
+        help_text="Two-letter codes (ISO 3166-1) with commas or spaces between, such as DE, FR. "
+        "Empty: wherever the grant holds.",
+    )
+    until_day = forms.DateField(
+        label="Only until this day",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="The day itself still counts, in UTC. What is allowed without conditions goes on after it.",
+    )
     families = forms.MultipleChoiceField(
         label="Kinds of model",
         required=False,
@@ -112,13 +136,18 @@ class GrantForm(forms.Form):
 
     def clean_valid_until(self) -> datetime | None:
         """The end of the day named, in UTC."""
-        day = self.cleaned_data["valid_until"]
-        if day is None:
-            return None
-        end = datetime.combine(day, time.max, tzinfo=UTC).replace(microsecond=999000)
-        if end <= now():
-            raise forms.ValidationError("This day has passed. Choose a later one, or leave it empty.")
-        return end
+        return _end_of(self.cleaned_data["valid_until"])
+
+    def clean_until_day(self) -> datetime | None:
+        """The end of the day named, in UTC."""
+        return _end_of(self.cleaned_data["until_day"])
+
+    def clean_countries(self) -> tuple[str, ...]:
+        """The codes, sorted, each once."""
+        codes = tuple(sorted({*re.findall(r"[^\s,;]+", self.cleaned_data["countries"].upper())}))
+        if wrong := [code for code in codes if not re.fullmatch(r"[A-Z]{2}", code)]:
+            raise forms.ValidationError(f"{wrong[0]} is no country. Write two letters each, such as DE, FR.")
+        return codes
 
     def clean(self) -> dict[str, Any]:
         """`scopes` that are allowed in some way, and `conditions` of some of them."""
@@ -127,6 +156,7 @@ class GrantForm(forms.Form):
         data["scopes"] = [scope for scope, said in use.items() if said != "refused"]
         bound = [scope for scope, said in use.items() if said == "constrained"]
         data["conditions"] = {}
+        self._check_reach(data)
         if not data["scopes"]:
             self.add_error(f"use_{next(iter(SCOPES))}", "Choose at least one: a grant without one allows nothing.")
         elif bound and not self.errors:
@@ -137,6 +167,17 @@ class GrantForm(forms.Form):
                 data["conditions"] = dict.fromkeys(bound, named)
         return data
 
+    def _check_reach(self, data: dict[str, Any]) -> None:
+        """A condition narrows the grant: outside of it nothing could ever hold."""
+        where, countries = data.get("territory", WORLD), data.get("countries") or ()
+        if where != WORLD and countries and where not in countries:
+            self.add_error(
+                "countries", f"The grant holds in {where} alone. Name {where} too, or let it hold everywhere."
+            )
+        until, day = data.get("valid_until"), data.get("until_day")
+        if until and day and day > until:
+            self.add_error("until_day", "The grant ends before this day. Choose an earlier one, or leave it empty.")
+
     def _condition(self, data: dict[str, Any]) -> Condition | None:
         """What the fields name, exactly: parts of a million, and millionths of the currency."""
 
@@ -144,6 +185,8 @@ class GrantForm(forms.Form):
             return None if value is None else int(value * unit)
 
         named = {
+            "territories": data["countries"],
+            "until": timestamp(data["until_day"]) if data["until_day"] else None,
             "families": tuple(sorted(data["families"])),
             "same_covenant": data["same_covenant"],
             "creators_ppm": millionths(data["creators"], 10_000),

@@ -14,16 +14,17 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.errors import NotFoundError
 from stemma.rights.reservations import WELL_KNOWN
-from stemma_portal.accounts.access import access_organisation, is_owner
+from stemma_portal.accounts.access import access_organisation, is_owner, is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Domain, Organisation, User
 from stemma_portal.catalog.access import access_recording, may_sign
 from stemma_portal.catalog.models import Party
+from stemma_portal.consent.access import access_reservation
 from stemma_portal.consent.forms import SCOPES
 from stemma_portal.consent.reservation_models import Reservation
 from stemma_portal.consent.reservations import reservation_settle, reservation_state
-from stemma_portal.consent.reserved import conflicts, policy_url, reservations_visible, sites, tdmrep_of
+from stemma_portal.consent.reserved import conflicts, policy_url, sites, tdmrep_of
 from stemma_portal.consent.tasks import domain_read
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
@@ -73,12 +74,14 @@ def reservation_list(request: HttpRequest) -> HttpResponse:
     """What the organisation's domains and files say, and where its consents do not agree."""
     organisation = _acting(request)
     found = sites(organisation)
-    shown = page(conflicts(organisation=organisation), request.GET, by="read_at", descending=True)
+    house = is_staff(request.user)  # it sees those of everybody
+    shown = page(conflicts(organisation=None if house else organisation), request.GET, by="read_at", descending=True)
     context = {
         "organisation": organisation,
         "sites": found,
         "open_sites": [(site, row, count) for site in found for row, count in site.open],
         "page": shown,
+        "house": house,
         "may": is_owner(request.user, organisation),
         "document": tdmrep_of(organisation.party).decode(),
         "policy": policy_url() if b"tdm-policy" in tdmrep_of(organisation.party) else "",
@@ -156,9 +159,7 @@ def recording_reserve(request: HttpRequest, recording_id: str) -> HttpResponse:
 @again
 def reservation_settling(request: HttpRequest, reservation_id: str) -> HttpResponse:
     """Read what was found, and say that the consent stands beside it; or go and withdraw."""
-    reservation = by_id(reservations_visible(request.user), reservation_id)
-    if reservation is None:
-        raise NotFoundError(f"There is no reservation {reservation_id}.")
+    reservation = access_reservation(request.user, reservation_id)
     party = _signer(request.user, acting(request), reservation)
     form = SettleForm(request.POST or None)
     if form.is_valid():

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 
 from stemma.config import settings
 from stemma.errors import InvalidError
@@ -19,9 +20,12 @@ from stemma_portal.accounts.signing_on import SETTING, private_hosts
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.reservation_models import DomainReading, Reservation, Settlement
+from stemma_portal.consent.reserved import beside_consents
 from stemma_portal.core.db import lock
 from stemma_portal.core.outside import Fetched, fetch
 from stemma_portal.core.services import Actor, audit
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 
 MOST_TEXT = 4096
 REDIRECTS = 3
@@ -83,7 +87,31 @@ def reservation_note(
         before={"refused": known.refused} if known else {},
         after={"refused": made.refused},
     )
+    if made.refused:
+        _conflict_tell(made, by)
     return made
+
+
+def _conflict_tell(reservation: Reservation, by: Actor | None) -> None:
+    """Let those hear whose consents stand beside what was just found."""
+    beside = beside_consents(reservation)
+    if not beside:
+        return
+    says = f"{reservation.get_source_display()} reserves what you have granted."
+    if reservation.recording:
+        until = "Until you settle it or withdraw, no new snapshot holds the recording for these uses."
+    else:
+        until = "Your consents hold: the site speaks of the web. Say which of the two counts."
+    about = f"“{reservation.recording.title}”" if reservation.recording else reservation.place
+    notify(
+        organisations=Organisation.objects.filter(party__in=beside),
+        besides=by,
+        topic=Topic.CONSENT,
+        title=f"A reservation does not agree with your consent: {about}",
+        text=f"{says} {until}",
+        href=reverse("consent:settle", args=[reservation.pk]),
+        key=f"reservation:{reservation.pk}",
+    )
 
 
 def _short(text: str) -> str:

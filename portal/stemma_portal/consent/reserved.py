@@ -43,6 +43,16 @@ def conflicts(*, organisation: Organisation | None = None, recording: Recording 
     return rows.filter(Exists(beside)).annotate(consent=Subquery(newest)).select_related("recording__work", "party")
 
 
+def beside_consents(reservation: Reservation) -> set[str]:
+    """The parties that have granted, and not withdrawn, what a reservation refuses."""
+    rows = running(ConsentRecording.objects.all()).filter(consent__scopes__overlap=reservation.refused)
+    if reservation.recording_id:
+        rows = rows.filter(recording=reservation.recording_id)
+    else:
+        rows = rows.filter(consent__party__organisations=reservation.organisation_id)
+    return set(rows.values_list("consent__party", flat=True).distinct())
+
+
 def marks_of(recording: Recording) -> list[Reservation]:
     """What is said now of a recording itself: its file's mark, and its owners' statements."""
     rows = Reservation.objects.current().filter(recording=recording).exclude(uses={})

@@ -19,6 +19,7 @@ from stemma_portal.catalog.sharing import questions_open
 from stemma_portal.consent.models import Claim, ClaimParty
 from stemma_portal.consent.selectors import recordings_to_consent
 from stemma_portal.dashboards.owners import Overview, overview
+from stemma_portal.dashboards.queues import Queue, queues
 from stemma_portal.design.player import Player
 from stemma_portal.design.templatetags.stemma import clock, grouped, minutes, money
 from stemma_portal.licensing.models import License
@@ -94,6 +95,8 @@ class Home:
     todos: Sequence[Todo] = field(default_factory=list)
     listings: Sequence[Listing] = field(default_factory=list)
     listen: Listen | None = None
+    queues: Sequence[Queue] = field(default_factory=list)
+    """For staff: what waits, and for how long."""
     overview: Overview | None = None
     """For owners: what is in, what it trained, where it was heard, what it earned."""
 
@@ -364,15 +367,6 @@ def staff(user: User, organisation: Organisation) -> Home:
                 "Look at them",
             )
         )
-    if claims := Claim.objects.pending().count():
-        todos.append(
-            Todo(
-                f"{grouped(claims)} open claim{'s' if claims != 1 else ''}",
-                "Each holds its recording out of every snapshot.",
-                reverse("consent:claims"),
-                "Resolve",
-            )
-        )
     if alike := Likeness.objects.filter(state=Likeness.State.OPEN).count():
         todos.append(
             Todo(
@@ -406,6 +400,7 @@ def staff(user: User, organisation: Organisation) -> Home:
         figures,
         todos,
         [_models(), _snapshots(), _latest(user)],
+        queues=queues(),
     )
 
 

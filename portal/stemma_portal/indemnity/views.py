@@ -17,6 +17,7 @@ from stemma.ids import now
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff, may_bring
 from stemma_portal.accounts.acting import organisations
+from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.models import Job
@@ -276,6 +277,7 @@ def claim_reserve(request: HttpRequest, case_id: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@again
 def claim_move(request: HttpRequest, case_id: str, move_id: str) -> HttpResponse:
     """Approve or refuse what a colleague has asked for."""
     move = access_move(request.user, case_id, move_id)

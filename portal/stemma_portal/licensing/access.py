@@ -7,7 +7,7 @@ from stemma_portal.accounts.access import access_organisation, is_owner, is_staf
 from stemma_portal.accounts.models import User
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
-from stemma_portal.licensing.models import ApiKey, CovenantAcceptance, CovenantVersion, License, LicenseFile
+from stemma_portal.licensing.models import ApiKey, CovenantAcceptance, CovenantVersion, License, LicenseFile, Seat
 from stemma_portal.licensing.selectors import licenses_visible
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -55,6 +55,15 @@ def access_key(user: User, license_id: str, identifier: str) -> ApiKey:
     found = by_id(license_.keys.all(), identifier)
     if found is None:
         raise NotFoundError(f"There is no key {identifier} of this license.")
+    return found
+
+
+def access_seat(user: User, license_id: str, identifier: str) -> Seat:
+    """A seat that the user may free."""
+    license_ = access_license(user, license_id, owner=True)
+    found = by_id(license_.seatings.select_related("user"), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no seat {identifier} of this license.")
     return found
 
 

@@ -88,7 +88,8 @@ def books_verify() -> Report:
     return Report(checks=(_postings_valid(), _checkpoints(), _double_entry()))
 
 
-def _check(name: str, about: str, looked_at: int, faults: Sequence[str]) -> Check:
+def check_of(name: str, about: str, looked_at: int, faults: Sequence[str]) -> Check:
+    """A check, with the first of its faults."""
     more = [f"… and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
     return Check(name=name, about=about, looked_at=looked_at, faults=(*faults[:SHOWN], *more))
 
@@ -108,7 +109,7 @@ def _postings_valid() -> Check:
     wrong += [
         f"posting {pk} is not positive" for pk in Posting.objects.filter(amount__lte=0).values_list("pk", flat=True)
     ]
-    return _check("flows", "postings against the flows that are allowed", Posting.objects.count(), wrong)
+    return check_of("flows", "postings against the flows that are allowed", Posting.objects.count(), wrong)
 
 
 def _sums() -> dict[str, tuple[int, int, int]]:
@@ -132,7 +133,7 @@ def _checkpoints() -> Check:
         for account in accounts
         if (account.debits, account.credits, account.postings) != sums[account.pk]
     ]
-    return _check("checkpoints", "balances of accounts against sums over all postings", len(accounts), wrong)
+    return check_of("checkpoints", "balances of accounts against sums over all postings", len(accounts), wrong)
 
 
 def _double_entry() -> Check:
@@ -143,7 +144,7 @@ def _double_entry() -> Check:
         for row in rows
         if row["debits"] != row["credits"]
     ]
-    return _check("double-entry", "sum of debits against sum of credits, per currency", len(rows), wrong)
+    return check_of("double-entry", "sum of debits against sum of credits, per currency", len(rows), wrong)
 
 
 def _reversals() -> Check:
@@ -153,7 +154,7 @@ def _reversals() -> Check:
         amount=F("reverses__amount"), debit=F("reverses__credit"), credit=F("reverses__debit")
     ).exclude(reverses__kind=REVERSAL)
     wrong = reversals.exclude(pk__in=mirrors.values("pk")).values_list("pk", flat=True)
-    return _check(
+    return check_of(
         "reversals", "reversals against what they take back", reversals.count(), [f"posting {pk}" for pk in wrong]
     )
 
@@ -169,7 +170,7 @@ def _holds() -> Check:
             wrong.append(f"{account.code} released {released} of {taken} micro-units")
         if not (account.party_id and account.recording_id and account.side):
             wrong.append(f"{account.code} names no party, recording or right")
-    return _check("holds", "money released against money put on hold, per account", len(accounts), wrong)
+    return check_of("holds", "money released against money put on hold, per account", len(accounts), wrong)
 
 
 def _set_aside() -> Check:
@@ -184,7 +185,7 @@ def _set_aside() -> Check:
     wrong += [f"{account.code} names no license" for account in accounts if not account.license_id]
     crossed = Posting.objects.filter(kind="settle").exclude(debit__license=F("credit__license"))
     wrong += [f"posting {pk} pays for another license" for pk in crossed.values_list("pk", flat=True)]
-    return _check("indemnity", "money set aside for claims against what was released or paid", len(accounts), wrong)
+    return check_of("indemnity", "money set aside for claims against what was released or paid", len(accounts), wrong)
 
 
 def _chain(closed: Sequence[Period]) -> Check:
@@ -203,7 +204,7 @@ def _chain(closed: Sequence[Period]) -> Check:
             check_receipt(Receipt.model_validate(period.receipt), keys, digest=period.digest)
         except (StemmaError, ValueError) as error:
             wrong.append(f"{period.pk}: {error}")
-    return _check(
+    return check_of(
         "chain", "documents of closed periods against their hashes, the log and one another", len(closed), wrong
     )
 
@@ -231,7 +232,7 @@ def _statement_balances(closed: Sequence[Period]) -> Check:
                     f"the ledger from {balance[key]} to {balance[key] + moved}"
                 )
             balance[key] += moved
-    return _check("statements", "opening and closing balances against the accounts", len(statements), wrong)
+    return check_of("statements", "opening and closing balances against the accounts", len(statements), wrong)
 
 
 def _period_checks(period: Period, lake: Storage) -> list[Check]:
@@ -239,7 +240,7 @@ def _period_checks(period: Period, lake: Storage) -> list[Check]:
     name = period.pk
     mark = postings_mark(period=period)
     checks = [
-        _check(
+        check_of(
             f"{name}: postings",
             "the period's postings against the hash that was logged",
             int(str(mark["count"])),
@@ -254,13 +255,13 @@ def _period_checks(period: Period, lake: Storage) -> list[Check]:
             raise
         return [
             *checks,
-            _check(f"{name}: facts", "postings against a fresh allocation of the facts in the lake", 0, [str(error)]),
+            check_of(f"{name}: facts", "postings against a fresh allocation of the facts in the lake", 0, [str(error)]),
         ]
     held = period.document.get("held", {})
     entries = entries_of(period=period, settlement=settlement, held=held)
     checks += [
         _objects(name, settlement.objects),
-        _check(
+        check_of(
             f"{name}: facts",
             "postings and totals against a fresh allocation of the facts in the lake",
             len(settlement.bases),
@@ -281,7 +282,7 @@ def _period_checks(period: Period, lake: Storage) -> list[Check]:
 def _objects(name: str, objects: dict[str, str]) -> Check:
     taken = dict(FactObject.objects.filter(key__in=list(objects)).values_list("key", "sha256"))
     wrong = [f"{key} was changed since it was taken in" for key, mark in objects.items() if taken.get(key) != mark]
-    return _check(
+    return check_of(
         f"{name}: lake", "objects of the lake against their hashes when they were taken in", len(objects), wrong
     )
 
@@ -333,6 +334,6 @@ def _files(period: Period, lines: dict[str, list[Line]], lake: Storage) -> Check
                 if error.code == "unavailable":
                     raise
                 wrong.append(f"{key} is missing")
-    return _check(
+    return check_of(
         f"{period.pk}: statements", "statements, lines and files against the facts and the log", len(statements), wrong
     )

@@ -60,7 +60,7 @@ def test_a_key_that_is_none_is_refused(api, body, key):
     assert not Consent.objects.exists()
 
 
-def test_answers_are_kept_sealed_and_forgotten_after_two_days(api, cast, settings_changed):
+def test_answers_are_kept_sealed_and_forgotten_after_two_days(api, cast, settings_changed, storage):
     settings_changed(webhook_private_hosts="localhost")
     owner = api("owner")
     wanted = {"organisation": cast.label.id, "url": "https://localhost/"}

@@ -16,11 +16,15 @@ from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
 from stemma_portal.api.api import api as the_api
 from stemma_portal.audio.services import upload_begin
+from stemma_portal.billing.deadlines import breach_state
 from stemma_portal.billing.invoicing import order_place, quote_make
+from stemma_portal.catalog.custody import custody_set
 from stemma_portal.catalog.models import Likeness, Recording, Release, ShareQuestion, ShareRevision
+from stemma_portal.consent.reservations import reservation_state
 from stemma_portal.consent.services import claim_open, consent_withdraw
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
+from stemma_portal.licensing.models import Seat
 from stemma_portal.licensing.services import api_key_create, license_grant
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.services import snapshot_create
@@ -31,9 +35,14 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db]
 OPEN, MEMBER, OWN, MUSIC, PRIVATE = "open", "member", "own", "music", "private"
 ACT, PRIVATE_ACT, STAFF, OPERATOR, LACKING = "act", "private act", "staff", "operator", "lacking"
 CLASSIFIED = {
+    "POST /billing/bank-statements": STAFF,
     "GET /billing/credit": MEMBER,
     "POST /billing/credit": ACT,
     "GET /billing/credit/{organisation}": OWN,
+    "GET /billing/deadlines": MEMBER,
+    "GET /billing/deadlines/{deadline}": OWN,
+    "POST /billing/deadlines/{deadline}/answer": ACT,
+    "POST /billing/deadlines/{deadline}/decision": STAFF,
     "GET /billing/declarations": MEMBER,
     "POST /billing/declarations": ACT,
     "POST /billing/declarations/{declaration}/decision": STAFF,
@@ -42,18 +51,25 @@ CLASSIFIED = {
     "GET /billing/invoices/{invoice}.{form}": OWN,
     "GET /billing/invoices/{invoice}/credit-notes": OWN,
     "POST /billing/invoices/{invoice}/credit-notes": STAFF,
+    "POST /billing/invoices/{invoice}/refunds": STAFF,
     "GET /billing/orders": MEMBER,
     "GET /billing/orders/{order}": OWN,
     "POST /billing/orders/{order}/cancellation": ACT,
+    "GET /billing/payments": STAFF,
+    "POST /billing/payments/{payment}/invoice": STAFF,
+    "POST /billing/payments/{payment}/refund": STAFF,
     "GET /billing/quotes": MEMBER,
     "POST /billing/quotes": ACT,
     "GET /billing/quotes/{quote}": OWN,
     "POST /billing/quotes/{quote}/order": ACT,
+    "GET /billing/refunds": STAFF,
+    "POST /billing/refunds/{refund}/decision": STAFF,
     "GET /catalog/recordings": MEMBER,
     "POST /catalog/recordings": STAFF,
     "GET /catalog/recordings/{recording}": MUSIC,
     "GET /catalog/recordings/{recording}/absence/{snapshot}": MUSIC,
     "GET /catalog/recordings/{recording}/carried": MUSIC,
+    "PUT /catalog/recordings/{recording}/reservation": ACT,
     "GET /catalog/recordings/{recording}/shares": MUSIC,
     "PUT /catalog/recordings/{recording}/shares": ACT,
     "GET /catalog/recordings/{recording}/shares/history": MUSIC,
@@ -89,6 +105,12 @@ CLASSIFIED = {
     "GET /covenants/{digest}": OPEN,
     "GET /covenants/{digest}/comparison/{other}": OPEN,
     "GET /covenants/{digest}/text": OPEN,
+    "GET /custody": MEMBER,
+    "POST /custody": ACT,
+    "GET /custody/{custody}": OWN,
+    "GET /custody/{custody}/answers": OWN,
+    "POST /custody/{custody}/answers": ACT,
+    "POST /custody/{custody}/end": ACT,
     "GET /duplicates": MEMBER,
     "GET /duplicates/{duplicate}": MUSIC,
     "POST /duplicates/{duplicate}/decision": ACT,
@@ -126,6 +148,7 @@ CLASSIFIED = {
     "POST /licenses": STAFF,
     "GET /licenses/{license_id}": OWN,
     "GET /licenses/{license_id}/acceptances": OWN,
+    "POST /licenses/{license_id}/breaches": STAFF,
     "POST /licenses/{license_id}/covenant": PRIVATE_ACT,
     "GET /licenses/{license_id}/files": OWN,
     "POST /licenses/{license_id}/files": ACT,
@@ -134,6 +157,9 @@ CLASSIFIED = {
     "POST /licenses/{license_id}/keys/{key_id}/rotation": ACT,
     "POST /licenses/{license_id}/receipts": ACT,
     "POST /licenses/{license_id}/revocation": STAFF,
+    "GET /licenses/{license_id}/seats": OWN,
+    "POST /licenses/{license_id}/seats": ACT,
+    "DELETE /licenses/{license_id}/seats/{seat}": ACT,
     "GET /log/consistency": OPEN,
     "GET /log/entries/{entry}/receipt": OPEN,
     "GET /log/head": OPEN,
@@ -152,6 +178,9 @@ CLASSIFIED = {
     "POST /releases": OPERATOR,
     "GET /releases/{name}/{version}": LACKING,
     "POST /releases/{name}/{version}/downloads": LACKING,
+    "GET /reservations": MEMBER,
+    "GET /reservations/{reservation}": OWN,
+    "POST /reservations/{reservation}/settlement": ACT,
     "GET /share-questions": MEMBER,
     "POST /share-questions/{question}/answer": ACT,
     "GET /snapshots": MEMBER,
@@ -237,7 +266,20 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
     quote = quote_make(organisation=cast.label, tier="enterprise", months=1, by=cast.owner)
     order = order_place(quote=quote, by=cast.owner)
     shop.declare(2, organisation=cast.label, by=cast.owner)
+    mine = granted["Label"].party
+    kept = custody_set(
+        recordings=[own.id], party=mine, terms="In winter.", conditions=["ask_first"], by=None, by_staff=True
+    )
+    reservation = reservation_state(
+        recording=recordings[2], party=mine, refused=["data_mining"], reason="x", by=cast.owner
+    )
+    assert reservation is not None
+    seat = Seat.objects.create(license=license_, user=cast.teammate, given_at=now(), given_by="x")
     return {
+        "custody": kept.id,
+        "reservation": reservation.id,
+        "deadline": breach_state(license_=license_, reason="x", by=None).pk,
+        "seat": seat.id,
         "quote": quote.pk,
         "order": order.pk,
         "invoice": order.invoices.get().pk,
@@ -272,6 +314,18 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
 
 TODAY = now().date()
 BODIES = {
+    "/custody": {"recordings": ["{recording}"], "party": "{party}", "terms": "In spring."},
+    "/custody/{custody}/answers": {"answer": "agreed"},
+    "/reservations/{reservation}/settlement": {"party": "{party}", "reason": "Older."},
+    "/catalog/recordings/{recording}/reservation": {"party": "{party}", "refused": ["data_mining"]},
+    "/billing/deadlines/{deadline}/answer": {"text": "Done."},
+    "/billing/deadlines/{deadline}/decision": {"then": "right", "why": "Done."},
+    "/billing/invoices/{invoice}/refunds": {"amount": 10_000, "note": "x"},
+    "/billing/payments/{payment}/invoice": {"invoice": "{invoice}"},
+    "/billing/payments/{payment}/refund": {"note": "x"},
+    "/billing/refunds/{refund}/decision": {"then": "sent", "note": "x"},
+    "/licenses/{license_id}/breaches": {"reason": "x"},
+    "/licenses/{license_id}/seats": {"email": "teammate@stemma.test"},
     "/billing/quotes": {"organisation": "{organisation}", "tier": "enterprise", "months": 1},
     "/billing/credit": {"organisation": "{organisation}", "amount": 5_000_000},
     "/billing/declarations": {
@@ -319,6 +373,7 @@ BODIES = {
 BROUGHT = (
     *("import_id", "duplicate", "question", "release", "withdrawal", "invitation", "organisation"),
     *("quote", "order", "invoice", "declaration"),
+    *("custody", "reservation", "deadline", "seat"),
 )
 
 
@@ -334,6 +389,8 @@ def ask(caller: Api, method: str, path: str, world: dict[str, str]):
             answer = caller.get(address)
         elif path == "/licenses/{license_id}/receipts":
             answer = caller.upload(address, "receipts.jws", b"none\n", {})
+        elif path == "/billing/bank-statements":
+            answer = caller.upload(address, "bank.xml", b"<none/>", {})
         elif path == "/indemnity-claims" and method == "POST":
             said = {"organisation": world["organisation"], "claimant": "Acme", "story": "A letter came."}
             answer = caller.form(address, said, {"sound": ("a.wav", tick(2)), "letter": ("a.txt", b"Ours.")})

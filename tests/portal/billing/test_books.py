@@ -3,14 +3,16 @@
 import random
 
 import pytest
+from django.db import transaction
 
 from billing.making import ACCOUNT
 from portal.billing.shop import MICRO, dollars
+from portal.royalties.test_verify import tamper
 from portal.royalties.world import World
 from stemma.errors import InvalidError, StemmaError
 from stemma.ids import now
 from stemma_portal.billing.banking import payment_assign, payments_queued
-from stemma_portal.billing.bookkeeping import books_check, books_keep, books_waiting
+from stemma_portal.billing.bookkeeping import billing_verify, books_check, books_keep, books_waiting
 from stemma_portal.billing.credit import credit_balance
 from stemma_portal.billing.invoicing import (
     credit_note_issue,
@@ -164,8 +166,16 @@ def test_the_ledger_follows_the_documents_once(desk):
     payment_assign(payment=payments_queued().get(), invoice=invoice, by=desk.one)
     desk.pay(desk.credit(20 * MICRO, buyer=1))
     assert books_waiting() > 0
+    assert (billing_verify().looked_at, billing_verify().holds) == (0, True), "nothing is said before it is posted"
     assert (books_keep(), books_waiting(), books_keep()) != (0, 0, 0)
     assert books_check() == []
+    found = billing_verify()
+    assert found.holds
+    assert found.looked_at > 2
+    with transaction.atomic():
+        tamper("UPDATE royalties_account SET debits = debits + 1 WHERE kind = 'tax'")
+        assert "its documents" in billing_verify().faults[0]
+        transaction.set_rollback(True)
     found = balances()
     net = 3 * 990 * MICRO
     assert (found["cash"], found["tax"]) == (

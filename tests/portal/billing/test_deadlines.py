@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from portal.billing.shop import today
+from portal.making import problem
 from stemma.errors import InvalidError
 from stemma.rights.covenant import house_covenant
 from stemma_portal.billing.deadlines import (
@@ -67,6 +68,20 @@ def test_growth_starts_the_days_of_the_covenant_once(shop, licensed):
     with pytest.raises(InvalidError, match="past the limit"):
         shop.quote("community")
     assert "You have outgrown your tier" in titles(shop.cast.licensee)
+
+
+def test_a_program_states_answers_and_decides(shop, licensed, api):
+    reason = {"reason": "Clause 3."}
+    row = api("rights").post(f"licenses/{licensed.pk}/breaches", reason).json()
+    place = f"billing/deadlines/{row['id']}"
+    assert api("licensee").get(place).json() == row
+    assert api("licensee").get("billing/deadlines", waiting=True).json()["items"] == [row]
+    assert api("licensee").post(f"{place}/answer", {"text": "Taken down."}).json()["answer"] == "Taken down."
+    problem(api("operator").post(f"{place}/decision", {"then": "move", "why": "x"}), 422, "until")
+    later = {"then": "move", "until": str(today() + timedelta(days=200)), "why": "They try."}
+    assert api("operator").post(f"{place}/decision", later).json()["until"] == later["until"]
+    assert api("operator").post(f"{place}/decision", {"then": "right", "why": "Fine."}).json()["state"] == "right"
+    assert api("licensee").get("billing/deadlines", waiting=True).json()["items"] == []
 
 
 def test_after_the_days_staff_look_and_without_them_the_covenant_takes_its_course(shop, licensed, on):

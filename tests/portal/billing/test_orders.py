@@ -7,8 +7,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 
-from billing.making import ACCOUNT
+from billing.making import ACCOUNT, statement
 from portal.billing.shop import dollars
+from portal.making import problem
 from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.rights.covenant import house_covenant
@@ -28,6 +29,7 @@ from stemma_portal.billing.refunding import payment_return, refund_send
 from stemma_portal.billing.tables import buyer_set, tax_table
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent
+from stemma_portal.dashboards.queues import queues
 from stemma_portal.licensing.models import License
 from stemma_portal.licensing.services import covenant_publish
 from stemma_portal.notices.models import Notice
@@ -167,6 +169,28 @@ def test_a_double_payment_waits_and_licenses_nothing_twice(shop):
     with pytest.raises(ConflictError, match="already said"):
         payment_return(payment=twice, by=shop.cast.rights, note="Paid twice", account=ACCOUNT)
     assert payments_queued().count() == 1
+
+
+def test_a_program_brings_statements_and_two_people_send_money_back(shop, api):
+    invoice = shop.invoice()
+    body = statement(dollars(invoice.total + 5_000_000, invoice.reference, servicer="B1"), identifier="ST-1")
+    rights = api("rights")
+    done = rights.upload("billing/bank-statements", "bank.xml", body, {}).json()
+    assert (done["new"], done["matched"], done["queued"]) == (1, 0, 1)
+    (queued,) = rights.get("billing/payments").json()["items"]
+    place = f"billing/payments/{queued['id']}"
+    assert rights.post(f"{place}/invoice", {"invoice": invoice.pk}).status_code == 200
+    problem(rights.post(f"{place}/refund", {"note": "x", "account": ACCOUNT}), 409)
+    asked = {"amount": 5_000_000, "note": "Too much.", "account": ACCOUNT}
+    refund = rights.post(f"billing/invoices/{invoice.pk}/refunds", asked).json()
+    assert (refund["state"], refund["account"]) == ("waiting", ACCOUNT[-4:])
+    waiting = {queue.title: (queue.count, queue.oldest) for queue in queues()}
+    assert waiting["Refunds for a second person"] == (1, 0)
+    assert waiting["Payments to match"] == (0, None)
+    sent = {"then": "sent", "note": "By transfer."}
+    problem(rights.post(f"billing/refunds/{refund['id']}/decision", sent), 403)
+    assert api("operator").post(f"billing/refunds/{refund['id']}/decision", sent).json()["state"] == "sent"
+    assert rights.get("billing/refunds", state="waiting").json()["items"] == []
 
 
 def test_other_currencies_and_unknown_references_wait(shop):

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.test import Client
 
-from portal.making import SCOPES, ident, record
+from portal.making import SCOPES, ident, problem, record
 from stemma.errors import InvalidError, NotFoundError
 from stemma_portal.catalog.access import access_recording
 from stemma_portal.catalog.custody import (
@@ -22,6 +22,7 @@ from stemma_portal.catalog.services import recordings_import
 from stemma_portal.consent.selectors import recording_states
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.models import AuditEvent
+from stemma_portal.notices.models import Notice
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.selectors import eligibility, recordings_as_offered
 from stemma_portal.operations.services import snapshot_create
@@ -96,6 +97,26 @@ def test_of_an_owner_it_waits_for_the_custodian(say, cast, recordings, community
     assert questions_of([community.id]) == 1, "now it is asked for its agreement"
     custody_answer(custody=custody, answer="declined", by=cast.stranger)
     assert held() == set()
+
+
+def test_a_program_names_asks_and_answers(cast, catalog, recordings, community, api):
+    Recording.objects.filter(id=recordings[0].id).update(organisation=cast.label)
+    given = {"recordings": [recordings[0].id], "party": community.id, "conditions": ["ask_first"]}
+    made = api("owner").post("custody", given).json()
+    assert (made["state"], made["recordings"], made["community"]) == ("proposed", 1, community.name)
+    told = Notice.objects.get(user=cast.stranger, topic="consent")
+    assert "asked to look after 1 recording" in told.title
+    assert told.href == f"/custody/{made['id']}/"
+    place = f"custody/{made['id']}"
+    problem(api("owner").post(f"{place}/answers", {"answer": "accepted"}), 404)
+    for answer in ("accepted", "agreed"):
+        assert api("stranger").post(f"{place}/answers", {"answer": answer}).status_code == 201
+    assert [each["answer"] for each in api("owner").get(f"{place}/answers").json()] == ["agreed", "accepted"]
+    assert api("owner").get(place).json()["state"] == "in-force"
+    assert held() == set()
+    assert api("owner").post(f"{place}/end").json()["state"] == "proposed"
+    alone = {**given, "party": Party.objects.create(name="Nobody").id}
+    problem(api("rights").post("custody", alone), 422, "custodian")
 
 
 def test_nobody_is_made_a_custodian_against_their_will(say, cast, recordings):

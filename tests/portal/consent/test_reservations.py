@@ -30,6 +30,7 @@ from stemma_portal.consent.reserved import conflicts, sites, tdmrep_of
 from stemma_portal.consent.selectors import recording_states
 from stemma_portal.consent.services import consent_grant, consent_withdraw
 from stemma_portal.core.models import AuditEvent
+from stemma_portal.notices.models import Notice
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.selectors import eligibility, snapshot_offences
 from stemma_portal.operations.services import snapshot_create
@@ -453,6 +454,21 @@ def test_an_owner_settles_after_the_password_was_typed_again(mark, redis, cast):
     assert browser.post(address, {"reason": "The mark is older.", "agree": "on"}).status_code == 302
     assert Settlement.objects.get().signed_by == "owner@stemma.test"
     assert b"The mark is older." in browser.get(address).content
+
+
+def test_a_program_reserves_and_settles_and_owners_are_told(granted, cast, recordings, api):
+    owner, address = api("owner"), f"catalog/recordings/{recordings[0].id}/reservation"
+    said = {"party": cast.label.party_id, "refused": ["ai_generative_training"], "reason": "Not yet."}
+    made = api("rights").send("PUT", address, json.dumps(said)).json()
+    told = Notice.objects.get(user=cast.owner, title__startswith="A reservation does not agree")
+    assert told.href == f"/reservations/{made['id']}/settle/"
+    assert [row["id"] for row in owner.get("reservations", conflicting=True).json()["items"]] == [made["id"]]
+    assert api("stranger").get("reservations").json()["items"] == []
+    yes = {"party": cast.label.party_id, "reason": "It is older."}
+    settled = owner.post(f"reservations/{made['id']}/settlement", yes).json()
+    assert settled["settlement"]["reason"] == "It is older."
+    assert owner.get("reservations", conflicting=True).json()["items"] == []
+    assert owner.get(f"reservations/{made['id']}").json() == settled
 
 
 def test_an_owner_reserves_on_the_recordings_page(granted, redis, cast, recordings):

@@ -49,6 +49,8 @@ def test_a_scope_is_granted_under_conditions_and_told_so_everywhere(owner, cast)
         **ASKED,
         "use_ai_generative_training": "allowed",
         "use_open_weights_release": "constrained",
+        "countries": "fr, DE",
+        "until_day": "2099-03-31",
         "families": "symbolic",
         "same_covenant": "on",
         "creators": "45.5",
@@ -57,14 +59,16 @@ def test_a_scope_is_granted_under_conditions_and_told_so_everywhere(owner, cast)
     page = owner.post("/consent/new/", {"step": "review", **terms}).content.decode()
     words = "only for symbolic models; only under the covenant of the grant; only where creators get at least 45.5000 %"
     assert words in page
+    assert "only in DE, FR; only until 2099-03-31; " + words in page
     assert "only where a minute costs at least 0.040000" in page
     owner.post("/consent/new/", {"step": "sign", "agree": "on", **terms})
     consent = Consent.objects.get()
     grant = Grant.model_validate(verify(consent.document, keyring().jwks(), "rights", CONSENT))
     assert grant.use("open_weights_release") == "constrained"
     assert grant.conditions["open_weights_release"] == Condition(
-        families=("symbolic",), same_covenant=True, creators_ppm=455_000, minute_fee=40_000
-    )
+        territories=("DE", "FR"), until="2099-03-31T23:59:59.999Z",
+        families=("symbolic",), same_covenant=True, creators_ppm=455_000, minute_fee=40_000,
+    )  # fmt: skip
     assert words in owner.get(f"/consent/{consent.id}/").content.decode()
     assert "(under conditions)" in owner.get("/consent/").content.decode()
     assert owner.get(f"/consent/{consent.id}/receipt.pdf").content.startswith(b"%PDF")
@@ -77,6 +81,10 @@ def test_a_scope_is_granted_under_conditions_and_told_so_everywhere(owner, cast)
         ({"creators": "101"}, "less than or equal to 100"),
         ({"creators": "0.00001"}, "decimal places"),
         ({"minute_fee": "-1"}, "greater than or equal to 0"),
+        ({"countries": "Germany"}, "GERMANY is no country"),
+        ({"countries": "FR", "territory": "DE"}, "The grant holds in DE alone"),
+        ({"until_day": "2020-01-01"}, "This day has passed"),
+        ({"until_day": "2099-01-02", "valid_until": "2099-01-01"}, "The grant ends before this day"),
         ({"families": "paintings"}, "not one of the available choices"),
         ({"use_data_mining": "perhaps"}, "not one of the available choices"),
     ],

@@ -62,8 +62,13 @@ def test_a_licensee_sends_a_claim_and_the_desk_decides(desk, browse, monkeypatch
     asked = act(staff, "reserve/", kind="settle", amount="500", reason="As agreed.")[1]
     assert "Waits for a colleague" in asked
     move = claim.moves.get(kind="settle")
-    assert "does not approve it" in act(staff, f"reserve/{move.pk}/", approve="yes")[1]
-    assert "Decided." in act(second, f"reserve/{move.pk}/", approve="yes")[1]
+    for colleague, told in ((staff, "does not approve it"), (second, "Decided.")):
+        asked = colleague.post(f"{place}reserve/{move.pk}/", {"approve": "yes"})
+        assert "reauthenticate" in asked["Location"]
+        move.refresh_from_db()
+        assert move.waiting, "money leaves only once it is known who says so"
+        colleague.post("/accounts/reauthenticate/", {"password": "correct horse"})
+        assert told in act(colleague, f"reserve/{move.pk}/", approve="yes")[1]
     assert "Settled." in act(staff, "desk/", action="settle", reason="Paid.")[1]
     seen = licensee.get(place).content.decode()
     assert "As agreed." not in seen, "money of the house is for staff"

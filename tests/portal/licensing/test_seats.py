@@ -66,6 +66,12 @@ def test_only_who_has_a_seat_makes_keys(seated, cast, api):
     browser.post(f"/license/{seated.pk}/seats/change/", {"seat": Seat.objects.get().pk})
     assert not seats_taken(seated).exists()
 
+    given = api("licensee").post(f"licenses/{seated.pk}/seats", {"email": cast.licensee.email}).json()
+    assert api("licensee").get(f"licenses/{seated.pk}/seats").json() == [given]
+    problem(api("licensee").post(f"licenses/{seated.pk}/seats", {"email": cast.stranger.email}), 422, "stranger")
+    assert api("licensee").send("DELETE", f"licenses/{seated.pk}/seats/{given['id']}").status_code == 204
+    assert not seats_taken(seated).exists()
+
 
 @pytest.mark.django_db
 def test_seats_are_priced_by_the_covenant(cast, storage, redis):

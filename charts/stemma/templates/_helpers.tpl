@@ -35,6 +35,13 @@ app.kubernetes.io/part-of: stemma
 {{- if $image.digest }}{{ $name }}@{{ $image.digest }}{{ else }}{{ $name }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end -}}
 {{- end }}
 
+{{/* A priority class: (list $ "interactive" own), where own is one that values name.  Classes are the cluster's, so that
+     those of an installation bear its namespace, too. */}}
+{{- define "stemma.priority" -}}
+{{- $root := index . 0 -}}
+{{- with index . 2 }}{{ . }}{{ else }}{{ if $root.Values.priorityClasses.create }}{{ printf "%s-%s-%s" $root.Release.Namespace (include "stemma.name" $root) (index . 1) }}{{ end }}{{ end -}}
+{{- end }}
+
 {{/* What every pod has beside its containers: (dict "root" $) */}}
 {{- define "stemma.pod" -}}
 {{- $pods := .root.Values.pods -}}
@@ -154,6 +161,12 @@ securityContext:
       {{- range list "root.pem" "chain.pem" "leaf.key" }}
       - {key: content-{{ . }}, path: content/{{ . }}}
       {{- end }}
+{{- end }}
+
+{{/* Whether the database is migrated by a hook: before an upgrade, and before an installation on a database that is
+     there.  A bundled one comes with the installation itself: then the job does, and the pods wait for it. */}}
+{{- define "stemma.migratesFirst" -}}
+{{- if or .Release.IsUpgrade (ne .Values.postgres.kind "bundled") }}true{{ end -}}
 {{- end }}
 
 {{/* Waits until the database is migrated to what this image knows. */}}

@@ -56,7 +56,7 @@ spec:
         spec:
           {{- include "stemma.pod" . | nindent 10 }}
           terminationGracePeriodSeconds: 60
-          {{- with $t.priorityClassName }}
+          {{- with include "stemma.priority" (list .root "batch" $t.priorityClassName) }}
           priorityClassName: {{ . }}
           {{- end }}
           containers:

@@ -53,10 +53,15 @@ applications:
     - {name: spool, mountPath: /var/spool/stemma}
 {{- end }}
 
+{{/* Its volumes; with "spool" true it is a gateway, whose facts may have a volume that outlives it. */}}
 {{- define "stemma.rayVolumes" -}}
 {{ include "stemma.volumes" . }}
 - name: home
   emptyDir: {sizeLimit: {{ .root.Values.serving.cacheSize }}}
 - name: spool
-  emptyDir: {sizeLimit: {{ .root.Values.serving.gateway.spoolSize }}}
+  {{- if and .spool (eq .root.Values.serving.gateway.spool.kind "claim") }}
+  persistentVolumeClaim: {claimName: {{ include "stemma.name" .root }}-spool}
+  {{- else }}
+  emptyDir: {sizeLimit: {{ .root.Values.serving.gateway.spool.size }}}
+  {{- end }}
 {{- end }}

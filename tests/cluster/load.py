@@ -1,4 +1,4 @@
-"""Callers who want music all the time, and count every answer: `python -m cluster.load`-style, from the test's side."""
+"""Callers who want music all the time, and count every answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 
 @dataclass
 class Load:
-    """Callers of one address.  503 and 429 with Retry-After are answers too; anything else but 201 is a failure."""
+    """Callers of one address.  503 and 429 with Retry-After refuse; anything else but 201 is a failure."""
 
     url: str
     key: str
@@ -21,6 +21,11 @@ class Load:
     seconds_of_patience: float = 150
     answers: Counter[str] = field(default_factory=Counter)
     made: list[str] = field(default_factory=list)
+    """Identifiers of the pieces delivered."""
+    releases: Counter[str] = field(default_factory=Counter)
+    """Releases of the model that made them."""
+    refused: list[float] = field(default_factory=list)
+    """When callers were told to come back."""
     failures: list[tuple[float, str]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -52,11 +57,17 @@ class Load:
                 self.answers[str(answer.status_code)] += 1
                 if answer.status_code == 201:
                     self.made.append(answer.json()["id"])
+                    self.releases[answer.json()["model_release"]] += 1
                 elif answer.status_code in {429, 503} and "Retry-After" in answer.headers:
+                    self.refused.append(time.time())
                     time.sleep(min(2.0, float(answer.headers["Retry-After"])))
                 else:
                     self.failures.append((time.time(), str(answer.status_code)))
                     time.sleep(0.5)
+
+    def recovered(self, since: float) -> float:
+        """Seconds from a moment to the last answer that was no piece; 0 when all were."""
+        return max([0.0, *(when - since for when, _ in self.failures), *(when - since for when in self.refused)])
 
     def told(self) -> str:
         """One line."""

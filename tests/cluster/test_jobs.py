@@ -1,0 +1,77 @@
+"""Proof 7: training as a job of Ray ends in a release that serving takes, and can be cancelled."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+from pathlib import Path
+
+from cluster.conftest import Release, eventually, run
+from cluster.load import Load
+from cluster.test_faults import ready
+
+STEMMA = Path(sysconfig.get_path("scripts")) / "stemma"
+PRODUCTION = """
+from stemma.storage import storage
+print(storage().get_json('releases/production.json')['release'])
+"""
+SNAPSHOT = """
+from stemma_portal.consent.models import Snapshot
+print(Snapshot.objects.latest('created_at').pk)
+"""
+SIGNED = """
+import tempfile
+from pathlib import Path
+from stemma.attribution.store import Store
+from stemma.storage import storage
+from stemma.training import release
+name = release.production()
+with tempfile.TemporaryDirectory() as folder:
+    bundle = release.fetch(name, Path(folder) / name)  # refuses what is not signed
+    Store.fetch(storage(), name, Path(folder) / 'store', bundle)
+print('signed and explained')
+"""
+TRACKED = """
+from mlflow import MlflowClient
+client = MlflowClient('http://localhost:5000')
+version = client.get_model_version_by_alias('house-symbolic', 'production')
+print(version.tags['stemma.release'], client.get_run(version.run_id).info.status)
+"""
+
+
+def submit(release: Release, preset: str) -> str:
+    said = run(STEMMA, "train", "--snapshot", release.python(SNAPSHOT).strip(), "--preset", preset, "--on", "cluster",
+               "--namespace", release.namespace, "--release", release.name)  # fmt: skip
+    return re.match(r"(\S+) is submitted", said)[1]
+
+
+def status(release: Release, job: str) -> str:
+    return release.get("rayjob", job).get("status", {}).get("jobDeploymentStatus", "")
+
+
+def test_a_training_job_ends_in_a_signed_release_that_serving_takes(release: Release) -> None:
+    before = release.python(PRODUCTION).strip()
+    job = submit(release, "tiny")
+    end = eventually(
+        lambda: (s := status(release, job)) in {"Complete", "Failed"} and s, "the job to end", 1200, every=5
+    )
+    assert end == "Complete", release.kubectl("logs", "-l", f"job-name={job}", "--tail=100", check=False)
+    after = release.python(PRODUCTION).strip()
+    assert after != before
+    gateway = ready(release.pods(stemma__role="gateway"))[0]["metadata"]["name"]
+    assert "explained" in release.kubectl("exec", gateway, "-c", "ray-worker", "--", "python", "-c", SIGNED)
+    tracked = release.kubectl("exec", f"deploy/{release.name}-mlflow", "-c", "mlflow", "--", "python", "-c", TRACKED)
+    assert tracked.split()[-2:] == [after, "FINISHED"]
+    url, key = f"http://{release.address('serving')}:8000", release.demo()["api_keys"]["enterprise"]
+    with Load(url, key, callers=1) as load:
+        eventually(lambda: load.releases[after], "serving to take the new release", 300)
+    assert not load.failures
+
+
+def test_a_cancelled_job_leaves_nothing(release: Release) -> None:
+    before = release.python(PRODUCTION).strip()
+    job = submit(release, "base")
+    eventually(lambda: status(release, job) == "Running", "the job to run", 400)
+    run(STEMMA, "train", "--snapshot", "x", "--on", "cluster", "--namespace", release.namespace, "--cancel", job)
+    eventually(lambda: not release.pods(component="training"), "its pods to go", 200)
+    assert release.python(PRODUCTION).strip() == before

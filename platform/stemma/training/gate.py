@@ -19,7 +19,7 @@ from stemma.config import settings
 from stemma.errors import NotFoundError, ProofError, StemmaError
 from stemma.ids import now, timestamp
 from stemma.proof.canonical import digest
-from stemma.proof.keys import Jwks, KeyRing, verify
+from stemma.proof.keys import ROLES, Jwks, KeyRing, verify
 from stemma.proof.log import Receipt, check_receipt
 from stemma.rights.consent import STATUS, STATUS_KEY, Family, RightsStatus
 from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences
@@ -84,12 +84,18 @@ class Clearance:
 
 
 def trusted_keys(store: Storage) -> Jwks:
-    """Public keys to believe: those of this installation where it has them, else the published ones."""
-    ring = KeyRing(settings().keys_path).jwks()
-    if ring["keys"]:
-        return ring
-    published: Jwks = store.get_json(KEYS_KEY)
-    return published
+    """Public keys to believe: for each role those that lie here, if any do, else the published ones."""
+    own = KeyRing(settings().keys_path).jwks()["keys"]
+    held = {key["stemma_role"] for key in own}
+    if held.issuperset(ROLES):
+        return {"keys": own}
+    try:
+        published: Jwks = store.get_json(KEYS_KEY)
+    except NotFoundError:
+        if not own:
+            raise
+        published = {"keys": []}
+    return {"keys": [*own, *(key for key in published["keys"] if key["stemma_role"] not in held)]}
 
 
 def check(

@@ -10,7 +10,9 @@ from django.db.migrations.executor import MigrationExecutor
 
 from stemma.config import settings
 from stemma.errors import StemmaError
+from stemma.proof.keys import ROLES, KeyRing
 from stemma.storage import Storage
+from stemma.training.gate import KEYS_KEY
 
 LOCK = 7_305_811_425_001
 """The number of the advisory lock; any, as long as nobody else takes it."""
@@ -19,7 +21,10 @@ LOCK = 7_305_811_425_001
 class Command(BaseCommand):
     """Migrates under a lock, so that several may call it at once; or waits until somebody has."""
 
-    help = "Wait for the database, migrate it under a lock, and make the buckets named; --wait only waits for that."
+    help = (
+        "Wait for the database, migrate it under a lock, make the buckets named, and publish the public keys; "
+        "--wait only waits for that."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """How."""
@@ -37,6 +42,10 @@ class Command(BaseCommand):
         for bucket in options["buckets"]:
             storage = Storage(settings().model_copy(update={"s3_bucket": bucket}))
             self._until(f"the bucket {bucket}", until, storage.ensure_bucket, StemmaError)
+        keys = KeyRing(settings().keys_path).jwks()
+        # Some of the keys in place of all would make what the others signed unbelievable.
+        if {key["stemma_role"] for key in keys["keys"]}.issuperset(ROLES):
+            self._until("object storage", until, lambda: Storage(settings()).put_json(KEYS_KEY, keys), StemmaError)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
             try:

@@ -19,7 +19,7 @@ from stemma.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef
 
 ONCE = "once/"
 """Under which lies what each `Idempotency-Key` of serving stands for."""
@@ -132,10 +132,12 @@ class Storage:
         gone = 0
         with self._errors(prefix):
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-                old = [e["Key"] for e in page.get("Contents", []) if e["LastModified"] <= datetime.now(UTC) - age]
+                oldest = datetime.now(UTC) - age
+                old: list[ObjectIdentifierTypeDef] = [
+                    {"Key": e["Key"]} for e in page.get("Contents", []) if e["LastModified"] <= oldest
+                ]
                 if old:
-                    names = {"Objects": [{"Key": key} for key in old], "Quiet": True}
-                    self.client.delete_objects(Bucket=self.bucket, Delete=names)
+                    self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": old, "Quiet": True})
                 gone += len(old)
         return gone
 

@@ -96,6 +96,8 @@ def test_licenses_over_the_command_line(stemma, config):
 def test_weights_over_the_command_line(stemma, client, config, monkeypatch, tmp_path):
     for module in (covenant, model):
         monkeypatch.setattr(module, "Portal", lambda: client)
+    client.post("catalog/recordings", {"records": [record(n) for n in range(6)]})
+    stemma("snapshot", "create", "Weights", "--all")
     snapshot = client.get("snapshots")["items"][0]
     store, folder = Storage(config), tmp_path / "house"
     statement = bundle_make(

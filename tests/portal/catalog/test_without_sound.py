@@ -29,10 +29,10 @@ def test_its_page_says_what_is_missing(client, cast, bare):
     text = page.content.decode()
     assert "No sound yet" in text
     assert "It lacks a sound, its length, a score (MIDI or MusicXML), a tempo." in text
+    assert "<audio" not in text
     Recording.objects.filter(id=bare.id).update(audio_sha256=sha("bare"), duration_ms=1000)
     text = client.get(reverse("dashboards:recording", args=[bare.id])).content.decode()
     assert "It lacks a score (MIDI or MusicXML), a tempo." in text
-    assert "<audio" not in text
     assert "None" not in text
 
 

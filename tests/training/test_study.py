@@ -48,7 +48,7 @@ def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
     assert [c.name for c in study.checkpoints] == ["step-000003", "step-000006"]
     assert len(study.queries) == study.generated + 1
 
-    first = study.measure(study.halves()[:2], 1, processes=1)
+    first = study.measure(study.halves()[:2], 1, processes=2)
     assert first.shape == (1, 2, len(study.queries))
     assert (first < 0).all()
     card = fidelity.evaluate(study, processes=1)

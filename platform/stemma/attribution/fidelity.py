@@ -53,15 +53,12 @@ def lds(
     predicted = subsets.astype(np.float64) @ scores.T
     actual = measured.mean(axis=0)
     rng = np.random.default_rng(seed)
-    size, queries = actual.shape
-    resampled = []
-    for _ in range(draws):
-        rows, columns = rng.integers(size, size=size), rng.integers(queries, size=queries)
-        resampled.append(_mean_rank_correlation(predicted[np.ix_(rows, columns)], actual[np.ix_(rows, columns)]))
-    permuted = [_mean_rank_correlation(predicted, actual[rng.permutation(size)]) for _ in range(draws)]
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    at = _resampled(rng, actual.shape, draws)
+    low, high = np.quantile(_mean_rank_correlation(predicted[at], actual[at]), [0.025, 0.975])
+    shuffled = np.stack([rng.permutation(len(actual)) for _ in range(draws)])
+    permuted = _mean_rank_correlation(np.broadcast_to(predicted, (draws, *predicted.shape)), actual[shuffled])
     return Fidelity(
-        lds=_mean_rank_correlation(predicted, actual),
+        lds=float(_mean_rank_correlation(predicted, actual)),
         low=float(low),
         high=float(high),
         null=float(np.quantile(permuted, 0.95)),
@@ -91,15 +88,11 @@ def difference(
     """The paired difference in LDS of two methods' scores [queries, recordings]; arguments as of `lds`."""
     weights = subsets.astype(np.float64)
     left, right, actual = weights @ ours.T, weights @ theirs.T, measured.mean(axis=0)
-    rng = np.random.default_rng(seed)
-    size, queries = actual.shape
-    found = []
-    for _ in range(draws):
-        at = np.ix_(rng.integers(size, size=size), rng.integers(queries, size=queries))
-        found.append(_mean_rank_correlation(left[at], actual[at]) - _mean_rank_correlation(right[at], actual[at]))
+    at = _resampled(np.random.default_rng(seed), actual.shape, draws)
+    found = _mean_rank_correlation(left[at], actual[at]) - _mean_rank_correlation(right[at], actual[at])
     low, high = np.quantile(found, [0.025, 0.975])
     mean = _mean_rank_correlation(left, actual) - _mean_rank_correlation(right, actual)
-    return Difference(mean, float(low), float(high))
+    return Difference(float(mean), float(low), float(high))
 
 
 @dataclass(frozen=True)
@@ -129,11 +122,23 @@ def diagnose(scores: Matrix) -> Diagnosis:
     )
 
 
-def _mean_rank_correlation(left: Matrix, right: Matrix) -> float:
-    """Mean over columns of Spearman's ρ; a constant column counts as 0."""
-    a, b = (stats.rankdata(m, axis=0) - (len(m) + 1) / 2 for m in (left, right))
-    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return float(np.mean(np.divide((a * b).sum(axis=0), norm, out=np.zeros(a.shape[1]), where=norm > 0)))
+_Places = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def _resampled(rng: np.random.Generator, shape: tuple[int, int], draws: int) -> _Places:
+    """Rows and columns drawn again, so many times: indexed by them, a matrix becomes [draws, rows, columns]."""
+    drawn = [(rng.integers(shape[0], size=shape[0]), rng.integers(shape[1], size=shape[1])) for _ in range(draws)]
+    rows, columns = (np.stack(part) for part in zip(*drawn, strict=True))
+    return rows[:, :, None], columns[:, None, :]
+
+
+def _mean_rank_correlation(left: Matrix, right: Matrix) -> Matrix:
+    """Of each matrix [..., rows, columns] the mean over columns of Spearman's ρ; a constant column counts as 0."""
+    a, b = (stats.rankdata(m, axis=-2) - (m.shape[-2] + 1) / 2 for m in (left, right))
+    norm = np.sqrt((a**2).sum(axis=-2) * (b**2).sum(axis=-2))
+    rho: Matrix = np.divide((a * b).sum(axis=-2), norm, out=np.zeros_like(norm), where=norm > 0)
+    mean: Matrix = rho.mean(axis=-1)
+    return mean
 
 
 def _ceiling(measured: Matrix) -> float:

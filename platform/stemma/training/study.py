@@ -15,7 +15,7 @@ import os
 import pickle
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -256,13 +256,8 @@ class Study:
             part = job.with_suffix(f".{os.getpid()}")
             part.write_bytes(pickle.dumps((self.profile.preset, self.data, self.layouts, self.queries)))
             part.replace(job)
-            # Spawned, not forked: torch's threads do not survive a fork.
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(processes, mp_context=context) as pool:
-                waiting = [pool.submit(_train, job, folder, training) for training in missing]
-                for future in as_completed(waiting):
-                    future.result()
-                    progress(done := done + 1, total, note)
+            for _ in _train_all(job, folder, missing, processes):
+                progress(done := done + 1, total, note)
         return np.array([[np.load(folder / t.name) for t in row] for row in wanted])
 
     def _base(self, seed: int, progress: Progress) -> None:
@@ -352,8 +347,22 @@ def _fresh(preset: Preset, styles: Iterable[str], lines: Layouts, seed: int) -> 
 _job: tuple[Path, Any] | None = None
 
 
+def _train_all(job: Path, folder: Path, trainings: Sequence[Training], processes: int) -> Iterator[None]:
+    """Train them all, one after another here or several beside each other; yields after each."""
+    if processes == 1:
+        for training in trainings:
+            _train(job, folder, training)
+            yield
+        return
+    # Spawned, not forked: torch's threads do not survive a fork.
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_train, job, folder, training) for training in trainings]):
+            future.result()
+            yield
+
+
 def _train(job: Path, folder: Path, training: Training) -> None:
-    """Train one model and keep how likely it finds the queries; runs in a process of its own."""
+    """Train one model and keep how likely it finds the queries."""
     global _job  # noqa: PLW0603 - read once per process, which lives for many trainings
     if _job is None or _job[0] != job:
         _job = (job, pickle.loads(job.read_bytes()))  # noqa: S301 - written by the parent just now

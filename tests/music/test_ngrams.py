@@ -61,7 +61,7 @@ def test_a_planted_passage_is_found_where_it_stands():
     theme = [(60 + i * i % 7, 12 if i % 3 else 24) for i in range(20)]
     piece = [(80, 6), (50, 18), *theme, (40, 6)]
     run = Index([("theme", midi([(70, 6)], theme))]).longest(midi([(60, 96)], piece))
-    assert run == ngrams.Run(notes=20, work="theme", part=1, start=2)
+    assert run == ngrams.Run(notes=20, work="theme", part=1, start=2, their_part=1, their_start=0)
 
 
 def test_a_work_is_not_compared_with_itself_when_asked_not_to():

@@ -29,6 +29,8 @@ GAP = 0
 Codes = npt.NDArray[np.int32]
 Step = tuple[int, int]
 """(semitones, ticks) from a note to the next of its line."""
+Note = tuple[int, int, int]
+"""(start in ticks, MIDI pitch, length in ticks); a tick is 1/24 quarter."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,32 @@ class Run:
     """Part of the piece in question, counted from 0."""
     start: int = 0
     """First note of the passage within its line, counted from 0."""
+    their_part: int = 0
+    """Part of the other piece."""
+    their_start: int = 0
+    """First note there."""
 
 
-def lines(midi: bytes) -> list[list[Step]]:
-    """The line of each part.  Raises `InvalidError` for what is no MIDI file."""
+def voices(midi: bytes) -> list[list[Note]]:
+    """The notes of the line of each part.  Raises `InvalidError` for what is no MIDI file."""
     try:
         score = symusic.Score.from_midi(midi)
     except (RuntimeError, ValueError, TypeError) as error:
         raise InvalidError(f"This is no readable MIDI file: {error}.", code="unreadable-score") from error
     found = []
     for track in score.tracks:
-        top: dict[int, int] = {}
+        top: dict[int, tuple[int, int]] = {}
         for note in track.notes:
             tick = round(note.time * GRID / score.ticks_per_quarter)
-            top[tick] = max(note.pitch, top.get(tick, 0))
-        onsets = sorted(top)
-        found.append([(top[b] - top[a], b - a) for a, b in pairwise(onsets)])
+            length = round(note.duration * GRID / score.ticks_per_quarter)
+            top[tick] = max((note.pitch, length), top.get(tick, (0, 0)))
+        found.append([(tick, *top[tick]) for tick in sorted(top)])
     return found
+
+
+def lines(midi: bytes) -> list[list[Step]]:
+    """The steps of the line of each part.  Raises `InvalidError` for what is no MIDI file."""
+    return [[(b[1] - a[1], b[0] - a[0]) for a, b in pairwise(voice)] for voice in voices(midi)]
 
 
 class Index:
@@ -111,8 +122,16 @@ class Index:
             start = int(lengths.argmax())
             length = int(lengths[start])
             if length >= SEED and length + 1 > best.notes:  # a run of n steps has n + 1 notes
-                best = Run(length + 1, self.names[self.owner[places[start]]], part, start)
+                best = self._run(length + 1, part, start, int(places[start]))
         return best
+
+    def _run(self, notes: int, part: int, start: int, place: int) -> Run:
+        """The run of which the other piece's first step stands at a place of the text."""
+        owner = int(self.owner[place])
+        first = int((self.owner == owner).argmax())
+        ends = first + np.flatnonzero(self.text[first:place] == GAP)
+        begins = int(ends[-1]) + 1 if len(ends) else first
+        return Run(notes, self.names[owner], part, start, len(ends), place - begins)
 
     def _matches(self, coded: Codes, order: Codes, window: int) -> tuple[Codes, Codes]:
         """For each step of a line: how many steps from it stand together in the text, and where."""

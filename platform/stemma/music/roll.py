@@ -59,7 +59,7 @@ def read(midi: bytes) -> Roll:
     tracks = [track for track in score.tracks if len(track.notes)]
     if not tracks:
         raise InvalidError("This MIDI file has no notes.", remedy="Check the file.", code="empty-score")
-    clock = _Clock(score)
+    clock = Clock(score)
     notes = [
         RollNote(index, note.pitch, clock.seconds(note.time), clock.seconds(note.time + note.duration), note.velocity)
         for index, track in enumerate(tracks)
@@ -75,7 +75,7 @@ def read(midi: bytes) -> Roll:
     )
 
 
-class _Clock:
+class Clock:
     """Ticks to seconds, by the tempo marks."""
 
     def __init__(self, score: symusic.Score) -> None:
@@ -89,6 +89,7 @@ class _Clock:
             self._marks.append((next_start, next_qpm, passed))
 
     def seconds(self, tick: int) -> float:
+        """When a tick of the score sounds."""
         start, qpm, passed = next(mark for mark in reversed(self._marks) if mark[0] <= tick)
         return round(float(passed + (tick - start) / self._quarter * 60 / qpm), 4)
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from stemma.music.ngrams import SEED
 from stemma.royalties.facts import PPB
 from stemma.storage import storage
 from stemma_portal.catalog.custody import kept
@@ -20,7 +21,7 @@ from stemma_portal.design.svg.shares import Slice, share_bar
 from stemma_portal.design.svg.treemap import Leaf, treemap
 from stemma_portal.design.templatetags.stemma import ppb
 from stemma_portal.metering.access import generation_access
-from stemma_portal.metering.heard import generation_player, generation_record, generation_text
+from stemma_portal.metering.heard import generation_beside, generation_player, generation_record, generation_text
 from stemma_portal.metering.models import GenerationShare
 from stemma_portal.metering.selectors import generation_list as generations_of
 from stemma_portal.metering.selectors import generation_shares
@@ -67,6 +68,8 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         "traced": PPB - commons,
         "parts": _parts(commons) if shares else None,
         "picture": _picture(named, sum(share.ppb for share in rest), seen) if shares else None,
+        "least": SEED + 1,
+        "beside": generation_beside(record, [s.recording for s in named if s.recording_id in seen]) if record else [],
         "certificate": _payload(generation_text(generation, "certificate.jws")),
     }
     return render(request, "metering/generation.html", context)

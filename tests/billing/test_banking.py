@@ -130,6 +130,7 @@ OUTSIDE = LAUGHS.replace(b'<!ENTITY a "lol">', b'<!ENTITY a SYSTEM "file:///etc/
         (statement().replace(b"<Stmt>", b"<Stmt>" + b"<x>" * 5000), "broken-xml"),
         (b"", "broken-xml"),
         (b"<a/>", "not-camt"),
+        (b"<:Document/>", "not-camt"),
         (b"x" * (MOST_BYTES + 1), "too-large"),
         (statement(version=13), "not-camt"),
         (statement(version=1), "not-camt"),

@@ -93,7 +93,7 @@ def _statements(body: bytes) -> Iterator[Statement]:
         if root is None:
             root = element
             _check_root(root)
-        name = etree.QName(element).localname
+        _, name = _name(element)
         if event == "start":
             continue
         if name == "Ntry":
@@ -116,14 +116,20 @@ def _check_root(root: Any) -> None:
         raise InvalidError(
             "A statement with a document type is not read: it could hide entities.", remedy=_REMEDY, code="doctype"
         )
-    name = etree.QName(root)
-    version = _NAMESPACE.fullmatch(name.namespace or "")
-    if name.localname != "Document" or version is None or int(version[1]) not in VERSIONS:
+    namespace, name = _name(root)
+    version = _NAMESPACE.fullmatch(namespace)
+    if name != "Document" or version is None or int(version[1]) not in VERSIONS:
         raise InvalidError(
             f"This is no camt.053 statement of a version between {VERSIONS[0]:02} and {VERSIONS[-1]:02}.",
             remedy=_REMEDY,
             code="not-camt",
         )
+
+
+def _name(element: Any) -> tuple[str, str]:
+    """Namespace and name of an element, also of one whose name is none in XML's namespaces (`:Document`)."""
+    namespace, _, name = element.tag.rpartition("}")
+    return namespace[1:], name
 
 
 def _statement(element: Any) -> Statement:

@@ -54,7 +54,7 @@ class AnswerIn(Request):
     note: Text = Field(default="", max_length=2000)
 
 
-class AnswerOut(Schema):
+class CustodyAnswerOut(Schema):
     """What a custodian said."""
 
     answer: AnswerName
@@ -130,14 +130,14 @@ def show_custody(request: HttpRequest, custody: UUID) -> CustodyOut:
     return _one(access_custody(caller(request), str(custody)))
 
 
-@router.get("custody/{custody}/answers", response=list[AnswerOut])
-def list_answers(request: HttpRequest, custody: UUID) -> list[AnswerOut]:
+@router.get("custody/{custody}/answers", response=list[CustodyAnswerOut])
+def list_answers(request: HttpRequest, custody: UUID) -> list[CustodyAnswerOut]:
     """What the custodian has said to a statement, the latest first."""
     return [_answer(row) for row in access_custody(caller(request), str(custody)).answers.all()]
 
 
-@router.post("custody/{custody}/answers", response={201: AnswerOut})
-def answer(request: HttpRequest, custody: UUID, body: AnswerIn) -> Status[AnswerOut]:
+@router.post("custody/{custody}/answers", response={201: CustodyAnswerOut})
+def answer(request: HttpRequest, custody: UUID, body: AnswerIn) -> Status[CustodyAnswerOut]:
     """Answer for the custodian; the same answer again changes nothing."""
     user = caller(request)
     said = keeping.custody_answer(
@@ -177,5 +177,5 @@ def _out(rows: list[Custody]) -> list[CustodyOut]:
     ]
 
 
-def _answer(row: CustodyAnswer) -> AnswerOut:
-    return AnswerOut(answer=row.answer, recording=row.recording_id, note=row.note, at=row.at, by=row.by)
+def _answer(row: CustodyAnswer) -> CustodyAnswerOut:
+    return CustodyAnswerOut(answer=row.answer, recording=row.recording_id, note=row.note, at=row.at, by=row.by)

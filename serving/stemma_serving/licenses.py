@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stemma.errors import ProofError
 from stemma.ids import now, timestamp
 from stemma.proof.canonical import sha256
-from stemma.proof.keys import Jwks, KeyRing, Role, verify
+from stemma.proof.keys import KEYS_KEY, Jwks, KeyRing, Role, verify
 from stemma.rights.entitlement import (
     ENTITLEMENT,
     ENTITLEMENTS_PREFIX,
@@ -41,7 +41,6 @@ from stemma_serving.config import LicensesConfig
 from stemma_serving.files import write_whole
 from stemma_serving.problems import Problem, RefusedError
 
-JWKS_KEY = "keys/jwks.json"
 SKEW = timedelta(seconds=60)
 """How far this clock may be behind the portal's before a license that has just begun has not begun yet."""
 log = logging.getLogger(__name__)
@@ -214,7 +213,7 @@ class Licenses:
     def refresh(self) -> bool:
         """Read what has changed in object storage; whether anything had.  Raises `UnavailableError`."""
         with self._lock:
-            seen = dict(self._storage.entries("licenses/")) | dict(self._storage.entries(JWKS_KEY))
+            seen = dict(self._storage.entries("licenses/")) | dict(self._storage.entries(KEYS_KEY))
             changed = {key for key, etag in seen.items() if self._etags.get(key) != etag}
             gone = {key for key in self._etags if key not in seen}
             if not changed and not gone:
@@ -229,7 +228,7 @@ class Licenses:
             return True
 
     def _take(self, key: str, text: str) -> None:
-        if key == JWKS_KEY:
+        if key == KEYS_KEY:
             self._documents["jwks"] = json.loads(text)
         elif key == REVOCATIONS_KEY:
             self._offered = text

@@ -78,7 +78,7 @@ def run(facts, attributions, subscriptions, manifests, *, current: str = "s1") -
     )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.randoms(use_true_random=False))
 def test_properties(world, rng: random.Random):
     facts, attributions, subscriptions, manifests = world

@@ -56,7 +56,7 @@ def lds(
     at = _resampled(rng, actual.shape, draws)
     low, high = np.quantile(_mean_rank_correlation(predicted[at], actual[at]), [0.025, 0.975])
     shuffled = np.stack([rng.permutation(len(actual)) for _ in range(draws)])
-    permuted = _mean_rank_correlation(np.broadcast_to(predicted, (draws, *predicted.shape)), actual[shuffled])
+    permuted = _mean_rank_correlation(predicted, actual[shuffled])
     return Fidelity(
         lds=float(_mean_rank_correlation(predicted, actual)),
         low=float(low),

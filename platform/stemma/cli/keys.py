@@ -31,14 +31,14 @@ def rotate(role: Annotated[str, typer.Argument(help="log, rights, license, certi
     The public keys are put where serving and verifiers look for them.
     """
     from stemma.config import settings
-    from stemma.proof.keys import ROLES, KeyRing
+    from stemma.proof.keys import KEYS_KEY, ROLES, KeyRing
     from stemma.storage import storage
 
     for known in ROLES:
         if role == known:
             ring = KeyRing(settings().keys_path)
             typer.echo(f"The new {role} key is {ring.rotate(known)}.")
-            storage().put_json("keys/jwks.json", ring.jwks())
+            storage().put_json(KEYS_KEY, ring.jwks())
             return
     raise InvalidError(f"There are no keys for {role!r}.", remedy=f"Choose among {', '.join(ROLES)}.")
 

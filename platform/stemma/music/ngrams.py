@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import symusic
 
-from stemma.errors import InvalidError
+from stemma.music.midi import score_of
 
 GRID = 24
 SEED = 6
@@ -51,12 +51,8 @@ class Run:
     """First note there."""
 
 
-def voices(midi: bytes) -> list[list[Note]]:
-    """The notes of the line of each part.  Raises `InvalidError` for what is no MIDI file."""
-    try:
-        score = symusic.Score.from_midi(midi)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise InvalidError(f"This is no readable MIDI file: {error}.", code="unreadable-score") from error
+def voices(score: symusic.Score) -> list[list[Note]]:
+    """The notes of the line of each part."""
     found = []
     for track in score.tracks:
         top: dict[int, tuple[int, int]] = {}
@@ -70,7 +66,7 @@ def voices(midi: bytes) -> list[list[Note]]:
 
 def lines(midi: bytes) -> list[list[Step]]:
     """The steps of the line of each part.  Raises `InvalidError` for what is no MIDI file."""
-    return [[(b[1] - a[1], b[0] - a[0]) for a, b in pairwise(voice)] for voice in voices(midi)]
+    return [[(b[1] - a[1], b[0] - a[0]) for a, b in pairwise(voice)] for voice in voices(score_of(midi))]
 
 
 class Index:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import symusic
 
+from stemma.music.midi import score_of
 from stemma.music.ngrams import GRID, Index, Note, voices
 from stemma.music.roll import Clock
 
@@ -45,15 +46,14 @@ def shared(piece: bytes, work: bytes) -> Passage | None:
     run = Index({"work": work}).longest(piece)
     if not run.notes:
         return None
-    here = _excerpt(piece, run.part, run.start, run.notes)
-    there = _excerpt(work, run.their_part, run.their_start, run.notes)
+    here = _excerpt(score_of(piece), run.part, run.start, run.notes)
+    there = _excerpt(score_of(work), run.their_part, run.their_start, run.notes)
     return Passage(run.notes, here.notes[here.first][1] - there.notes[there.first][1], here, there)
 
 
-def _excerpt(midi: bytes, part: int, start: int, length: int) -> Excerpt:
-    line = voices(midi)[part]
+def _excerpt(score: symusic.Score, part: int, start: int, length: int) -> Excerpt:
+    line = voices(score)[part]
     begins = line[start][0]
     before = max(0, start - AROUND)
     notes = tuple((at - begins, pitch, long) for at, pitch, long in line[before : start + length + AROUND])
-    score = symusic.Score.from_midi(midi)
     return Excerpt(notes, start - before, Clock(score).seconds(round(begins * score.ticks_per_quarter / GRID)))

@@ -8,6 +8,7 @@ from itertools import pairwise
 import symusic
 
 from stemma.errors import InvalidError
+from stemma.music.midi import score_of
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,7 @@ class Roll:
 
 def read(midi: bytes) -> Roll:
     """The roll of a MIDI file.  Raises `InvalidError` for a file that cannot be read or has no notes."""
-    try:
-        score = symusic.Score.from_midi(midi)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise InvalidError(
-            f"This is no readable MIDI file: {error}.", remedy="Give a Standard MIDI file.", code="unreadable-score"
-        ) from error
+    score = score_of(midi)
     tracks = [track for track in score.tracks if len(track.notes)]
     if not tracks:
         raise InvalidError("This MIDI file has no notes.", remedy="Check the file.", code="empty-score")

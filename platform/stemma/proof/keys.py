@@ -25,6 +25,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 Speaker = Role | Literal["receipt"]
 """Whoever signs: a role of the installation, or a licensee's machine that signs receipts of use."""
 ALGORITHM = "Ed25519"
+KEYS_KEY = "keys/jwks.json"
+"""Where in object storage the public keys are published."""
 MAX_TOKEN_BYTES = 64 * 1024 * 1024
 
 Jwks = dict[str, list[dict[str, Any]]]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import now, timestamp
-from stemma.proof.keys import Jwks
+from stemma.proof.keys import KEYS_KEY, Jwks
 from stemma.proof.log import Receipt
 from stemma.rights.consent import STATUS_KEY
 from stemma.rights.entitlement import REVOCATIONS_KEY
@@ -62,7 +62,7 @@ def collect(storage: Storage, release: str, anchors: str) -> Bundle:
     receipts: dict[str, Any] = storage.get_json(snapshot + "consent_receipts.json")
     return Bundle(
         at=timestamp(now()),
-        jwks=storage.get_json("keys/jwks.json"),
+        jwks=storage.get_json(KEYS_KEY),
         anchors=anchors,
         statement=storage.get(folder + "statement.jws").decode().strip(),
         release_receipt=Receipt.model_validate(storage.get_json(folder + "receipt.json")),

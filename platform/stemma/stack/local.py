@@ -17,6 +17,7 @@ from typing import Literal
 
 from stemma.config import settings
 from stemma.errors import NotFoundError, StemmaError, UnavailableError
+from stemma.proof.keys import KEYS_KEY
 from stemma.stack import ports as port_checks
 from stemma.stack.applications import applications
 from stemma.stack.engines import bucket_of, engines
@@ -169,7 +170,7 @@ class Stack:
         """Both buckets, and the public keys where everyone finds them."""
         for bucket in ("stemma", "mlflow"):
             bucket_of(self.home, self.ports, bucket).ensure_bucket()
-        bucket_of(self.home, self.ports, "stemma").put_json("keys/jwks.json", self.home.keyring.jwks())
+        bucket_of(self.home, self.ports, "stemma").put_json(KEYS_KEY, self.home.keyring.jwks())
 
     # --- Stop ---------------------------------------------------------------------------------
 

@@ -19,13 +19,12 @@ from stemma.config import settings
 from stemma.errors import NotFoundError, ProofError, StemmaError
 from stemma.ids import now, timestamp
 from stemma.proof.canonical import digest
-from stemma.proof.keys import ROLES, Jwks, KeyRing, verify
+from stemma.proof.keys import KEYS_KEY, ROLES, Jwks, KeyRing, verify
 from stemma.proof.log import Receipt, check_receipt
 from stemma.rights.consent import STATUS, STATUS_KEY, Family, RightsStatus
 from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences
 from stemma.storage import Storage, storage
 
-KEYS_KEY = "keys/jwks.json"
 READERS = 8
 """Objects read at a time."""
 

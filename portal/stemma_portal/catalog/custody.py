@@ -285,11 +285,12 @@ def _state(recordings: Collection[str], custody: Custody, by: Actor | None) -> C
 def _tell(custody: Custody, count: int, by: Actor | None) -> None:
     """Let the custodian's people know what is stated of them, and what they are asked."""
     many = f"{count:,} recording{'' if count == 1 else 's'}"
-    if custody.ended:
-        title = "A custody of yours is to end" if not custody.by_staff else "A custody of yours is over"
+    if custody.ended and custody.by_staff:
+        title = "A custody of yours is over"
+        text = f"{many} of {custody.community} have no custodian any more. Decline it if that is wrong."
+    elif custody.ended:
+        title = "A custody of yours is to end"
         text = f"{many} of {custody.community} would have no custodian any more."
-        if custody.by_staff:
-            text = f"{many} of {custody.community} have no custodian any more. Decline it if that is wrong."
     elif custody.by_staff:
         title = f"You look after {many} of {custody.community}"
         text = "Rights staff state so; it is in force unless you decline."

@@ -10,9 +10,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 from stemma.config import settings
 from stemma.errors import StemmaError
-from stemma.proof.keys import ROLES, KeyRing
+from stemma.proof.keys import KEYS_KEY, ROLES, KeyRing
 from stemma.storage import Storage
-from stemma.training.gate import KEYS_KEY
 
 LOCK = 7_305_811_425_001
 """The number of the advisory lock; any, as long as nobody else takes it."""

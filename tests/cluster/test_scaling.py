@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from stemma.storage import storage
 s = storage()
 for k in s.keys('usage/'):
-    print('\\n'.join(pq.ParquetFile(io.BytesIO(s.get(k))).read()['id'].to_pylist()))
+    # Without threads: Arrow's may abort a program that ends while they do.
+    file = pq.ParquetFile(io.BytesIO(s.get(k)), pre_buffer=False)
+    print('\\n'.join(file.read(['id'], use_threads=False)['id'].to_pylist()))
 """
 QUEUE = """
 import redis

@@ -1,7 +1,9 @@
-"""Waits for MLflow's database and brings forward one of an older version; run by the chart."""
+"""Waits for MLflow's database, brings forward one of an older version, and says who may sign in; run by the chart."""
 
+import configparser
 import os
 import time
+from pathlib import Path
 
 import sqlalchemy
 from mlflow.store.db.utils import _upgrade_db
@@ -19,3 +21,10 @@ for _ in range(300):
 if "alembic_version" in tables:
     _upgrade_db(engine)
 print("The database is ready.")
+
+# Accounts lie in the same database; nobody sees anything who was not given it.
+config = configparser.ConfigParser(interpolation=None)
+config["mlflow"] = {"default_permission": "NO_PERMISSIONS", "database_uri": url}
+with Path(os.environ["MLFLOW_AUTH_CONFIG_PATH"]).open("w") as file:
+    config.write(file)
+Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(exist_ok=True)

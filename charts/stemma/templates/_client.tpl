@@ -4,3 +4,11 @@
 - {name: STEMMA_SERVING_URL, value: {{ printf "http://%s-serving.%s.svc:%v" (include "stemma.name" .) .Release.Namespace .Values.serving.port | quote }}}
 {{ include "stemma.secretEnv" (list . "STEMMA_PORTAL_TOKEN" "portal-token") }}
 {{- end }}
+
+{{/* For programs that write runs; another MLflow may ask for no account */}}
+{{- define "stemma.mlflowAccount" -}}
+{{- range $name, $entry := dict "MLFLOW_TRACKING_USERNAME" "mlflow-username" "MLFLOW_TRACKING_PASSWORD" "mlflow-password" }}
+- name: {{ $name }}
+  valueFrom: {secretKeyRef: {name: {{ include "stemma.secret" $ }}, key: {{ $entry }}, optional: {{ not $.Values.mlflow.enabled }}}}
+{{- end }}
+{{- end }}

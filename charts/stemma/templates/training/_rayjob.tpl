@@ -60,6 +60,6 @@ spec:
           priorityClassName: {{ . }}
           {{- end }}
           containers:
-            {{- include "stemma.rayContainer" (dict "root" .root "name" "ray-head" "resources" $t.resources "gpu" $t.gpu "gpuResource" $t.gpuResource "ports" (list (dict "name" "gcs" "containerPort" 6379) (dict "name" "dashboard" "containerPort" 8265) (dict "name" "metrics" "containerPort" 8080)) "env" (include "stemma.clientEnv" .root)) | nindent 12 }}
+            {{- include "stemma.rayContainer" (dict "root" .root "name" "ray-head" "resources" $t.resources "gpu" $t.gpu "gpuResource" $t.gpuResource "ports" (list (dict "name" "gcs" "containerPort" 6379) (dict "name" "dashboard" "containerPort" 8265) (dict "name" "metrics" "containerPort" 8080)) "env" (printf "%s\n%s" (include "stemma.clientEnv" .root) (include "stemma.mlflowAccount" .root | trim))) | nindent 12 }}
           volumes: {{ include "stemma.rayVolumes" . | nindent 12 }}
 {{- end }}

@@ -98,7 +98,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
         kubectl("apply", "-f", "-", input=json.dumps(classes))
         yield Place(it, manifests)
     finally:
-        kubectl("delete", "namespace", it.namespace, "--timeout=120s", check=False)
+        it.kubectl("delete", "rayjobs,rayclusters", "--all")
+        it.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", check=False)  # nothing runs in them
+        kubectl("delete", "namespace", it.namespace, "--timeout=120s")
         kubectl("delete", "node", "-l", "stemma/proof=gpus")
         kubectl("delete", "-f", "-", "--ignore-not-found", input=json.dumps(classes))
 

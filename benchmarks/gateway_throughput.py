@@ -133,9 +133,9 @@ def measure() -> None:
     )
 
 
-def ask(url: str, key: str) -> dict:
+def ask(url: str, key: str, body: str = BODY) -> dict:
     """One round, by a load generator in a process of its own."""
-    command = [sys.executable, "-m", "stemma_serving.client", url, "--key", key, "--body", BODY]
+    command = [sys.executable, "-m", "stemma_serving.client", url, "--key", key, "--body", body]
     command += ["--connections", str(CONNECTIONS), "--seconds", str(SECONDS)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

@@ -96,10 +96,11 @@ class _Connection(asyncio.Protocol):
 
 
 async def load(url: str, *, body: bytes, key: str, connections: int, seconds: float) -> Load:
-    """Ask a URL with POST over some connections, each at once again, for some seconds."""
+    """Ask a URL, with POST where there is a body, over some connections, each at once again, for some seconds."""
     address = urlsplit(url)
     request = (
-        f"POST {address.path or '/'} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {key}\r\n"
+        f"{'POST' if body else 'GET'} {address.path or '/'} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Authorization: Bearer {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     loop = asyncio.get_running_loop()

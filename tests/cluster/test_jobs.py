@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import re
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -31,6 +34,24 @@ with tempfile.TemporaryDirectory() as folder:
     Store.fetch(storage(), name, Path(folder) / 'store', bundle)
 print('signed and explained')
 """
+REBUILT = """
+import tempfile
+from pathlib import Path
+from stemma.attribution.store import Store
+from stemma.rights.snapshot import Manifest
+from stemma.storage import storage
+from stemma.training import release
+name = release.production()
+with tempfile.TemporaryDirectory() as folder:
+    folder = Path(folder)
+    bundle = release.fetch(name, folder / name)
+    theirs = Store.fetch(storage(), name, folder / 'theirs', bundle)
+    snapshot = Manifest.model_validate_json((bundle / 'manifest.json').read_bytes())
+    scores = ((r, storage().get(f'midi/{r.midi_sha256}.mid')) for r in snapshot.recordings)
+    ours = Store.build(bundle, folder / 'ours', scores, plan=theirs.manifest.plan)
+    print(name, len(ours.rows), 'the same' if ours.version == theirs.version else 'another')
+"""
+"""From public inputs, on this machine: a version is the digest of all that a store holds."""
 TRACKED = """
 from mlflow import MlflowClient
 client = MlflowClient('http://localhost:5000')
@@ -66,6 +87,30 @@ def test_a_training_job_ends_in_a_signed_release_that_serving_takes(release: Rel
     with Load(url, key, callers=1) as load:
         eventually(lambda: load.releases[after], "serving to take the new release", 300)
     assert not load.failures
+
+
+def test_the_store_of_a_job_is_the_one_that_is_made_here(release: Release, tmp_path: Path) -> None:
+    secret = release.get("secret", f"{release.name}-installation")["data"]
+    access, private = (base64.b64decode(secret[f"s3-{name}-key"]).decode() for name in ("access", "secret"))
+    here = {"STEMMA_HOME": str(tmp_path), "STEMMA_S3_ENDPOINT": f"http://{release.address('s3')}:8333",
+            "STEMMA_S3_ACCESS_KEY": access, "STEMMA_S3_SECRET_KEY": private}  # fmt: skip
+    said = run(sys.executable, "-c", REBUILT, env=os.environ | here)
+    name, rows, what = said.split(maxsplit=2)
+    assert (name, what.strip()) == (release.python(PRODUCTION).strip(), "the same")
+    assert int(rows) > 0
+
+
+def test_a_job_whose_pod_is_lost_is_made_again_and_ends(release: Release) -> None:
+    before = release.python(PRODUCTION).strip()
+    job = submit(release, "tiny")
+    eventually(lambda: status(release, job) == "Running", "the job to run", 400)
+    (pod,) = [p for p in release.pods(component="training") if "ray.io/node-type" in p["metadata"]["labels"]]
+    release.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+    end = eventually(
+        lambda: (s := status(release, job)) in {"Complete", "Failed"} and s, "the job to end", 1400, every=5
+    )
+    assert end == "Complete"
+    assert release.python(PRODUCTION).strip() != before
 
 
 def test_a_cancelled_job_leaves_nothing(release: Release) -> None:

@@ -50,6 +50,7 @@ applications:
   volumeMounts:
     {{- include "stemma.mounts" .root | nindent 4 }}
     - {name: home, mountPath: /var/lib/stemma}
+    - {name: cache, mountPath: /var/lib/stemma/releases}
     - {name: spool, mountPath: /var/spool/stemma}
 {{- end }}
 
@@ -58,6 +59,12 @@ applications:
 {{ include "stemma.volumes" . }}
 - name: home
   emptyDir: {sizeLimit: {{ .root.Values.serving.cacheSize }}}
+- name: cache
+  {{- if and .root.Values.serving.cacheClaim (eq .component "serving") }}
+  persistentVolumeClaim: {claimName: {{ .root.Values.serving.cacheClaim }}}
+  {{- else }}
+  emptyDir: {sizeLimit: {{ .root.Values.serving.cacheSize }}}
+  {{- end }}
 - name: spool
   {{- if and .spool (eq .root.Values.serving.gateway.spool.kind "claim") }}
   persistentVolumeClaim: {claimName: {{ include "stemma.name" .root }}-spool}

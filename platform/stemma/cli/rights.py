@@ -227,6 +227,8 @@ def _find_key(portal: Portal, identifier: str, key: str) -> dict[str, Any]:
 def _show_snapshot(row: dict[str, Any]) -> None:
     _tell(f"Snapshot {row['id']}: {row['name']}, {row['recordings']} recordings ({row['include']}).")
     _tell(f"For {', '.join(row['scopes'])} in {row['territory']}, {row['family'] or 'any'} models.")
+    if unread := row["unreadable"]:
+        _tell(f"{unread} more are granted for it, but have no score, from which {row['family']} models learn.")
     _tell(f"Root {row['root']}, logged at position {row['receipt']['index']}.")
 
 

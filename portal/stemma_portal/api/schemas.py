@@ -294,7 +294,8 @@ class SnapshotIn(Request):
     scopes: list[Scope] = Field(min_length=1)
     territory: Territory = "WORLD"
     family: Family = "symbolic"
-    """The kind of model it is meant for; grants may be for some kinds only."""
+    """The kind of model it is meant for; grants may be for some kinds only.  `symbolic` models learn from scores, so
+    that recordings without one are left out; `latent` models learn from sound."""
 
 
 class SnapshotOut(Schema):
@@ -305,6 +306,8 @@ class SnapshotOut(Schema):
     include: str
     root: str
     recordings: int
+    unreadable: int
+    """How many more were granted for it, from which no model of its family can learn: it holds none of them."""
     scopes: list[str]
     territory: str
     family: str

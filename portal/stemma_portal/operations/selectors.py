@@ -116,7 +116,7 @@ def stands_against(manifest: Manifest) -> list[Offence]:
                     recording=recording,
                     title=titles[recording],
                     rule="reserved",
-                    reason=f"{Reservation.Source(source).label} refuses {names}.",
+                    reason=f"Refused by {Reservation.Source(source).label}: {names}.",
                     remedy="Ask an owner to settle it on the page Reservations.",
                 )
             )

@@ -74,6 +74,63 @@ def test_use_for_data_mining_and_ai_are_noticed(path):
     assert row.record().reservation.uses == {"data_mining": "allowed"}
 
 
+def _mined(text: str, *, kind: str = "UseForTrainingGenerativeAI") -> str:
+    return text.replace(">Stream<", f">Stream</UseType><UseType>{kind}<")
+
+
+@pytest.mark.parametrize(
+    ("text", "uses", "detail"),
+    [
+        (_mined(ern43(1)), "allowed", "UseForTrainingGenerativeAI"),
+        (_mined(ern43(1), kind="UseForGenerativeAI"), "allowed", "UseForGenerativeAI"),
+        (
+            _mined(ern43(1)).replace(
+                "</DealTerms>",
+                "<RightsClaimPolicy><RightsClaimPolicyType>BlockAccess</RightsClaimPolicyType></RightsClaimPolicy></DealTerms>",
+            ),
+            "notAllowed",
+            "UseForTrainingGenerativeAI: BlockAccess",
+        ),
+        (
+            _mined(ern43(1).replace("<TerritoryCode>Worldwide", "<TerritoryCode>FR</TerritoryCode><TerritoryCode>DE")),
+            "constrained",
+            "UseForTrainingGenerativeAI: only in DE, FR",
+        ),
+        (
+            _mined(ern43(1, deal="<EndDate>2031-12-31</EndDate>")),
+            "constrained",
+            "UseForTrainingGenerativeAI: until 2031-12-31",
+        ),
+        (
+            _mined(ern43(1, deal="<EndDate>2026-04-01</EndDate>")),
+            "notAllowed",
+            "UseForTrainingGenerativeAI: ended on 2026-04-01",
+        ),
+    ],
+)
+def test_what_deals_say_of_training(path, text, uses, detail):
+    (row,) = read(path, text)
+    reservation = row.record().reservation
+    assert (reservation.uses, reservation.detail) == ({"ai_generative_training": uses}, detail)
+
+
+def test_of_several_deals_a_refusal_counts_and_one_in_force_before_one_that_ended(path):
+    whole = _mined(ern43(1), kind="UseForDataMining")
+    start = whole.index("<ReleaseDeal>")
+    deal = whole[start : whole.index("</ReleaseDeal>") + len("</ReleaseDeal>")]
+    policy = (
+        "<RightsClaimPolicy><RightsClaimPolicyType>BlockAccess</RightsClaimPolicyType></RightsClaimPolicy></DealTerms>"
+    )
+    for other, use in (
+        (deal.replace("<TerritoryCode>Worldwide", "<TerritoryCode>FR"), "allowed"),
+        (deal.replace("</ValidityPeriod>", "<EndDate>2026-04-01</EndDate></ValidityPeriod>"), "allowed"),
+        (deal.replace("</DealTerms>", policy), "notAllowed"),
+    ):
+        assert other != deal
+        (row,) = read(path, whole[:start] + other + whole[start:])
+        assert row.record().reservation.uses == {"data_mining": use}
+
+
 def test_a_recording_with_errors_takes_no_other_along(path):
     text = ern43(3).replace("QZSTM2600001", "WRONG").replace(">66.67<", ">60<", 1)
     first, second, third = read(path, text)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from stemma.cli.covenant import app
 from stemma.errors import InvalidError
 from stemma.proof.canonical import canonical, digest
-from stemma.rights.covenant import house_covenant, house_covenant_1
+from stemma.rights.covenant import house_covenant_1, house_covenant_2
 
 pytestmark = pytest.mark.unit
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def files(tmp_path):
     (tmp_path / "first.json").write_bytes(canonical(house_covenant_1()))
-    (tmp_path / "second.json").write_bytes(canonical(house_covenant()))
+    (tmp_path / "second.json").write_bytes(canonical(house_covenant_2()))
     return str(tmp_path / "first.json"), str(tmp_path / "second.json")
 
 
@@ -40,7 +40,7 @@ def test_compare_tells_every_dimension_and_leaves_with_its_verdict(files):
 def test_show_and_text_take_a_file(files):
     first, second = files
     assert digest(json.loads(run("show", first).stdout)) == digest(house_covenant_1())
-    assert digest(house_covenant()) in run("text", second).stdout
+    assert digest(house_covenant_2()) in run("text", second).stdout
     assert "What do creators get?" in run("text", second, "--summary").stdout
 
 

@@ -30,7 +30,7 @@ def recordings(stack):
 def test_every_chapter_is_told(stack):
     assert list(stack.story["chapters"]) == [
         "catalog", "consent", "refusal", "snapshot", "training", "release", "attribution", "generations", "facts",
-        "period", "verification",
+        "period", "output claim", "verification",
     ]  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from stemma.rights.prompting import Names, Prompting, pack
+from stemma.rights.composers import COMPOSERS, long_dead
+from stemma.rights.prompting import Names, Prompting, folded, pack
 
 pytestmark = pytest.mark.unit
 
@@ -74,3 +75,15 @@ def test_the_list_holds_hashes_and_no_names(names):
 def test_a_list_with_half_a_hash_is_none():
     with pytest.raises(ValidationError):
         Prompting(at="", sequence=1, names={"refused": "AAAA"})
+
+
+def test_a_composer_is_free_from_the_first_of_january_seventy_years_after_the_year_of_death():
+    names = {"Sibelius, Jean", "Jean Sibelius (1865–1957)", "JOHANN SEBASTIAN BACH", "J.S. Bach", "Ada Bach", ""}
+    assert long_dead(names, 2027) == {"JOHANN SEBASTIAN BACH", "J.S. Bach"}
+    assert long_dead(names, 2028) == names - {"Ada Bach", ""}
+
+
+def test_the_list_of_composers_names_nobody_twice():
+    every = [folded(name) for composer in COMPOSERS for name in composer.names]
+    assert len(every) == len(set(every)) > 100
+    assert all(900 < composer.died < 1960 for composer in COMPOSERS)

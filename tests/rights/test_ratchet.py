@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rights.terms import covenants, near, prices, wider
-from stemma.rights.covenant import Cover, house_covenant, house_covenant_1, lift
+from stemma.rights.covenant import Cover, house_covenant, house_covenant_1, house_covenant_2, lift
 from stemma.rights.prices import Price, Step, curve, no_dearer
 from stemma.rights.ratchet import FREE, HOLDERS, NOTHING, Verdict, combine, compare, losses, values
 
@@ -114,6 +114,7 @@ def minutes(*steps, way="graduated", package=1):
 
 
 USES = HOUSE.tier("professional").uses
+MORE = tuple(sorted((*HOUSE.tier("enterprise").indemnity[0].exclusions, "notice_removed")))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ USES = HOUSE.tier("professional").uses
         (changed(requests_per_minute=1), "professional", "tiers.professional.requests_per_minute", NARROWER),
         (changed("enterprise", indemnity=()), "enterprise", "tiers.enterprise.indemnity.api_outputs.cap", NARROWER),
         (
-            changed("enterprise", indemnity=(Cover(use="api_outputs", exclusions=("notice_removed",)),)),
+            changed("enterprise", indemnity=(Cover(use="api_outputs", exclusions=MORE),)),
             "enterprise", "tiers.enterprise.indemnity.api_outputs.exclusions", NARROWER,
         ),
         (HOUSE.model_copy(update={"notice": "Other."}), "community", "notice", INCOMPARABLE),
@@ -221,19 +222,26 @@ def test_who_has_no_threshold_does_not_mind_how_revenue_is_counted():
 def test_form_1_is_compared_by_what_it_says_in_form_2():
     first = house_covenant_1()
     assert compare(first, lift(first)).verdict == EQUAL
-    found = compare(first, HOUSE)
+    found = compare(first, house_covenant_2())
     assert found.verdict == WIDER
     assert found.of("creators") == found.of("owners") == EQUAL
     [grace] = [s for s in found.steps if (s.holder, s.field) == ("community", "growth.grace_days")]
     assert (grace.old, grace.new, grace.verdict) == ("none", "90 days", WIDER)
-    assert compare(HOUSE, first).verdict == NARROWER
+    assert compare(house_covenant_2(), first).verdict == NARROWER
+
+
+def test_what_outputs_of_the_api_exclude_since_form_3_would_take_from_who_holds_the_terms_of_before():
+    narrower = [step for step in compare(house_covenant_2(), HOUSE).steps if step.verdict != EQUAL]
+    assert [(step.holder, step.field, step.verdict) for step in narrower] == [
+        ("enterprise", "tiers.enterprise.indemnity.api_outputs.exclusions", NARROWER)
+    ]
 
 
 def test_a_loss_names_the_version_that_is_held():
     dear = changed(monthly_fee=50_000_000)
     found = losses(dear, [(HOUSE, "professional"), (HOUSE, "professional"), (HOUSE, "community"), (dear, "community")])
     [loss] = found
-    assert (loss.under, loss.step.field) == ("2.0.0", "tiers.professional.monthly_fee")
+    assert (loss.under, loss.step.field) == ("3.0.0", "tiers.professional.monthly_fee")
     assert loss.step.sentence() == "professional: fee a month was USD 49.00 and would be USD 50.00"
 
 

@@ -595,7 +595,7 @@ def _later_terms() -> None:
 
     house = house_covenant()
     growth = house.growth.model_copy(update={"grace_days": 120})
-    covenant_publish(covenant=house.model_copy(update={"version": "2.1.0", "growth": growth}), by=None)
+    covenant_publish(covenant=house.model_copy(update={"version": "3.1.0", "growth": growth}), by=None)
 
 
 def seed() -> dict[str, Any]:

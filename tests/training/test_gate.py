@@ -39,6 +39,24 @@ def test_what_all_owners_granted_passes(ground):
     assert len(seen) == len(manifest.recordings)
 
 
+def test_a_recording_without_score_passes_for_models_that_learn_from_sound_alone(ground):
+    whole = ground.lay()
+    silent, *others = whole.recordings
+    rows = (silent.model_copy(update={"midi_sha256": "", "tempo": None}), *others)
+    told = {"format": "stemma.snapshot/3", "recordings": rows, "root": snapshot_root(rows)}
+    manifest = whole.model_copy(update={**told, "family": "latent"})
+    ground.put(manifest, ground.receipt(manifest))
+    cleared = gate.check(ground.name, store=ground.store, family="latent")
+    assert cleared.scores.keys() == {row.recording for row in others}
+    with pytest.raises(StemmaError, match="not for symbolic"):
+        gate.check(ground.name, store=ground.store, family="symbolic")
+    for family in ("symbolic", None):
+        other = whole.model_copy(update={**told, "family": family})
+        ground.put(other, ground.receipt(other))
+        with pytest.raises(ProofError, match="cannot learn from them"):
+            gate.check(ground.name, store=ground.store)
+
+
 def test_a_withdrawn_and_a_held_recording_are_named_with_a_remedy(ground):
     manifest = ground.lay()
     first = manifest.recordings[0]

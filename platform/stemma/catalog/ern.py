@@ -11,7 +11,7 @@ namespaces.  (Electronic Release Notification Message Suite Standard, DDEX.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,9 @@ from stemma.catalog.record import (
 from stemma.catalog.table import PLAIN_ISRC, read_date, read_duration, read_percent, read_style
 from stemma.catalog.text import clean, homograph, shown
 from stemma.errors import InvalidError
+from stemma.rights.consent import Scope
 from stemma.rights.identifiers import ipi, isni, isrc, iswc, product_code
+from stemma.rights.reservations import Use
 from stemma.rights.shares import WHOLE, WORLD, split
 
 MOST_RECORDINGS = 200_000
@@ -43,7 +45,18 @@ _ELSEWHERE = {"Party", "Release"}
 """Names that also stand where something else is told."""
 _NOT_ERN = "Bring a NewReleaseMessage of ERN 3.8 or 4.3."
 _WORKERS = {"composer", "composerlyricist", "lyricist", "author", "songwriter", "writer"}
-_MINING = "UseForDataMining"
+_MINING: dict[str, Scope] = {
+    "UseForDataMining": "data_mining",
+    "UseForTrainingNonGenerativeAI": "ai_training",
+    "UseForTrainingGenerativeAI": "ai_generative_training",
+    "UseForGenerativeAI": "ai_generative_training",  # as older sets of allowed values call it
+}
+"""Types of use that are about machines.
+
+The standard knows no type of use that refuses: a deal allows.  It is refused by a deal that names the use
+under the policy `BlockAccess` (“shall block any use”), or that has ended; and tied to a condition by
+territories and a period.  What no deal names is neither allowed nor refused.
+"""
 
 
 class ErnRow(NamedTuple):
@@ -81,6 +94,61 @@ def rows(path: Path) -> Iterator[ErnRow]:
         ) from error
 
 
+class _Said(NamedTuple):
+    """What one deal says of one use by machines."""
+
+    kind: str
+    """The type of use, as the message names it."""
+    use: Use
+    ended: bool
+    detail: str
+    """Its condition or refusal, in words."""
+
+
+def _told(terms: Any, created: str, *, ended: bool) -> tuple[Use, bool, str]:
+    """What a deal says of every use that it names, whether it has ended, and why in words."""
+    if any((policy.text or "").strip() == "BlockAccess" for policy in terms.iter("{*}RightsClaimPolicyType")):
+        return "notAllowed", False, "BlockAccess"
+    end = _period(terms, "End")
+    if ended:
+        return "notAllowed", True, f"ended on {end}"
+    conditions = []
+    territories = sorted({(code.text or "").strip() for code in _all(terms, "TerritoryCode")} - {""})
+    if territories and "Worldwide" not in territories:
+        conditions.append(f"only in {', '.join(territories)}")
+    if excluded := sorted({(code.text or "").strip() for code in _all(terms, "ExcludedTerritoryCode")} - {""}):
+        conditions.append(f"not in {', '.join(excluded)}")
+    if (start := _period(terms, "Start")) and start > created:
+        conditions.append(f"from {start}")
+    if end:
+        conditions.append(f"until {end}")
+    return ("constrained" if conditions else "allowed"), False, " ".join(conditions)
+
+
+def _period(terms: Any, side: str) -> str:
+    return (_text(terms, f"ValidityPeriod/{side}Date") or _text(terms, f"ValidityPeriod/{side}DateTime"))[:10]
+
+
+def _reservation(said: Sequence[_Said]) -> ReservationRecord:
+    """What all deals together say: a refusal counts before all, a deal in force before one that has ended."""
+    uses: dict[str, Use] = {}
+    details: list[str] = []
+    for scope in dict.fromkeys(_MINING[each.kind] for each in said):
+        own = [each for each in said if _MINING[each.kind] == scope]
+        own = [each for each in own if not each.ended] or own
+        use = next(use for use in _STRICTEST if any(each.use == use for each in own))
+        uses[scope] = use
+        told = dict.fromkeys(
+            f"{each.kind}: {each.detail}" if each.detail else each.kind for each in own if each.use == use
+        )
+        details += told
+    return ReservationRecord(source="ern", uses=uses, detail="; ".join(details)[:LONGEST_TEXT])
+
+
+_STRICTEST: tuple[Use, ...] = ("notAllowed", "allowed", "constrained")
+"""Which of several deals counts: what one allows everywhere needs no condition of another."""
+
+
 class _Message:
     """What is known of a message so far."""
 
@@ -91,7 +159,8 @@ class _Message:
         self.releases: list[dict[str, Any]] = []
         self.down: set[str] = set()
         """References of releases that are taken down."""
-        self.mining: set[str] = set()
+        self.mining: dict[str, list[_Said]] = {}
+        """What deals say of mining and training, by reference of the release."""
 
     def read(self, file: Any) -> Iterator[ErnRow]:
         reading = etree.iterparse(
@@ -158,8 +227,11 @@ class _Message:
             ended.append(bool(end) and bool(self.created) and end[:10] < self.created)
             if _text(terms, "TakeDown").lower() == "true":
                 self.down |= references
-            if any((use.text or "").strip() == _MINING for use in terms.iter("{*}UseType")):
-                self.mining |= references
+            kinds = [kind for use in terms.iter("{*}UseType") if (kind := (use.text or "").strip()) in _MINING]
+            if kinds:
+                told = _told(terms, self.created, ended=ended[-1])
+                for reference in references:
+                    self.mining.setdefault(reference, []).extend(_Said(kind, *told) for kind in kinds)
         if ended and all(ended):
             self.down |= references
 
@@ -175,13 +247,13 @@ class _Message:
 
     def _rows(self) -> Iterator[ErnRow]:
         standing: dict[str, tuple[dict[str, Any] | None, int | None]] = {}
-        mined = set()
+        mined: dict[str, list[_Said]] = {}
         for each in self.releases:
             for reference, track in each["tracks"].items():
                 if not each.get("of_track"):
                     standing.setdefault(reference, (each, track))
-                if each.get("reference") in self.mining:
-                    mined.add(reference)
+                if said := self.mining.get(each.get("reference", "")):
+                    mined.setdefault(reference, []).extend(said)
         down = self._all_down()
         seen: dict[str, int] = {}
         divided: dict[Any, _Divided] = {}
@@ -189,7 +261,7 @@ class _Message:
             reference = found.get("reference", "")
             release, track = standing.get(reference, _NOWHERE)
             found["takedown"] = found.get("takedown", False) or reference in down
-            yield _row(number, found, release, track, self.parties, seen, divided, mined=reference in mined)
+            yield _row(number, found, release, track, self.parties, seen, divided, mined.get(reference, ()))
 
     def _all_down(self) -> set[str]:
         """Resources whose every release is taken down."""
@@ -516,8 +588,7 @@ def _row(
     parties: dict[str, dict[str, str]],
     seen: dict[str, int],
     divided: dict[Any, _Divided],
-    *,
-    mined: bool,
+    mined: Sequence[_Said],
 ) -> ErnRow:
     reader = _Reader(divided)
     code = found.get("isrc", "")
@@ -548,7 +619,7 @@ def _row(
     if release is not None:
         given["release"] = _release(release, parties, reader)
     if mined:
-        given["reservation"] = ReservationRecord(source="ern", uses={"data_mining": "allowed"}, detail=_MINING)
+        given["reservation"] = _reservation(mined)
     bad = any(problem.severity == "error" for problem in reader.problems)
     return ErnRow(number, found, tuple(reader.problems), None if bad else given)
 

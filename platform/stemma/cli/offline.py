@@ -177,7 +177,7 @@ def import_receipts(
 
     if not file.is_file():
         raise NotFoundError(f"There is no file {file}.", remedy="Give its path.")
-    answer = Portal().upload(f"licenses/{identifier}/receipts", file.name, file.read_bytes())
+    answer = Portal().upload(f"licenses/{identifier}/receipts", {"file": (file.name, file.read_bytes())})
     _tell(f"Receipts {answer['first']} to {answer['last']} of {answer['machine']} are taken.")
     if answer["outside_term"]:
         _tell(f"{answer['outside_term']} uses are of before the license began or after it ended.")

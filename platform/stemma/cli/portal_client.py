@@ -37,9 +37,9 @@ class Portal:
         """The answer to a body sent to a path below `/api/v1/`."""
         return self._ask("POST", path, json={} if body is None else body)
 
-    def upload(self, path: str, name: str, body: bytes) -> Any:
-        """The answer to a file sent as a form to a path below `/api/v1/`."""
-        return self._ask("POST", path, files={"file": (name, body)})
+    def upload(self, path: str, files: dict[str, tuple[str, bytes]], **fields: str) -> Any:
+        """The answer to files (name and bytes by field) sent as a form to a path below `/api/v1/`."""
+        return self._ask("POST", path, files=files, data=fields)
 
     def fetch(self, path: str) -> bytes:
         """A file at a path below `/api/v1/`, as it is."""

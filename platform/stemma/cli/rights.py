@@ -28,6 +28,9 @@ Territory = Annotated[str, typer.Option(help="WORLD or a country code.")]
 def grant(
     party: Annotated[str, typer.Argument(help="Identifier of the rights holder.")],
     recording: Annotated[list[str] | None, typer.Option(help="A recording; may be repeated.  Else all.")] = None,
+    release: Annotated[
+        list[str] | None, typer.Option(help="A release, by name in the grant; alone: all of its tracks.")
+    ] = None,
     scope: Scopes = None,
     territory: Territory = "WORLD",
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day it ends (UTC).")] = None,
@@ -37,7 +40,8 @@ def grant(
         "consents",
         {
             "party": party,
-            "recordings": recording or "all",
+            "recordings": recording or ([] if release else "all"),
+            "releases": release or [],
             "scopes": scope or list(RELEASE_SCOPES),
             "territory": territory,
             "valid_until": timestamp(until.replace(tzinfo=UTC)) if until else None,
@@ -227,6 +231,8 @@ def _find_key(portal: Portal, identifier: str, key: str) -> dict[str, Any]:
 def _show_snapshot(row: dict[str, Any]) -> None:
     _tell(f"Snapshot {row['id']}: {row['name']}, {row['recordings']} recordings ({row['include']}).")
     _tell(f"For {', '.join(row['scopes'])} in {row['territory']}, {row['family'] or 'any'} models.")
+    if unread := row["unreadable"]:
+        _tell(f"{unread} more are granted for it, but have no score, from which {row['family']} models learn.")
     _tell(f"Root {row['root']}, logged at position {row['receipt']['index']}.")
 
 

@@ -38,10 +38,21 @@ PIECES: tuple[tuple[str, dict[str, Any]], ...] = (
     # licensee, prompt and what else is asked of the model
     ("enterprise", {"prompt": "a lively reel in D major for fiddle", "style": "reel", "bars": 16}),
     ("enterprise", {"prompt": "a solemn four-part chorale in G minor", "style": "chorale", "bars": 12}),
-    ("enterprise", {"prompt": "a bright classical minuet for strings", "bars": 16}),
+    ("film", {"prompt": "a bright classical minuet for strings", "bars": 16}),
     ("indie", {"prompt": "an old song, calm and simple", "bars": 12}),
     ("indie", {"prompt": "early polyphony for a small choir", "bars": 12}),
 )
+INDEMNIFIED = "film"
+"""The licensee whose license comes with an indemnity."""
+CLAIMANT = "A. N. Other Music (demonstration)"
+LETTER = f"""{CLAIMANT}
+
+Dear Sir or Madam,
+
+your trailer uses a minuet that is ours. Please tell us by what right you use it, and whom we have to turn to.
+
+This letter is made up: it belongs to the demonstration.
+"""
 ATTRIBUTION_PATIENCE = 180
 SERVING_PATIENCE = 180
 
@@ -240,7 +251,7 @@ class Story:
         return f"{len(manifest.recordings)} recordings × {store.checkpoints} checkpoints"
 
     def generations(self, progress: Callable[..., None]) -> str:
-        """Two licensees make music through the API; the files land in the folder `listen`."""
+        """Three licensees make music through the API; the files land in the folder `listen`."""
         listen = self.config.home / "listen"
         listen.mkdir(exist_ok=True)
         self._wait_for_serving(progress)
@@ -296,6 +307,26 @@ class Story:
             raise StemmaError(f"The ledger does not hold: {report}.", remedy="Run `stemma ledger verify`.")
         return _closing(totals)
 
+    def claim(self, progress: Callable[..., None]) -> str:
+        """A licensee with an indemnity got a letter: the claim goes in, and a worker looks for the output."""
+        progress(0, 1)
+        piece = next((piece for piece in self.state["made"] if piece["licensee"] == INDEMNIFIED), None)
+        if piece is None:  # told by an earlier version, which had no such licensee
+            return "nothing was made here under an indemnity"
+        license_ = self.portal.get(f"licenses/{self.demo['licenses'][INDEMNIFIED]}")
+        sound = (self.config.home / "listen" / piece["file"]).read_bytes()
+        answer = Portal(self.config, token=self.demo["tokens"][INDEMNIFIED]).upload(
+            "indemnity-claims",
+            {"sound": (piece["file"], sound), "letter": ("letter.txt", LETTER.encode())},
+            organisation=license_["organisation"],
+            claimant=CLAIMANT,
+            use="api_outputs",
+            story="They say that the piece is theirs. We used it in a trailer.",
+        )
+        self.remember("output_claim", answer["id"])
+        due = "".join(f", {due['what']} by {due['at'][:10]}" for due in answer["due"])
+        return f"{piece['file']}: {answer['state']} and in the log{due}"
+
     def verification(self, progress: Callable[..., None]) -> str:
         """Walk back from one of the files, offline."""
         from stemma.provenance import bundle
@@ -350,6 +381,7 @@ CHAPTERS = (
     Chapter("generations", "Generations", Story.generations),
     Chapter("facts", "Facts", Story.facts),
     Chapter("period", "Royalty period", Story.period),
+    Chapter("output claim", "Claim against an output", Story.claim),
     Chapter("verification", "Verification", Story.verification),
 )
 

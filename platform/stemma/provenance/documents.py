@@ -108,11 +108,21 @@ def _consent(found: dict[str, Any], keys: Jwks) -> list[Step]:
     steps = [
         _step(
             "Consent",
-            f"{grant.party_name} granted {granted} for {len(grant.recordings):,} recordings"
+            f"{grant.party_name} granted {granted} for {len(grant.recordings):,} recordings{_released(grant)}"
             f" on {grant.granted_at[:10]}, signed by {grant.signed_by}.",
         )
     ]
     return [*steps, _logged(found, keys, "consent", grant.id, sha256(document.encode()))]
+
+
+def _released(grant: Grant) -> str:
+    """The releases that a grant names, and how many recordings it names besides."""
+    if not grant.releases:
+        return ""
+    named = {recording for each in grant.releases for recording in each.recordings}
+    besides = len(grant.recordings) - len(named)
+    more = [f"and {besides:,} besides"] if besides else []
+    return f" ({'; '.join([*(each.told() for each in grant.releases), *more])})"
 
 
 def _withdrawal(found: dict[str, Any], keys: Jwks) -> list[Step]:

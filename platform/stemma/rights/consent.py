@@ -105,11 +105,29 @@ def _pays(terms: AnyCovenant | None, least: int) -> bool:
     return terms is not None and all(fee >= least for fee in paid)
 
 
+class GrantedRelease(BaseModel):
+    """An album or a single as it was when a grant named it: what people call what they sign for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    release: str
+    title: str
+    upc: str = Field(pattern=r"^([0-9]{8,14})?$")
+    """Its product code; empty: it has none."""
+    recordings: tuple[str, ...] = Field(min_length=1)
+    """Those of the grant's recordings that are its tracks, sorted.  A track that comes to it later is not granted."""
+
+    def told(self) -> str:
+        """Title, code and number of tracks, in words."""
+        code = f" (UPC {self.upc})" if self.upc else ""
+        return f"“{self.title}”{code}, {len(self.recordings):,} track{'s' * (len(self.recordings) != 1)}"
+
+
 class Grant(BaseModel):
     """What one party allows with its shares of the recordings named.  What is not named is refused.
 
-    Signed as a JWS of type `CONSENT` with a key of role `rights`, and logged.  Form 2 knows conditions;
-    a grant without any is signed in form 1, which everything that came before reads.
+    Signed as a JWS of type `CONSENT` with a key of role `rights`, and logged.  Form 2 knows conditions and
+    form 3 releases; a grant without any is signed in form 1, which everything that came before reads.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,7 +136,9 @@ class Grant(BaseModel):
     party: str
     party_name: str
     recordings: tuple[str, ...]
-    """Identifiers of the recordings, sorted."""
+    """Identifiers of the recordings, sorted: all that is granted, whatever names them besides."""
+    releases: tuple[GrantedRelease, ...] = ()
+    """Releases for which it was signed by name, sorted by identifier."""
     scopes: tuple[Scope, ...]
     """What is allowed, outright or under a condition."""
     conditions: dict[Scope, Condition] = Field(default_factory=dict)
@@ -137,11 +157,19 @@ class Grant(BaseModel):
             raise ValueError(f"There are conditions for {', '.join(stray)}, which are not granted.")
         return self
 
+    @model_validator(mode="after")
+    def _releases_are_of_recordings(self) -> Grant:
+        covered = set(self.recordings) if self.releases else set()
+        if stray := [each.title for each in self.releases if not covered.issuperset(each.recordings)]:
+            raise ValueError(f"Release “{stray[0]}” names tracks that are not granted.")
+        return self
+
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         told: dict[str, Any] = handler(self)
-        if not self.conditions:
-            del told["conditions"]
+        for name in ("conditions", "releases"):
+            if not getattr(self, name):
+                del told[name]
         return told
 
     def use(self, scope: Scope) -> Use:

@@ -389,7 +389,29 @@ def _ascending(name: str, values: tuple[str, ...]) -> None:
 
 
 def house_covenant() -> Covenant:
-    """The terms that Stemma is delivered with."""
+    """The terms with which an installation begins that has none.  One that has terms keeps its own.
+
+    They promise less than those of before (`house_covenant_2`): whoever holds these could not be given them.
+    """
+    before = house_covenant_2()
+    # What the certificate or the file itself tells, without anybody's judgement.
+    told: tuple[Exclusion, ...] = ("altered_after", "filters_off", "other_training_data")
+    tiers = tuple(
+        tier.model_copy(
+            update={
+                "indemnity": tuple(
+                    cover.model_copy(update={"exclusions": told}) if cover.use == "api_outputs" else cover
+                    for cover in tier.indemnity
+                )
+            }
+        )
+        for tier in before.tiers
+    )
+    return before.model_copy(update={"version": "3.0.0", "tiers": tiers})
+
+
+def house_covenant_2() -> Covenant:
+    """The terms that Stemma was delivered with before.  They never change either."""
     micro = 1_000_000
     outputs_only: tuple[Use, ...] = ("api_outputs",)
     studied: tuple[Use, ...] = ("api_outputs", "open_weights", "fine_tuning")

@@ -42,6 +42,8 @@ class SnapshotFacts(BaseModel):
     diversity: Diversity
     custody: tuple[Keeping, ...] = ()
     """Sorted by recording."""
+    unreadable: int = Field(default=0, ge=0)
+    """Recordings granted for the same from which no model of the snapshot's family can learn: it holds none of them."""
 
     @property
     def credits(self) -> list[str]:

@@ -188,13 +188,18 @@ def _quoted(prompt: str, begin: int, end: int) -> bool:
 
 def _called(person: str) -> list[str]:
     """How a person is named in a prompt: as registered, turned round at the comma, and by the last name."""
-    last, comma, first = person.partition(",")
-    whole = f"{first} {last}" if comma else person
-    words = _words(whole)
-    if not words or " ".join(words) in _NOBODY:
+    whole = folded(person)
+    if not whole or whole in _NOBODY:
         return []
-    alone = words[-1] if len(words) > 1 and len(words[-1]) >= SHORTEST and words[-1] not in _COMMON else ""
+    *before, last = whole.split()
+    alone = last if before and len(last) >= SHORTEST and last not in _COMMON else ""
     return [name for name in dict.fromkeys((person, whole, alone)) if name]
+
+
+def folded(name: str) -> str:
+    """A person's name as names are compared: turned round at the comma, and without the years of a life."""
+    last, comma, first = name.partition(",")
+    return " ".join(word for word in _words(f"{first} {last}" if comma else name) if not word.isdigit())
 
 
 def _words(name: str) -> list[str]:

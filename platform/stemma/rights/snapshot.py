@@ -16,7 +16,8 @@ from stemma.rights.consent import CONSENT, Family, Grant, Purpose, RightsStatus,
 from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import WORLD, Share
 
-Form = Literal["stemma.snapshot/1", "stemma.snapshot/2"]
+Form = Literal["stemma.snapshot/1", "stemma.snapshot/2", "stemma.snapshot/3"]
+"""Since form 2 leaves name their recording; since form 3 a recording may have no score."""
 
 
 def named_leaf(recording: str, content: str) -> bytes:
@@ -37,18 +38,22 @@ class SnapshotRecording(BaseModel):
     composer: str
     style: str
     """Repertoire, such as `chorale`; a model is conditioned on it."""
-    tempo: float
-    """Quarter notes per minute."""
+    tempo: float | None
+    """Quarter notes per minute; None: not known, of a recording without score."""
     key: str
     """Such as `D minor`."""
-    midi_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Hash of the score, object `midi/<sha256>.mid`."""
+    midi_sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
+    """Hash of the score, object `midi/<sha256>.mid`; empty: it has none."""
     audio_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Hash of the recording, object `audio/<sha256>.flac`."""
     duration_ms: int = Field(gt=0)
     shares: tuple[Share, ...]
     consents: tuple[str, ...]
     """Identifiers of the grants that cover it, sorted."""
+
+    def readable(self, family: Family | None) -> bool:
+        """Whether a model of this family can learn from it: one writes notes and reads scores, the other sound."""
+        return family == "latent" or (self.midi_sha256 != "" and self.tempo is not None)
 
     def leaf(self, form: Form = "stemma.snapshot/2") -> bytes:
         """Leaf hash of the recording.
@@ -79,7 +84,7 @@ class Manifest(BaseModel):
     terms: AnyCovenant | None = None
     """The covenant itself, so that conditions about it can be judged from this document alone."""
     recordings: tuple[SnapshotRecording, ...]
-    """Sorted by identifier."""
+    """Sorted by identifier.  A model of the family can learn from each: what the commons pays was trained on."""
     consents: dict[str, str]
     """Signed grants (JWS) by identifier."""
     root: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -103,9 +108,10 @@ class Manifest(BaseModel):
         return Tree(recording.leaf(self.format) for recording in self.recordings)
 
     def check_root(self) -> None:
-        """Raise `ProofError` for a root of other recordings, another order, or terms that are not the covenant's.
+        """Raise `ProofError` where the root, the order, the terms or the kind of the recordings is not as it must be.
 
-        On the order rests every proof that a recording is not among them.
+        On the order rests every proof that a recording is not among them; that a model of its family can learn
+        from each, what the commons pays.
         """
         names = [recording.recording for recording in self.recordings]
         if self.format != "stemma.snapshot/1" and any(a >= b for a, b in pairwise(names)):
@@ -120,12 +126,24 @@ class Manifest(BaseModel):
                 remedy="Fetch the snapshot again, or make a new one.",
                 code="manifest-tampered",
             )
+        if unreadable := [r for r in self.recordings if not r.readable(self.family)]:
+            raise ProofError(
+                f"{len(unreadable)} recordings of snapshot {self.id} have no score, first {unreadable[0].title}: "
+                f"{self.family or 'some'} models cannot learn from them.",
+                remedy="Make a new snapshot, for latent models or of recordings with scores.",
+                code="manifest-unreadable",
+            )
         if self.tree().root().hex() != self.root:
             raise ProofError(
                 f"The manifest of snapshot {self.id} was changed: its recordings do not have root {self.root}.",
                 remedy="Fetch the snapshot again, or make a new one.",
                 code="manifest-tampered",
             )
+
+
+def form_of(recordings: Iterable[SnapshotRecording]) -> Form:
+    """The form in which these recordings are told: the oldest that can, so that more can read it."""
+    return "stemma.snapshot/2" if all(r.readable(None) for r in recordings) else "stemma.snapshot/3"
 
 
 def snapshot_root(recordings: Iterable[SnapshotRecording]) -> str:

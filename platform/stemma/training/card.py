@@ -83,6 +83,7 @@ model-index:
         f"Its Merkle root is `{manifest.root}`; the manifest is in `manifest.json` and its receipt",
         "from the transparency log in `snapshot_receipt.json`.",
         f"{len(facts['held_out'])} recordings were held out for validation.",
+        *_unreadable(beside),
         "",
         *_diversity(beside),
         "## Training",
@@ -130,6 +131,14 @@ model-index:
         "",
     ]
     return "\n".join(lines)
+
+
+def _unreadable(beside: SnapshotFacts | None) -> list[str]:
+    """How many recordings were granted and could not be learned from."""
+    count = beside.unreadable if beside else 0
+    return (
+        [f"{count} more were granted, but have no score to learn from, and are not in the snapshot."] if count else []
+    )
 
 
 def _diversity(beside: SnapshotFacts | None) -> list[str]:

@@ -143,6 +143,7 @@ class Dataset:
 def describe(work: Work, count: int) -> list[str]:
     """Captions of a work, always the same ones."""
     recording = work.recording
+    assert recording.tempo is not None  # noqa: S101 - a snapshot for models that write notes holds nothing else
     return captions(
         style=recording.style,
         key=recording.key,

@@ -62,7 +62,7 @@ class Clearance:
     manifest: Manifest
     receipt: Receipt
     scores: dict[str, bytes]
-    """MIDI bytes by recording, whose hashes were checked."""
+    """MIDI bytes by recording that has a score, whose hashes were checked."""
     at: str
     status_at: str
     """When the portal published the rights status that was asked."""
@@ -181,6 +181,8 @@ def _bytes_of(recording: SnapshotRecording, store: Storage) -> tuple[bytes | Non
         ("score", f"midi/{recording.midi_sha256}.mid", recording.midi_sha256),
         ("audio", f"audio/{recording.audio_sha256}.flac", recording.audio_sha256),
     ):
+        if not expected:  # it has no score: a snapshot holds it only for models that learn from sound
+            continue
         try:
             body = store.get(key)
         except NotFoundError:
@@ -189,7 +191,7 @@ def _bytes_of(recording: SnapshotRecording, store: Storage) -> tuple[bytes | Non
             return None, offence(
                 "content-hash", f"The bytes of its {name} are not those consented to.", "Import the recording again."
             )
-        score = score if score is not None else body
+        score = body if name == "score" else score
     return score, None
 
 

@@ -94,7 +94,7 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
         "held_out": facts["held_out"],
         "created_at": timestamp(now()),
         "license_decisions": facts["license_decisions"],
-        "metrics": facts["figures"],
+        "metrics": facts["figures"] | ({"recordings_without_score": beside.unreadable} if beside else {}),
     }
     (part / "stemma.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     progress(1, 1, f"{name}/{free}")

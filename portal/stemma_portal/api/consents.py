@@ -37,6 +37,7 @@ def grant(request: HttpRequest, body: GrantIn) -> Status[ConsentOut]:
     consent = consent_grant(
         party=access_party(user, str(body.party), act=True),
         recordings="all" if body.recordings == "all" else {str(recording) for recording in body.recordings},
+        releases={str(release) for release in body.releases},
         scopes=body.scopes,
         conditions=body.conditions,
         territory=body.territory,
@@ -61,6 +62,7 @@ def list_consents(
                 party=row.party_id,
                 party_name=row.party.name,
                 recordings=row.named,
+                releases=row.releases,
                 scopes=row.scopes,
                 conditions=row.conditions,
                 territory=row.territory,
@@ -139,6 +141,7 @@ def _out(row: Consent) -> ConsentOut:
         id=row.id,
         party=row.party_id,
         recordings=row.items.count(),
+        releases=row.releases,
         scopes=row.scopes,
         conditions=row.conditions,
         territory=row.territory,

@@ -196,6 +196,7 @@ def _snapshot(row: Snapshot) -> SnapshotOut:
         include=row.include,
         root=row.root,
         recordings=row.recordings,
+        unreadable=row.unreadable,
         scopes=row.scopes,
         territory=row.territory,
         family=row.family,

@@ -12,7 +12,7 @@ from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from stemma.proof.log import Receipt
-from stemma.rights.consent import Condition, Family, Scope
+from stemma.rights.consent import Condition, Family, GrantedRelease, Scope
 from stemma.rights.entitlement import KEY_SCOPES, KeyScope
 
 
@@ -83,7 +83,10 @@ class GrantIn(Request):
     id: UUID | None = None
     """Made by the caller, so that sending it again grants nothing twice."""
     party: UUID
-    recordings: Annotated[list[UUID], Field(min_length=1, max_length=100_000)] | Literal["all"]
+    recordings: Annotated[list[UUID], Field(max_length=100_000)] | Literal["all"] = Field(default_factory=list)
+    """Left out where `releases` are named: all of their tracks that the party may grant."""
+    releases: Annotated[list[UUID], Field(max_length=1000)] = Field(default_factory=list)
+    """Releases that the grant names with title and code, beside their tracks among the recordings."""
     scopes: list[Scope] = Field(min_length=1)
     conditions: dict[Scope, Condition] = Field(default_factory=dict)
     """Scopes that are granted only under a condition."""
@@ -97,6 +100,7 @@ class ConsentOut(Schema):
     id: Id
     party: Id
     recordings: int
+    releases: list[GrantedRelease]
     scopes: list[str]
     conditions: dict[str, Condition]
     territory: str
@@ -113,6 +117,7 @@ class ConsentRow(Schema):
     party: Id
     party_name: str
     recordings: int
+    releases: list[GrantedRelease]
     scopes: list[str]
     conditions: dict[str, Condition]
     territory: str
@@ -294,7 +299,8 @@ class SnapshotIn(Request):
     scopes: list[Scope] = Field(min_length=1)
     territory: Territory = "WORLD"
     family: Family = "symbolic"
-    """The kind of model it is meant for; grants may be for some kinds only."""
+    """The kind of model it is meant for; grants may be for some kinds only.  `symbolic` models learn from scores, so
+    that recordings without one are left out; `latent` models learn from sound."""
 
 
 class SnapshotOut(Schema):
@@ -305,6 +311,8 @@ class SnapshotOut(Schema):
     include: str
     root: str
     recordings: int
+    unreadable: int
+    """How many more were granted for it, from which no model of its family can learn: it holds none of them."""
     scopes: list[str]
     territory: str
     family: str

@@ -180,7 +180,8 @@ def _members(likeness: Likeness) -> list[Recording]:
 def _rank(recording: Recording, consented: Collection[str]) -> tuple[Any, ...]:
     return (
         recording.taken_down_at is not None,
-        not recording.complete,
+        bool(recording.lacking),
+        bool(recording.lacking_of_score),
         recording.id not in consented,
         not recording.source_free,
         recording.created_at,

@@ -193,19 +193,15 @@ class Recording(models.Model):
         return f"midi/{self.midi_sha256}.mid" if self.midi_sha256 else ""
 
     @property
-    def complete(self) -> bool:
-        """Whether everything that a snapshot needs is here."""
-        return not self.lacking
+    def lacking(self) -> list[str]:
+        """What every snapshot needs of it and is not here yet, in words."""
+        needed = (("a sound", self.audio_sha256), ("its length", self.duration_ms))
+        return [name for name, there in needed if not there]
 
     @property
-    def lacking(self) -> list[str]:
-        """What a snapshot needs of it and is not here yet, in words."""
-        needed = (
-            ("a sound", self.audio_sha256),
-            ("its length", self.duration_ms),
-            ("a score (MIDI or MusicXML)", self.midi_sha256),
-            ("a tempo", self.tempo),
-        )
+    def lacking_of_score(self) -> list[str]:
+        """What models that write notes need of it besides, and is not here yet, in words."""
+        needed = (("a score (MIDI or MusicXML)", self.midi_sha256), ("a tempo", self.tempo))
         return [name for name, there in needed if not there]
 
 

@@ -68,6 +68,7 @@ class GrantForm(forms.Form):
 
     recordings = forms.ChoiceField(label="Which recordings", widget=forms.RadioSelect, initial="all")
     chosen = forms.CharField(required=False, widget=forms.HiddenInput)
+    releases = forms.CharField(required=False, widget=forms.HiddenInput)
     countries = forms.CharField(
         label="Only in these countries",
         required=False,

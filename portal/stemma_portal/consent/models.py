@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from stemma.rights.consent import Condition
+from stemma.rights.consent import Condition, GrantedRelease
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.consent.reservation_models import DomainReading, Reservation, Settlement
 from stemma_portal.core.fields import IdField
@@ -33,6 +33,8 @@ class Consent(models.Model):
     scopes = ArrayField(models.CharField(max_length=40))
     conditions = models.JSONField(default=dict)
     """Conditions of scopes that are granted only under one (`stemma.rights.consent.Condition`)."""
+    releases = models.JSONField(default=list, db_default=[])
+    """Releases that it names (`stemma.rights.consent.GrantedRelease`)."""
     territory = models.CharField(max_length=5)
     covenant = models.CharField(max_length=64)
     """SHA-256 of the covenant under which it was granted."""
@@ -48,6 +50,10 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.party} on {self.granted_at:%Y-%m-%d}"
+
+    def released(self) -> list[str]:
+        """Each release that it names, in words."""
+        return [GrantedRelease.model_validate(each).told() for each in self.releases]
 
     def told(self) -> list[tuple[str, list[str]]]:
         """Each scope with its conditions in words."""

@@ -14,6 +14,8 @@ from stemma_portal.core.keys import keyring
 from stemma_portal.design.typeset import typeset
 
 TEMPLATE = Path(__file__).with_name("receipt.typ")
+TOLD = 12
+"""Releases named on the page."""
 
 
 def consent_proof(consent: Consent) -> dict[str, Any]:
@@ -30,7 +32,8 @@ def withdrawal_proof(withdrawal: Withdrawal) -> dict[str, Any]:
 def consent_pdf(consent: Consent, *, recordings: int) -> bytes:
     """The receipt of a grant on one page."""
     conditions = dict(consent.told())
-    paragraphs = [
+    paragraphs = _released(consent)
+    paragraphs += [
         (f"{title}.", f"{told} This holds {'; '.join(conditions[name])}." if conditions[name] else told)
         for name, (title, told) in SCOPES.items()
         if name in conditions
@@ -55,6 +58,14 @@ def consent_pdf(consent: Consent, *, recordings: int) -> bytes:
         "file": f"consent-{consent.id}.pdf",
     }
     return _pdf(page, consent_proof(consent), consent)
+
+
+def _released(consent: Consent) -> list[tuple[str, str]]:
+    """The releases that the grant names; of very many the first, since the attached proof has them all."""
+    told = consent.released()
+    if (more := len(told) - TOLD) > 0:
+        told[TOLD:] = [f"and {more:,} more, which the attached proof names"]
+    return [("Releases:", f"{'; '.join(told)}.")] if told else []
 
 
 def withdrawal_pdf(withdrawal: Withdrawal) -> bytes:

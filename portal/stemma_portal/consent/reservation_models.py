@@ -30,6 +30,7 @@ class Reservation(models.Model):
         TDMREP = "tdmrep", "tdmrep.json"
         HEADER = "header", "HTTP header or HTML"
         CAWG = "cawg", "Content credentials"
+        ERN = "ern", "DDEX deals"
         STATEMENT = "statement", "Statement of a rights-holder"
 
     ON_SITES = (Source.TDMREP, Source.HEADER)

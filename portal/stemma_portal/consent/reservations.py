@@ -97,7 +97,7 @@ def _conflict_tell(reservation: Reservation, by: Actor | None) -> None:
     beside = beside_consents(reservation)
     if not beside:
         return
-    says = f"{reservation.get_source_display()} reserves what you have granted."
+    says = f"You have granted what is reserved there ({reservation.get_source_display()})."
     if reservation.recording:
         until = "Until you settle it or withdraw, no new snapshot holds the recording for these uses."
     else:
@@ -164,6 +164,43 @@ def recording_marked(*, recording: Recording, place: str, marks: Mapping[str, An
         constraint=marks.get("constraint", ""),
         by=by,
     )
+
+
+# --- A message --------------------------------------------------------------------------------------
+
+
+def message_noted(*, recording: Recording, place: str, said: Mapping[str, Any], by: Actor) -> None:
+    """Keep what the deals of a DDEX message say of a recording (`stemma.catalog.record.ReservationRecord`)."""
+    reservation_note(recording=recording, place=place, by=by, **_of_message(said))
+
+
+def messages_noted(said: Mapping[str, Mapping[str, Any]], *, place: str, cause: str, by: Actor) -> None:
+    """The same of many recordings that have just come, by identifier: nobody has said or granted anything of them."""
+    if not said:
+        return
+    moment = now()
+    Reservation.objects.bulk_create(
+        Reservation(
+            recording_id=recording,
+            place=place[:300],
+            read_at=moment,
+            read_by=by.email,
+            **{**given, "sha256": sha256(given["text"].encode()), "text": _short(given["text"])},
+        )
+        for recording, given in ((recording, _of_message(each)) for recording, each in said.items())
+    )
+    audit(by=by, action="reservation.note", subject=cause, source=str(Source.ERN), place=place, recordings=len(said))
+
+
+def _of_message(said: Mapping[str, Any]) -> dict[str, Any]:
+    uses: dict[Scope, Use] = said["uses"]
+    return {
+        "source": Source.ERN,
+        "text": json.dumps(said, ensure_ascii=False, sort_keys=True),
+        "uses": uses,
+        "refused": sorted(scope for scope, use in uses.items() if use != "allowed"),
+        "constraint": said.get("detail", ""),
+    }
 
 
 # --- A domain ---------------------------------------------------------------------------------------

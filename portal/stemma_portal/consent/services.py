@@ -10,8 +10,8 @@ from django.urls import reverse
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import digest, sha256
-from stemma.rights.consent import CONSENT, Condition, Grant, Scope, Withdrawn
-from stemma_portal.catalog.models import Party, Recording
+from stemma.rights.consent import CONSENT, Condition, Grant, GrantedRelease, Scope, Withdrawn
+from stemma_portal.catalog.models import Party, Recording, Release
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.cases import case_open, case_resolve
 from stemma_portal.consent.models import Claim, Consent, ConsentRecording, Withdrawal
@@ -31,7 +31,8 @@ from stemma_portal.webhooks.services import party_told
 def consent_grant(
     *,
     party: Party,
-    recordings: Collection[str] | Literal["all"],
+    recordings: Collection[str] | Literal["all"] = (),
+    releases: Collection[str] = (),
     scopes: Collection[Scope],
     by: Actor,
     territory: str = "WORLD",
@@ -41,7 +42,9 @@ def consent_grant(
 ) -> Consent:
     """Sign and log what a party allows with its shares of the recordings, some of it under conditions.
 
-    "all" means every recording in which the party has a share and whose source allows it.  A grant
+    "all" means every recording in which the party has a share and whose source allows it.  The grant
+    names `releases` with title and code, and those of the recordings that are their tracks; where no
+    recordings are given, it is for all of their tracks that the party may grant.  A grant
     with an identifier that is known already is not made twice.  Raises `InvalidError` for recordings
     that the party cannot grant, and `ConflictError` when the identifier names another grant.
     """
@@ -59,14 +62,16 @@ def consent_grant(
         raise InvalidError("The grant would have ended before it began.", remedy="Let valid_until be in the future.")
     lock(f"consent:{party.id}")
     if identifier and (known := Consent.objects.filter(id=identifier).first()):
-        return _same(known, party, recordings, scopes, territory, valid_until, conditions)
-    granted = _grantable(party, recordings)
+        return _same(known, party, recordings, releases, scopes, territory, valid_until, conditions)
+    granted = _grantable(party, recordings or _tracks(party, releases))
+    named = _named(granted, releases)
     lock("covenant")  # nobody publishes terms that take from creators between the look at them and this grant
     grant = Grant(
         id=identifier or new_id(),
         party=party.id,
         party_name=party.name,
         recordings=tuple(sorted(granted)),
+        releases=named,
         scopes=tuple(sorted(set(scopes))),
         conditions=conditions,
         territory=territory,
@@ -83,6 +88,7 @@ def consent_grant(
         document=document,
         scopes=list(grant.scopes),
         conditions=_told(conditions),
+        releases=[each.model_dump(mode="json") for each in named],
         territory=territory,
         covenant=grant.covenant,
         granted_at=moment,
@@ -91,7 +97,8 @@ def consent_grant(
         receipt=receipt.model_dump(mode="json"),
     )
     ConsentRecording.objects.bulk_create(ConsentRecording(consent=consent, recording_id=r) for r in grant.recordings)
-    audit(by=by, action="consent.grant", subject=consent.id, party=party.id, recordings=len(granted))
+    more = {"releases": [each.release for each in named]} if named else {}
+    audit(by=by, action="consent.grant", subject=consent.id, party=party.id, recordings=len(granted), **more)
     party_told(
         party_id=party.id,
         type="consent.granted",
@@ -101,7 +108,8 @@ def consent_grant(
         consent,
         by=by,
         title=f"{by.email} signed a grant for {party.name}",
-        text=f"It allows {_in_words(consent.scopes)} with {len(granted)} recording{'s' * (len(granted) != 1)}. "
+        text=f"It allows {_in_words(consent.scopes)} with {len(granted)} recording{'s' * (len(granted) != 1)}"
+        f"{': ' if named else ''}{'; '.join(consent.released())}. "
         "If nobody was to sign it, withdraw it on its page.",
     )
     return consent
@@ -125,6 +133,31 @@ def _owners_told(consent: Consent, *, by: Actor, title: str, text: str) -> None:
 
 def _in_words(scopes: Collection[str]) -> str:
     return ", ".join(scope.replace("_", " ") for scope in scopes)
+
+
+def _tracks(party: Party, releases: Collection[str]) -> list[str]:
+    """The tracks of these releases that the party may grant."""
+    own = recordings_of_party(party_id=party.id).filter(release__in=releases, source_free=True)
+    return [str(recording) for recording in own.values_list("id", flat=True)]
+
+
+def _named(granted: Collection[str], releases: Collection[str]) -> tuple[GrantedRelease, ...]:
+    """The releases as the grant names them: each has a track among what is granted."""
+    tracks: dict[str, list[str]] = {}
+    rows = Recording.objects.filter(release__in=releases, id__in=granted).order_by("id")
+    for recording, release in rows.values_list("id", "release_id"):
+        tracks.setdefault(str(release), []).append(str(recording))
+    if stray := sorted(set(releases) - tracks.keys()):
+        raise InvalidError(
+            f"Nothing of release {stray[0]} is granted.",
+            remedy="Name releases with tracks in which the party has a share and whose source is free.",
+            code="not-owned",
+        )
+    titles = Release.objects.in_bulk(tracks)
+    return tuple(
+        GrantedRelease(release=each, title=titles[each].title, upc=titles[each].upc, recordings=tuple(tracks[each]))
+        for each in sorted(tracks)
+    )
 
 
 def _grantable(party: Party, recordings: Collection[str] | Literal["all"]) -> set[str]:
@@ -156,6 +189,7 @@ def _same(
     known: Consent,
     party: Party,
     recordings: Collection[str] | Literal["all"],
+    releases: Collection[str],
     scopes: Collection[Scope],
     territory: str,
     valid_until: datetime | None,
@@ -167,7 +201,12 @@ def _same(
         and known.territory == territory
         and known.valid_until == valid_until
         and known.conditions == _told(conditions)
-        and (recordings == "all" or set(recordings) == set(known.items.values_list("recording_id", flat=True)))
+        and {each["release"] for each in known.releases} == set(releases)
+        and (
+            recordings == "all"
+            or (releases and not recordings)
+            or set(recordings) == set(known.items.values_list("recording_id", flat=True))
+        )
     )
     if not same:
         raise ConflictError(

@@ -19,7 +19,7 @@ from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
 from stemma_portal.accounts.invitations import invite_for_party
 from stemma_portal.catalog.access import access_party
-from stemma_portal.catalog.models import Party, Recording
+from stemma_portal.catalog.models import Party, Recording, Release
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.access import access_consent, access_withdrawal
 from stemma_portal.consent.forms import SCOPES, GrantForm, InviteForm, SignForm, WithdrawForm
@@ -77,21 +77,29 @@ def consent_sign(request: HttpRequest) -> HttpResponse:
             remedy="Look in the catalog: each recording says why it cannot be granted.",
         )
     asked = identifiers([*request.GET.getlist("recording"), *request.POST.get("chosen", "").split()])
-    for release in identifiers(request.GET.getlist("release")):
-        asked += available.filter(release=release).values_list("id", flat=True)
+    releases = identifiers([*request.GET.getlist("release"), *request.POST.get("releases", "").split()])
+    if not request.POST.get("chosen"):  # afterwards what is signed is what was shown, though a track came meanwhile
+        asked += available.filter(release__in=releases).values_list("id", flat=True)
     chosen = list(available.filter(id__in=asked).order_by("title")) if asked else []
     step = request.POST.get("step", "choose")
     form = (SignForm if step == "sign" else GrantForm)(
         request.POST if step in {"review", "sign"} else None,
-        initial={"recordings": "chosen" if chosen else "all", "chosen": " ".join(each.id for each in chosen)},
+        initial={
+            "recordings": "chosen" if chosen else "all",
+            "chosen": " ".join(each.id for each in chosen),
+            "releases": " ".join(releases),
+        },
         available=available.count(),
         chosen=len(chosen),
     )
     valid = form.is_valid()
+    named = list(Release.objects.filter(id__in=releases, recordings__in=chosen).distinct().order_by("title"))
+    some = valid and form.cleaned_data["recordings"] == "chosen"
     if step == "sign" and valid:
         consent = consent_grant(
             party=party,
-            recordings=[each.id for each in chosen] if form.cleaned_data["recordings"] == "chosen" else "all",
+            recordings=[each.id for each in chosen] if some else "all",
+            releases=[each.id for each in named] if some else [],
             scopes=form.cleaned_data["scopes"],
             conditions=form.cleaned_data["conditions"],
             territory=form.cleaned_data["territory"],
@@ -101,11 +109,11 @@ def consent_sign(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Signed and logged. The receipt below proves it, to anyone.")
         return redirect("consent:consent", consent.id)
     if (step == "review" and valid) or (step == "sign" and set(form.errors) == {"agree"}):
-        return render(request, "consent/review.html", _review(form, party, chosen))
-    return render(request, "consent/grant.html", {"form": form, "party": party, "chosen": chosen})
+        return render(request, "consent/review.html", _review(form, party, chosen, named))
+    return render(request, "consent/grant.html", {"form": form, "party": party, "named": named})
 
 
-def _review(form: GrantForm, party: Party, chosen: list[Recording]) -> dict[str, Any]:
+def _review(form: GrantForm, party: Party, chosen: list[Recording], named: list[Release]) -> dict[str, Any]:
     """The terms in plain words, and again as they were sent, for the signature."""
     terms = form.cleaned_data
     some = terms["recordings"] == "chosen"
@@ -115,6 +123,7 @@ def _review(form: GrantForm, party: Party, chosen: list[Recording]) -> dict[str,
         "terms": terms,
         "count": len(chosen) if some else form.available,
         "titles": [each.title for each in chosen] if some else [],
+        "named": [(each, sum(track.release_id == each.id for track in chosen)) for each in named] if some else [],
         "granted": [
             (*SCOPES[name], condition.told() if (condition := terms["conditions"].get(name)) else [])
             for name in SCOPES

@@ -23,6 +23,7 @@ from stemma_portal.catalog.models import Party, Recording, RecordingVersion, Rel
 from stemma_portal.catalog.sharing import as_stated, shares_set
 from stemma_portal.consent.cases import case_open
 from stemma_portal.consent.models import Claim
+from stemma_portal.consent.reservations import message_noted, messages_noted
 from stemma_portal.core.db import lock
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.intake.models import Import, ImportRow
@@ -100,6 +101,8 @@ class _Carrier:
         moment = now()
         self._know([row.record for row in rows if row.record])
         made = _Made([], [], [], [], [], [])
+        reserved: dict[str, dict[str, Any]] = {}
+        """What messages say of mining new recordings."""
         coded: dict[str, ImportRow] = {}
         """Recordings that have an ISRC which they had not before."""
         registered: list[tuple[str, ImportRow]] = []
@@ -120,11 +123,14 @@ class _Carrier:
                     coded[str(target)] = row
             elif not row.record.get("takedown"):
                 identifier = row.recording = self._add(row, made, moment)
+                if said := row.record.get("reservation"):
+                    reserved[identifier] = said
                 present["isrc", row.isrc] = present["reference", row.reference] = identifier
                 present.pop(("isrc", ""), None)
                 present.pop(("reference", ""), None)
                 coded[identifier] = row
         _copy(made)
+        messages_noted(reserved, place=self.batch.name, cause=str(self.batch.id), by=self.by)
         for identifier, row in registered:
             self._register(identifier, row.record)
         return self._contests(coded)
@@ -328,6 +334,8 @@ class _Carrier:
             cause=self.cause,
             record=record,
         )
+        if said := row.record.get("reservation"):
+            message_noted(recording=recording, place=self.batch.name, said=said, by=self.by)
         if row.record.get("shares") and row.record["shares"] != last.get("shares"):
             shares = self._shares(row.record)
             named = {share["side"] for share in row.record["shares"]}

@@ -1,7 +1,8 @@
 """Whose names no prompt may name: what owners, custodians and withdrawals say of style prompting.
 
 A title is closed when one recording of that title is; the name of an artist, a composer or an artist's own
-party stays open as long as something of theirs is open.  A condition that serving cannot judge (a territory,
+party stays open as long as something of theirs is open.  The name of a composer who is long dead stays open
+whoever refuses, but for a custodian: the manner is nobody's.  A condition that serving cannot judge (a territory,
 a date) closes, as a scope that was not granted does.
 """
 
@@ -12,6 +13,7 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from stemma.ids import now
+from stemma.rights.composers import long_dead
 from stemma.rights.covenant import lift
 from stemma.rights.prompting import Why, pack
 from stemma_portal.accounts.models import Organisation
@@ -32,7 +34,10 @@ def closed_names() -> dict[Why, str]:
         every |= Q(pk__in=rows.values("pk"))
     granted = running(ConsentRecording.objects.filter(recording=OuterRef("pk")))
     open_ = _people(Recording.objects.filter(Exists(granted)).exclude(every))
-    return {name: pack(_people(rows) - open_, _titles(rows)) for name, rows in why.items()}
+    return {
+        name: pack((_people(rows) if name == "custody" else _living(rows)) - open_, _titles(rows))
+        for name, rows in why.items()
+    }
 
 
 def _allowing() -> QuerySet[ConsentRecording]:
@@ -69,6 +74,19 @@ def _titles(rows: QuerySet[Recording]) -> set[str]:
 
 
 def _people(rows: QuerySet[Recording]) -> set[str]:
-    named = {name for pair in rows.values_list("artist", "work__composer").distinct() for name in pair if name}
+    return _named(rows) | _artists(rows)
+
+
+def _living(rows: QuerySet[Recording]) -> set[str]:
+    """Without composers who are long dead, unless an artist who owns a share bears the same name."""
+    named = _named(rows)
+    return (named - long_dead(named, now().year)) | _artists(rows)
+
+
+def _named(rows: QuerySet[Recording]) -> set[str]:
+    return {name for pair in rows.values_list("artist", "work__composer").distinct() for name in pair if name}
+
+
+def _artists(rows: QuerySet[Recording]) -> set[str]:
     artists = Party.objects.filter(organisations__kind=Organisation.Kind.ARTIST, shares__recording__in=rows)
-    return named | set(artists.values_list("name", flat=True).distinct())
+    return set(artists.values_list("name", flat=True).distinct())

@@ -9,7 +9,7 @@ from django.db import transaction
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import canonical, digest, sha256
-from stemma.rights.covenant import Acceptance, AnyCovenant
+from stemma.rights.covenant import Acceptance, AnyCovenant, house_covenant
 from stemma.rights.entitlement import KEY_SCOPES, KeyScope, hash_api_key, new_api_key
 from stemma.rights.months import months_later
 from stemma.rights.ratchet import losses
@@ -64,6 +64,17 @@ def covenant_publish(*, covenant: AnyCovenant, by: Actor | None) -> CovenantVers
     )
     audit(by=by, action="covenant.publish", subject=hashed, version=covenant.version)
     return version
+
+
+@transaction.atomic
+def covenant_begin(*, by: Actor | None) -> CovenantVersion:
+    """The newest terms; the house's own where none were ever published.
+
+    An installation that has terms keeps them: what Stemma brings today may promise less to those who hold them.
+    """
+    lock("covenant")
+    newest = CovenantVersion.objects.order_by("-published_at").first()
+    return newest or covenant_publish(covenant=house_covenant(), by=by)
 
 
 def _refuse_losses(covenant: AnyCovenant) -> None:

@@ -15,7 +15,6 @@ from django.db import transaction
 
 from stemma.catalog.cast import EDITORS, LABELS, party
 from stemma.config import settings
-from stemma.rights.covenant import house_covenant
 from stemma.rights.entitlement import hash_api_key
 from stemma_portal.accounts.models import Membership, Organisation, Token, User
 from stemma_portal.accounts.services import (
@@ -28,7 +27,7 @@ from stemma_portal.accounts.services import (
 from stemma_portal.catalog.demo import demo_link
 from stemma_portal.consent.tasks import rights_status_publish
 from stemma_portal.licensing.models import ApiKey, License
-from stemma_portal.licensing.services import api_key_create, covenant_publish, license_grant
+from stemma_portal.licensing.services import api_key_create, covenant_begin, license_grant
 from stemma_portal.licensing.tasks import revocations_publish
 
 Kind = Organisation.Kind
@@ -57,10 +56,13 @@ CAST = (
     Cast("artist", party(EDITORS[0]).name, Kind.ARTIST, EDITORS[0]),
     Cast("enterprise", "Wide Screen Games", Kind.ENTERPRISE, "Elio Brandt", tier="professional"),
     Cast("indie", "Small Hours Studio", Kind.ENTERPRISE, "Ines Okoye", tier="community"),
+    Cast("film", "Harbour Light Films", Kind.ENTERPRISE, "Hanne Lund", tier="enterprise"),
     Cast("rights", "Stemma Rights", Kind.RIGHTS, "Ruth Sand"),
     Cast("ops", "Stemma Operations", Kind.OPS, "Omar Lind"),
 )
 OPERATOR = "ops"
+CLAIMANT = "film"
+"""Licensed with an indemnity: the demonstration sends a claim against an output in its name."""
 LICENSE_MONTHS = 12
 
 
@@ -69,13 +71,14 @@ def demo_seed(path: Path | None = None) -> dict[str, Any]:
     path = path or settings().home / "demo.json"
     kept = _read(path)
     with transaction.atomic():
-        covenant_publish(covenant=house_covenant(), by=None)
+        covenant_begin(by=None)
         users = {cast.slug: _person(cast, kept) for cast in CAST}
         licensed = {cast.slug: _license(cast, kept) for cast in CAST if cast.tier}
         demo_link(by=None)
         known = {
             "logins": [_login(cast, password) for cast, (_, password) in zip(CAST, users.values(), strict=True)],
             "operator_token": _operator_token(users[OPERATOR][0], kept),
+            "tokens": {CLAIMANT: _token(users[CLAIMANT][0], kept.get("tokens", {}).get(CLAIMANT, ""))},
             "api_keys": {slug: key for slug, (_, key) in licensed.items()},
             "licenses": {slug: license_.id for slug, (license_, _) in licensed.items()},
         }
@@ -124,6 +127,13 @@ def _operator_token(user: User, kept: dict[str, Any]) -> str:
     if secret and Token.objects.filter(sha256=hash_token(secret), revoked_at=None).exists():
         return str(secret)
     return token_create(user=user, name="Operator's command line", secret=secret or None, by=None)[1]
+
+
+def _token(user: User, secret: str) -> str:
+    """A token with which the demonstration speaks for a person."""
+    if secret and Token.objects.filter(sha256=hash_token(secret), revoked_at=None).exists():
+        return secret
+    return token_create(user=user, name="Demonstration", by=None)[1]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def origins(recordings: Iterable[Recording]) -> list[Origin]:
     ]
 
 
-def snapshot_facts(manifest: Manifest) -> SnapshotFacts:
-    """What is said beside a manifest, as of now."""
+def snapshot_facts(manifest: Manifest, *, unreadable: int = 0) -> SnapshotFacts:
+    """What is said beside a manifest, as of now; of the recordings left out, how many no such model can read."""
     ids = [each.recording for each in manifest.recordings]
     rows = (
         Recording.objects.filter(id__in=ids)
@@ -45,6 +45,7 @@ def snapshot_facts(manifest: Manifest) -> SnapshotFacts:
         snapshot=manifest.id,
         root=manifest.root,
         diversity=diversity(origins(rows)),
+        unreadable=unreadable,
         custody=tuple(
             Keeping(
                 recording=recording,

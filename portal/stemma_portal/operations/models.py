@@ -31,6 +31,8 @@ class Snapshot(models.Model):
     diversity = models.JSONField(null=True, blank=True)
     """`stemma.rights.diversity.Diversity` of its recordings as they were; None: taken before it was counted.
     The database refuses to change it, and the hash beneath."""
+    unreadable = models.PositiveIntegerField(default=0, db_default=0)
+    """How many more were granted for it, from which no model of its family can learn."""
     facts_sha256 = models.CharField(max_length=64, blank=True, db_default="")
     """Of `facts.json`, which lies beside the manifest (`stemma.rights.facts.SnapshotFacts`)."""
     created_at = models.DateTimeField()

@@ -9,7 +9,7 @@ from stemma.proof.canonical import digest
 from stemma.rights.consent import Family, Scope
 from stemma.rights.covenant import AnyCovenant
 from stemma.rights.shares import Share as ShareDocument
-from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, offences
+from stemma.rights.snapshot import Manifest, Offence, SnapshotRecording, form_of, offences
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
@@ -44,12 +44,13 @@ def snapshot_offences(snapshot: Snapshot) -> list[Offence]:
 
 
 def recordings_as_offered(scopes: Collection[Scope] = ()) -> list[SnapshotRecording]:
-    """The whole catalog as a snapshot for these uses would hold it, with every grant that was ever made for it.
+    """The whole catalog as snapshots for these uses would hold it, with every grant that was ever made for it.
 
-    What its custodian keeps out is not offered, whoever takes the snapshot.
+    Each has its sound; not each has the score that models which write notes learn from.  What its custodian
+    keeps out is not offered, whoever takes the snapshot.
     """
     shares = Prefetch("shares", Share.objects.order_by("party", "side", "territory"))
-    complete = ~Q(midi_sha256="") & ~Q(audio_sha256="") & Q(duration_ms__isnull=False, tempo__isnull=False)
+    complete = ~Q(audio_sha256="") & Q(duration_ms__isnull=False)
     for side in Share.Side:  # a right of which nobody is named yet cannot have been granted
         complete &= Q(Exists(Share.objects.filter(recording=OuterRef("pk"), side=side)))
     standing_for_all = Q(cluster=None) | Q(cluster__canonical=F("pk"))
@@ -115,7 +116,7 @@ def stands_against(manifest: Manifest) -> list[Offence]:
                     recording=recording,
                     title=titles[recording],
                     rule="reserved",
-                    reason=f"{Reservation.Source(source).label} refuses {names}.",
+                    reason=f"Refused by {Reservation.Source(source).label}: {names}.",
                     remedy="Ask an owner to settle it on the page Reservations.",
                 )
             )
@@ -133,8 +134,8 @@ def terms_in_force() -> AnyCovenant:
 
 
 def eligibility(*, scopes: tuple[Scope, ...], territory: str, family: Family = "symbolic") -> dict[str, list[Offence]]:
-    """What stands against each recording of the catalog now; an empty list for those that may be used."""
-    offered = recordings_as_offered(scopes)
+    """What stands now against each recording from which such a model can learn; an empty list: it may be used."""
+    offered = [recording for recording in recordings_as_offered(scopes) if recording.readable(family)]
     manifest = draft(offered, name="draft", scopes=scopes, territory=territory, family=family, terms=terms_in_force())
     found: dict[str, list[Offence]] = {recording.recording: [] for recording in manifest.recordings}
     for offence in stands_against(manifest):
@@ -157,6 +158,7 @@ def draft(
     """A manifest over these recordings, with the grants that they name."""
     documents, _ = consent_documents(recordings)
     return Manifest(
+        format=form_of(recordings),
         id=identifier,
         name=name,
         created_at=created_at,

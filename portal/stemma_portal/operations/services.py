@@ -44,7 +44,8 @@ def snapshot_create(
 ) -> Snapshot:
     """Freeze the catalog: what every owner has granted (`eligible`), or everything (`all`).
 
-    What is eligible is decided by the rules of the gate.  The manifest and the receipts of its
+    What is eligible is decided by the rules of the gate, and what a model of the family cannot learn from is
+    counted and left out: who is in a snapshot shares in what its models earn.  The manifest and the receipts of its
     grants are in object storage before the snapshot exists; its own receipt follows at once.
     Raises `InvalidError` when nothing is left to freeze.
     """
@@ -77,6 +78,7 @@ def snapshot_create(
             manifest_key=folder + "manifest.json",
             receipt=receipt.model_dump(mode="json"),
             diversity=facts.diversity.model_dump(mode="json"),
+            unreadable=facts.unreadable,
             facts_sha256=sha256(beside),
             created_at=moment,
             created_by=by.email if by else "",
@@ -106,6 +108,15 @@ def _freeze(
         if include == Snapshot.Include.ELIGIBLE:
             offenders = {offence.recording for offence in stands_against(draft(offered, **wanted))}
             offered = [recording for recording in offered if recording.recording not in offenders]
+        unreadable = [recording for recording in offered if not recording.readable(wanted["family"])]
+        offered = [recording for recording in offered if recording.readable(wanted["family"])]
+        if unreadable and not offered:
+            raise InvalidError(
+                f"{wanted['family'].capitalize()} models cannot learn from any of the {len(unreadable)} recordings "
+                "that may be used: none has a score.",
+                remedy="Bring their scores, or take a snapshot for latent models.",
+                code="nothing-readable",
+            )
         if not offered:
             raise InvalidError(
                 "No recording may be used for this."
@@ -118,7 +129,7 @@ def _freeze(
         manifest = draft(
             ordered, identifier=identifier, root=snapshot_root(ordered), created_at=timestamp(now()), **wanted
         )
-        return manifest, consent_documents(ordered)[1], snapshot_facts(manifest)
+        return manifest, consent_documents(ordered)[1], snapshot_facts(manifest, unreadable=len(unreadable))
 
 
 @transaction.atomic

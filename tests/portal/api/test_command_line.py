@@ -112,7 +112,7 @@ def test_weights_over_the_command_line(stemma, client, config, monkeypatch, tmp_
     license_ = re.search(UUID, stemma("license", "grant", "ops", "--tier", "community"))[0]
     with pytest.raises(InvalidError, match="Nobody has accepted"):
         stemma("model", "download", "house-symbolic/1", "--to", str(folder))
-    stemma("covenant", "accept", license_, "2.0.0", "--yes")
+    stemma("covenant", "accept", license_, "3.0.0", "--yes")
     for said in (stemma("model", "download", "house-symbolic/1", "--to", str(folder)) for _ in range(2)):
         assert "signed and unchanged" in said
     assert (folder / "model.safetensors").read_bytes() == b"w"

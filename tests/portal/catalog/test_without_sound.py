@@ -28,11 +28,11 @@ def test_its_page_says_what_is_missing(client, cast, bare):
     assert page.status_code == 200
     text = page.content.decode()
     assert "No sound yet" in text
-    assert "It lacks a sound, its length, a score (MIDI or MusicXML), a tempo." in text
+    assert "It lacks a sound, its length." in text
     assert "<audio" not in text
     Recording.objects.filter(id=bare.id).update(audio_sha256=sha("bare"), duration_ms=1000)
     text = client.get(reverse("dashboards:recording", args=[bare.id])).content.decode()
-    assert "It lacks a score (MIDI or MusicXML), a tempo." in text
+    assert "It lacks a score (MIDI or MusicXML), a tempo. Models that make sound learn from the recording" in text
     assert "None" not in text
 
 

@@ -96,7 +96,7 @@ def test_the_proof_comes_by_api_page_and_paper_and_verifies_offline(made, api, c
     studio, browser = api("licensee"), as_(cast.licensee)
     shown = studio.get(f"certificates/{made.id}").json()
     assert shown["certificate"] == made.token
-    assert shown["standing"]["state"] == "holds"
+    assert shown["standing"]["state"] == "conditional"
     for body in (
         json.dumps(studio.get(f"certificates/{made.id}/proof").json()).encode(),
         studio.get(f"certificates/{made.id}/proof.pdf").content,
@@ -111,7 +111,7 @@ def test_the_proof_comes_by_api_page_and_paper_and_verifies_offline(made, api, c
     text = " ".join(page.extract_text() for page in paper.pages)
     assert len(paper.pages) == 1
     assert f"/certificate/{made.id}/" in text
-    assert "The indemnity holds" in text
+    assert "The indemnity holds on conditions" in text
     page = browser.get(f"/certificates/{made.id}/").content.decode()
     assert "9 notes, 32 allowed" in page
     assert "<svg" in page
@@ -120,7 +120,7 @@ def test_the_proof_comes_by_api_page_and_paper_and_verifies_offline(made, api, c
 @pytest.mark.parametrize(
     ("tier", "changes", "state", "said"),
     [
-        ("enterprise", {}, "The indemnity holds", "It holds without limit"),
+        ("enterprise", {}, "The indemnity holds on conditions", "It holds without limit, on the conditions named"),
         ("community", {}, "Without indemnity", "community tier comes without indemnity"),
     ],
 )

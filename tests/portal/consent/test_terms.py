@@ -5,12 +5,15 @@ import json
 import pytest
 from django.test import Client
 
-from portal.making import SCOPES, problem
+from portal.making import SCOPES, ident, problem
 from stemma.proof.keys import verify
+from stemma.provenance.documents import verify_document
 from stemma.rights.consent import CONSENT, Condition, Grant
 from stemma.rights.snapshot import Manifest
 from stemma.storage import storage
+from stemma_portal.catalog.models import Recording, Release
 from stemma_portal.consent.models import Consent
+from stemma_portal.consent.receipts import consent_pdf, consent_proof
 from stemma_portal.consent.selectors import recording_states
 from stemma_portal.consent.services import consent_grant
 from stemma_portal.core.errors import ConflictError
@@ -160,3 +163,59 @@ def test_a_grant_of_the_same_identifier_keeps_its_conditions(covenant, cast, cat
     consent_grant(**given, identifier=ident("g"), conditions={SCOPES[0]: Condition(same_covenant=True)})
     with pytest.raises(ConflictError):
         consent_grant(**given, identifier=ident("g"))
+
+
+@pytest.fixture
+def album(cast, recordings) -> Release:
+    """Two tracks of the label, and one of another's."""
+    made = Release.objects.create(title="First Light", upc="036000291452", organisation=cast.label)
+    Recording.objects.filter(id__in=[recordings[0].id, recordings[1].id, recordings[3].id]).update(release=made)
+    return made
+
+
+def test_a_grant_for_a_release_names_it_beside_its_tracks(owner, cast, catalog, album, recordings):
+    tracks = sorted([recordings[0].id, recordings[1].id])
+    page = owner.get(f"/consent/new/?release={album.id}").content.decode()
+    assert "“First Light” (UPC 036000291452)" in page
+    terms = {**ASKED, "use_ai_generative_training": "allowed", "recordings": "chosen"}
+    terms |= {"chosen": " ".join(tracks), "releases": str(album.id)}
+    page = owner.post("/consent/new/", {"step": "review", **terms}).content.decode()
+    assert "(UPC 036000291452): 2 tracks, as the release is today." in page
+    Recording.objects.filter(id=recordings[2].id).update(release=album)  # comes after it was read
+    signed = owner.post(f"/consent/new/?release={album.id}", {"step": "sign", "agree": "on", **terms}, follow=True)
+    words = "“First Light” (UPC 036000291452), 2 tracks"
+    assert words in signed.content.decode()
+    assert "First Light" in owner.get("/consent/").content.decode()
+    row = Consent.objects.get()
+    grant = Grant.model_validate(verify(row.document, keyring().jwks(), "rights", CONSENT))
+    (named,) = grant.releases
+    assert (named.release, named.title, named.upc) == (album.id, "First Light", "036000291452")
+    assert list(named.recordings) == list(grant.recordings) == tracks
+    for body in (json.dumps(consent_proof(row)).encode(), consent_pdf(row, recordings=2)):
+        assert f"for 2 recordings ({words})" in verify_document(body).steps[0].detail
+
+
+def test_releases_are_named_over_the_api(api, covenant, cast, catalog, album, recordings):
+    label = str(catalog["Label"].id)
+    body = {"id": ident("by release"), "party": label, "releases": [album.id], "scopes": SCOPES}
+    made = api("owner").post("consents", body).json()
+    assert (made["recordings"], made["releases"][0]["title"]) == (2, "First Light")
+    assert api("owner").post("consents", body).json()["document"] == made["document"]
+    problem(api("owner").post("consents", {**body, "releases": []}), 409, "conflict")
+    more = {"party": label, "recordings": [recordings[1].id, recordings[2].id], "releases": [album.id]}
+    made = api("owner").post("consents", {**more, "scopes": SCOPES}).json()
+    assert (made["recordings"], made["releases"][0]["recordings"]) == (2, [recordings[1].id])
+    detail = verify_document(json.dumps(api("owner").get(f"consents/{made['id']}/receipt").json()).encode()).steps[0]
+    assert "1 track; and 1 besides)" in detail.detail
+    problem(
+        api("owner").post("consents", {**more, "recordings": [recordings[2].id], "scopes": SCOPES}), 422, "not-owned"
+    )
+    problem(api("owner").post("consents", {"party": label, "scopes": SCOPES}), 422)
+
+
+def test_a_grant_without_releases_keeps_its_form(granted):
+    told = verify(granted["Label"].document, keyring().jwks(), "rights", CONSENT)
+    assert "releases" not in told
+    stray = {"release": "r", "title": "Stray", "upc": "", "recordings": ["none"]}
+    with pytest.raises(ValueError, match="tracks that are not granted"):
+        Grant.model_validate({**told, "releases": [stray]})

@@ -175,7 +175,7 @@ def _accepted(cast) -> None:
     from stemma_portal.licensing.services import covenant_accept, covenant_publish, license_grant
 
     held = license_grant(organisation=cast.studio, tier="community", months=1, by=None)
-    later = covenant_publish(covenant=house_covenant().model_copy(update={"version": "2.1.0"}), by=None)
+    later = covenant_publish(covenant=house_covenant().model_copy(update={"version": "3.1.0"}), by=None)
     covenant_accept(license_=held, covenant=later, replaces=held.covenant_id, by=cast.licensee)
 
 

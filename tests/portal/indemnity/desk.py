@@ -64,7 +64,7 @@ class Desk:
         tiers = tuple(
             t.model_copy(update={"indemnity": (cover,)}) if t.name == "enterprise" else t for t in house.tiers
         )
-        self.terms = house.model_copy(update={"tiers": tiers, "version": "2.1.0"})
+        self.terms = house.model_copy(update={"tiers": tiers, "version": "3.1.0"})
         covenant_publish(covenant=self.terms, by=None)
         snapshot = snapshot_create(
             name="one", include=Snapshot.Include.ELIGIBLE, scopes=["ai_generative_training"], by=None

@@ -3,13 +3,18 @@
 import io
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
+from catalog.messages import ern43
 from portal.intake.conftest import line, table
 from stemma.errors import InvalidError
 from stemma.rights.shares import WHOLE
 from stemma_portal.catalog.models import Party, Recording, RecordingVersion, Release, Share, ShareRevision, Work
-from stemma_portal.consent.models import Claim
+from stemma_portal.consent.models import Claim, Reservation
+from stemma_portal.consent.reserved import conflicts, marks_of
 from stemma_portal.consent.selectors import rights_status
+from stemma_portal.consent.services import consent_grant
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.jobs import job_cancel
 from stemma_portal.core.models import AuditEvent, Job
@@ -256,3 +261,35 @@ def test_nothing_is_confirmed_before_it_is_read_or_twice(bring, labels, committe
 def test_an_organisation_without_a_rights_holder_is_told_what_to_do(cast):
     with pytest.raises(InvalidError, match="rights-holder"):
         import_create(organisation=cast.label, file=io.BytesIO(b"Title\n"), name="x.csv", by=cast.owner)
+
+
+def test_what_a_message_says_of_training_stands_among_the_reservations(bring, covenant, labels, cast):
+    text = ern43(2).replace(">Stream<", ">Stream</UseType><UseType>UseForTrainingGenerativeAI<")
+    bring(text.encode(), name="spring.xml")
+    rows = Reservation.objects.current().order_by("recording__isrc")
+    assert {(row.source, row.place, *row.uses.items()) for row in rows} == {
+        ("ern", "spring.xml", ("ai_generative_training", "allowed"))
+    }
+    first, second = Recording.objects.order_by("isrc")
+    owner = Party.objects.get(name="Example Records")
+    consent_grant(party=owner, recordings=[first.id], scopes=["ai_generative_training"], by=labels.owner)
+    policy = (
+        "<RightsClaimPolicy><RightsClaimPolicyType>BlockAccess</RightsClaimPolicyType></RightsClaimPolicy></DealTerms>"
+    )
+    update = text.replace("</DealTerms>", policy)
+    bring(update.encode(), name="autumn.xml")
+    bring(update.encode(), name="again.xml")
+    assert Reservation.objects.count() == 4
+    found = Reservation.objects.current().get(recording=first)
+    assert (found.place, found.refused, found.supersedes.place) == (
+        "autumn.xml",
+        ["ai_generative_training"],
+        "spring.xml",
+    )
+    assert [row.recording_id for row in conflicts()] == [first.id]
+    assert [row.source for row in marks_of(second)] == ["ern"]
+    client = Client()
+    client.force_login(cast.rights)
+    page = client.get(reverse("dashboards:recording", args=[first.id])).content.decode()
+    assert "DDEX deals of autumn.xml refuse ai generative training" in page
+    assert "UseForTrainingGenerativeAI: BlockAccess" in page

@@ -71,7 +71,7 @@ def test_what_narrows_a_license_is_refused_and_each_loss_is_named(license_, cove
     assert refused.value.details[0] == {
         "field": "tiers.professional.monthly_fee",
         "rule": "narrower",
-        "remedy": "professional: fee a month was USD 49.00 and would be USD 50.00 (held under version 2.0.0).",
+        "remedy": "professional: fee a month was USD 49.00 and would be USD 50.00 (held under version 3.0.0).",
     }
     assert CovenantVersion.objects.count() == LogEntry.objects.filter(kind="covenant").count() == 1
 
@@ -230,7 +230,7 @@ def test_the_api_tells_compares_and_publishes(license_, covenant, api):
     problem(staff.post("covenants", {"document": house_covenant_1().model_dump(mode="json")}), 422, "old-form")
     problem(api("licensee").post("covenants", {"document": wide.model_dump(mode="json")}), 403)
 
-    assert [row["version"] for row in anyone.get("covenants").json()] == [wide.version, "2.0.0"]
+    assert [row["version"] for row in anyone.get("covenants").json()] == [wide.version, "3.0.0"]
     shown = anyone.get(f"covenants/{covenant.digest}").json()
     assert digest(shown["document"]) == covenant.digest
     text = anyone.get(f"covenants/{covenant.digest}/text").json()
@@ -297,7 +297,7 @@ def test_anyone_reads_the_terms(covenant):
     for words in ("What do creators get?", 'id="c-1.1"', "tiers.community.uses", "An earlier version"):
         assert words in page
     page = reader.get("/covenants/compare/").content.decode()
-    assert f"{narrow.version} beside 2.0.0" in page
+    assert f"{narrow.version} beside 3.0.0" in page
     assert "takes something away" in page
     assert reader.get(f"/covenants/compare/?old={covenant.digest}&new={covenant.digest}").status_code == 200
     for wrong in ("/covenants/nothing/", "/covenants/%00/", "/covenants/compare/?old=x", f"/covenants/{'0' * 64}.pdf"):
@@ -357,12 +357,12 @@ def test_the_command_line_shows_replays_publishes_and_accepts(license_, covenant
     shown = stemma("show")
     assert digest(json.loads(shown.stdout)) == covenant.digest
     assert "1.1. This is the Stemma Covenant" in stemma("text", covenant.digest[:10]).stdout
-    assert stemma("text", "2.0.0", "--summary").stdout.startswith("Who may use it")
+    assert stemma("text", "3.0.0", "--summary").stdout.startswith("Who may use it")
 
     wide, dear = terms(monthly_fee=40_000_000), terms(monthly_fee=50_000_000)
     for name, value in (("wide", wide), ("dear", dear)):
         (tmp_path / f"{name}.json").write_text(value.model_dump_json())
-    assert stemma("compare", "2.0.0", str(tmp_path / "wide.json")).exit_code == 0
+    assert stemma("compare", "3.0.0", str(tmp_path / "wide.json")).exit_code == 0
     narrow = stemma("compare", covenant.digest, str(tmp_path / "dear.json"), "--json")
     assert (narrow.exit_code, json.loads(narrow.stdout)["holders"]["professional"]) == (3, "narrower")
     assert stemma("publish", str(tmp_path / "wide.json")).exit_code == 0

@@ -72,3 +72,24 @@ def test_a_withdrawal_and_a_custodian_close_what_was_open(named, cast, catalog, 
     assert why(names, "Ada Example") in {"withdrawn", "custody"}
     assert names.given.sequence > first.given.sequence
     assert listed(storage, keyring).given == names.given, "nothing changed, nothing new is signed"
+
+
+def test_composers_who_are_long_dead_may_be_named_whoever_refuses_but_for_a_custodian(
+    named, cast, catalog, storage, keyring
+):
+    for recording, composer in ((named[3], "Bach, Johann Sebastian (1685-1750)"), (named[4], "Stephen Foster")):
+        Work.objects.filter(pk=recording.work_id).update(composer=composer)
+        consent_grant(party=catalog["Other"], recordings=[recording.id], scopes=SCOPES, by=cast.rights)
+    names = listed(storage, keyring)
+    assert why(names, "a chorale in the style of Johann Sebastian Bach") == why(names, "like Bach") == ""
+    assert why(names, "like Stephen Foster") == ""
+    assert why(names, "Northern Rain") == why(names, "like Bo Sample") == "refused"
+    custody_set(
+        recordings=[named[3].id], party=catalog["Artist"], terms="Not this.", conditions=["no_style_prompting"],
+        by=None, by_staff=True,
+    )  # fmt: skip
+    assert why(listed(storage, keyring), "like Johann Sebastian Bach") == "custody"
+    cast.other.kind, cast.other.party.name = "artist", "Stephen Foster"
+    cast.other.save()
+    cast.other.party.save()
+    assert why(listed(storage, keyring), "like Stephen Foster"), "a living artist bears the name"

@@ -5,7 +5,9 @@ from stemma.errors import InvalidError, UnavailableError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import digest, sha256
 from stemma.proof.log import Receipt, check_receipt
+from stemma.rights.facts import read_facts
 from stemma.rights.snapshot import Manifest, offences
+from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.services import recordings_import
 from stemma_portal.consent.selectors import rights_status
 from stemma_portal.consent.services import claim_open, consent_grant, consent_withdraw
@@ -97,6 +99,30 @@ def test_why_each_recording_may_or_may_not_be_used(granted, recordings):
     found = eligibility(scopes=tuple(SCOPES), territory="WORLD")
     assert found[recordings[0].id] == []
     assert {offence.rule for offence in found[recordings[5].id]} == {"no-consent"}
+
+
+def test_a_recording_without_score_is_in_snapshots_for_models_of_sound_alone(granted, recordings, storage, keyring):
+    for row in recordings:
+        if row.isrc[-1] in "01":
+            row.midi_sha256, row.tempo, row.key = "", None, ""
+            row.save()
+    notes, sound = take(), take(family="latent")
+    assert (held(notes), notes.unreadable) == ({"2", "3", "4"}, 2)
+    assert (held(sound), sound.unreadable) == ({"0", "1", "2", "3", "4"}, 0)
+    first, second = manifest_of(notes), manifest_of(sound)
+    assert (first.format, second.format) == ("stemma.snapshot/2", "stemma.snapshot/3")
+    second.check_root()
+    assert {r.isrc[-1] for r in second.recordings if r.midi_sha256 == "" and r.tempo is None and r.audio_sha256} == {
+        "0",
+        "1",
+    }
+    assert read_facts(first, storage).unreadable == 2
+    assert offences(second, rights_status(), keyring.jwks(), timestamp(now())) == []
+    assert recordings[0].id not in eligibility(scopes=tuple(SCOPES), territory="WORLD")
+    assert eligibility(scopes=tuple(SCOPES), territory="WORLD", family="latent")[recordings[0].id] == []
+    Recording.objects.update(midi_sha256="")
+    with pytest.raises(InvalidError, match="any of the 5 recordings"):
+        take()
 
 
 def test_nothing_is_half_written_while_storage_is_away(granted, storage, s3_away):

@@ -64,7 +64,7 @@ def test_weights_need_a_license_that_covers_them(bundle, api, cast):
 
 def test_weights_need_the_licensee_s_own_yes_to_its_terms(license_, api, cast):
     told = problem(api("licensee").post(DOWNLOADS), 403, "not-accepted")
-    assert f"stemma covenant accept {license_.id} 2.0.0" in told["remedy"]
+    assert f"stemma covenant accept {license_.id} 3.0.0" in told["remedy"]
     own = {"covenant": license_.covenant_id, "replaces": license_.covenant_id}
     problem(api("rights").post(f"licenses/{license_.id}/covenant", own), 403)
     for _ in range(2):
@@ -181,7 +181,7 @@ def test_the_page_tells_what_holds_and_hands_out(license_, cast, storage, redis)
     browser.force_login(cast.licensee)
     address = reverse("operations:release", args=["house-symbolic", "1"])
     page = browser.get(address).content.decode()
-    assert "Accept version 2.0.0 of the covenant" in page
+    assert "Accept version 3.0.0 of the covenant" in page
     assert "<script>alert" not in page
     assert page.count('<li class="no">') == 0
     assert 'name="file"' not in page

@@ -6,18 +6,20 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from stemma.errors import StemmaError
-from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.models import Membership, Organisation, User
 from stemma_portal.accounts.services import membership_set, organisation_create, token_create, user_create
 from stemma_portal.consent.tasks import rights_status_publish
-from stemma_portal.licensing.services import covenant_publish
+from stemma_portal.licensing.services import covenant_begin
 from stemma_portal.licensing.tasks import revocations_publish
 
 
 class Command(BaseCommand):
     """Publishes the terms and makes the first operator, with a token for the command line."""
 
-    help = "Publish the house covenant and make an operator; prints a token for the command line, this once."
+    help = (
+        "Publish the house covenant, where there are no terms yet, and make an operator; prints a token for the "
+        "command line, this once."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The operator's address."""
@@ -28,7 +30,7 @@ class Command(BaseCommand):
         email = str(options["email"]).lower()
         try:
             with transaction.atomic():
-                covenant_publish(covenant=house_covenant(), by=None)
+                covenant_begin(by=None)
                 house = Organisation.objects.filter(kind=Organisation.Kind.OPS, demo=False).first()
                 house = house or organisation_create(
                     name="Operations", slug="operations", kind=Organisation.Kind.OPS, by=None

@@ -56,7 +56,7 @@ class UsageFact(BaseModel):
 class AttributionFact(BaseModel):
     """Which recordings shaped one generation, and with what evidence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     id: str
     generation: str

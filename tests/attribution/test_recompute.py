@@ -8,6 +8,9 @@ from stemma.attribution.shares import COMMONS, PPB, attribute
 from stemma.attribution.store import Store
 from stemma.errors import NotFoundError, ProofError
 from stemma.models.protocol import Example
+from stemma.royalties.facts import AttributionFact
+
+AT = "2026-11-10T00:00:00.000Z"
 
 
 @pytest.mark.services
@@ -15,8 +18,8 @@ def test_shares_are_the_same_again(world, tmp_path, storage):
     """Also when the release has another store by now."""
     world.store.publish(storage)
     example = Example(tokens=tuple(world.tunes["r04"]))
-    fact = {"generation": "g1", **attribute(world.store, example).fact_fields()}
-    storage.put_json("generations/g1/attribution.json", fact)
+    fact = AttributionFact(id="a", generation="g1", at=AT, **attribute(world.store, example).fact_fields())
+    storage.put_json("generations/g1/attribution.json", fact.model_dump(mode="json"))
     storage.put_json("generations/g1/example.json", {"tokens": list(example.tokens), "condition": []})
     world.dual.publish(storage)
 
@@ -27,6 +30,13 @@ def test_shares_are_the_same_again(world, tmp_path, storage):
     assert sum(found.found.values()) == PPB
     assert len(found.found) > 1
     assert found.apart == 0
+    assert len(stated["intervals"]) == len(stated["shares"])
+
+    name = next(iter(stated["shares"]))
+    stated["intervals"][name][1] += 7
+    assert recompute(storage, stated, store).apart == 7
+    del stated["version"], stated["intervals"]  # as facts were before there were intervals
+    assert recompute(storage, stated, store).apart == 0
 
     name = next(name for name in stated["shares"] if name != COMMONS)
     stated["shares"][name] -= 5000

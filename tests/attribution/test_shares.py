@@ -1,5 +1,7 @@
 """Shares sum to a billion exactly, noise earns nothing, and what is unexplained is the commons'."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 
 from stemma.attribution import shares
 from stemma.attribution.calibration import Curve
-from stemma.attribution.shares import COMMONS, PPB, explain, noise
+from stemma.attribution.shares import COMMONS, PPB, explain, noise, split_many
 from stemma.errors import InvalidError
+from stemma.rights.shares import split
 from stemma.royalties import facts
 
 pytestmark = pytest.mark.unit
@@ -21,14 +24,22 @@ def test_the_unit_and_the_name_are_those_of_facts():
 
 
 @settings(max_examples=400)
-@given(st.lists(st.tuples(finite, st.integers(0, 4)), min_size=1, max_size=30), st.lists(finite, max_size=8))
-def test_whole_and_never_negative(recordings, decoys):
-    found = explain(
-        [f"r{i}" for i in range(len(recordings))],
-        np.array([score for score, _ in recordings]),
-        [f"o{owner}" for _, owner in recordings],
-        np.array(decoys),
-    )
+@given(
+    st.lists(st.tuples(finite, st.integers(0, 4)), min_size=1, max_size=30),
+    st.lists(finite, max_size=8),
+    st.lists(st.floats(-3, 3), max_size=4),
+)
+def test_whole_and_never_negative(recordings, decoys, checkpoints):
+    scores = np.array([score for score, _ in recordings])
+    arguments = ([f"r{i}" for i in range(len(recordings))], scores, [f"o{owner}" for _, owner in recordings])
+    each = [(scores * factor - factor**2, np.array(decoys)) for factor in checkpoints]
+    found = explain(*arguments, np.array(decoys), checkpoints=each)
+    assert explain(*arguments, np.array(decoys)).shares == found.shares  # intervals change nothing
+    assert (found.intervals is None) == (len(checkpoints) < 2)
+    if found.intervals is not None:
+        assert found.intervals.keys() == found.shares.keys()
+        for name, (low, high) in found.intervals.items():
+            assert 0 <= low <= found.shares[name] <= high <= PPB
     assert sum(found.shares.values()) == PPB
     assert all(isinstance(ppb, int) and ppb >= 0 for ppb in found.shares.values())
     assert found.negative <= 0
@@ -128,6 +139,51 @@ def test_what_is_no_score_makes_no_shares():
     assert error.value.code == "bad-scores"
     with pytest.raises(InvalidError, match="twice"):
         explain(["a", "a"], np.array([1.0, 1.0]), ["a", "b"], np.zeros(2))
+
+
+def test_an_interval_is_what_checkpoints_alone_would_pay():
+    decoys = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    each = [np.array([30.0, 10.0, 0.1]), np.array([50.0, 0.0, 0.1]), np.array([40.0, 20.0, 0.1])]
+    alone = [explain(list("abc"), scores, list("abc"), decoys).shares for scores in each]
+    found = explain(
+        list("abc"), np.mean(each, axis=0), list("abc"), decoys, checkpoints=[(one, decoys) for one in each]
+    )
+    assert found.intervals == {
+        name: (
+            min(ppb, *(one.get(name, 0) for one in alone)),
+            max(ppb, *(one.get(name, 0) for one in alone)),
+        )
+        for name, ppb in found.shares.items()
+    }
+    assert found.intervals["b"][0] == 0  # one of the three saw nothing of it
+    same = explain(list("abc"), each[0], list("abc"), decoys, checkpoints=[(each[0], decoys)] * 2)
+    assert all(low == high == same.shares[name] for name, (low, high) in same.intervals.items())
+
+
+@settings(max_examples=300)
+@given(
+    st.integers(0, PPB),
+    st.lists(st.one_of(st.integers(0, 3), st.integers(0, PPB)), min_size=1, max_size=40).filter(any),
+)
+def test_many_are_split_as_few_are(amount, weights):
+    assert split_many(amount, np.array(weights)).tolist() == split(amount, weights)
+
+
+@pytest.mark.parametrize(("amount", "weights"), [(-1, [1]), (1, [0]), (1, [-1, 2]), (PPB + 1, [1]), (1, [PPB + 1])])
+def test_what_cannot_be_split_is_refused(amount, weights):
+    with pytest.raises(ValueError, match="not all zero"):
+        split_many(amount, np.array(weights))
+
+
+def test_ten_million_shares_sum_exactly():
+    rng = np.random.default_rng(1)
+    start = time.process_time()
+    for weights in (rng.integers(0, PPB, size=10**7), np.full(10**7, 7), rng.integers(0, 2, size=10**7)):
+        parts = split_many(PPB, weights)
+        assert int(parts.sum()) == PPB
+        assert int(parts.min()) >= 0
+        assert not parts[weights == 0].any()
+    assert time.process_time() - start < 20
 
 
 def test_a_hundred_thousand_recordings_sum_exactly():

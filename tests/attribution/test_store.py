@@ -58,6 +58,9 @@ def test_the_answer_is_a_fact(world):
     assert fact.model_release == "toy/1"
     assert sum(fact.shares.values()) == PPB
     assert fact.lds is None
+    assert fact.intervals == answer.intervals
+    assert fact.intervals.keys() == fact.shares.keys()
+    assert any(low < high for low, high in fact.intervals.values())
 
 
 def test_scores_equal_those_of_the_oracle(world, exact):
@@ -199,6 +202,7 @@ def test_a_fidelity_card_goes_into_the_facts(world, tmp_path):
     store = Store.build(tmp_path / "bundle", tmp_path / "s", world.recordings, load=Toy.load, plan=plan)
     answer = attribute(store, near_copy(world.tunes["r00"]))
     assert (answer.lds, answer.lds_low, answer.lds_high) == (0.4, 0.3, 0.5)
+    assert answer.intervals is None  # one checkpoint has nothing to differ from
     assert store.manifest.curve.slopes == (0.5, 0.0)
     (tmp_path / "bundle" / "fidelity.json").write_text("{}")
     with pytest.raises(InvalidError, match="no fidelity card"):

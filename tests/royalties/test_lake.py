@@ -3,14 +3,17 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from pydantic import ValidationError
 
 from royalties.making import attribution, usage
 from stemma.config import settings
 from stemma.errors import InvalidError, UnavailableError
+from stemma.proof.canonical import digest
 from stemma.royalties.facts import (
     COMMONS,
     PPB,
     USAGE_SCHEMA,
+    AttributionFact,
     attribution_facts,
     attribution_table,
     from_parquet,
@@ -76,6 +79,43 @@ def test_the_first_attribution_of_a_generation_counts():
     for facts in ([old, new], [new, old]):
         found = unique(usage_table([usage("g", "l", 1)]), attribution_table(facts), **NOVEMBER)
         assert attribution_facts(found.attribution)[0].shares == {"r1": 5, COMMONS: PPB - 5}
+
+
+def stated(generation, shares, **fields):
+    return AttributionFact.model_validate({**attribution(generation, shares).model_dump(), **fields})
+
+
+def test_facts_of_both_versions_are_read(tmp_path):
+    """Those with intervals beside those that were written before there were any, which keep their bytes."""
+    old = attribution("g1", {"r1": 7})
+    new = stated("g2", {"r1": 7}, version=2, checkpoints=3, intervals={"r1": (0, 9), COMMONS: (PPB - 9, PPB)})
+    alone = stated("g3", {"r1": 7}, version=2, checkpoints=1)
+    assert not {"version", "intervals"} & old.model_dump().keys()
+    assert AttributionFact.model_validate_json(new.model_dump_json()) == new
+    before = attribution_table([old]).drop_columns(["version", "low", "high"])
+    lake = Folder(tmp_path)
+    lake.put("attribution/day=2026-11-10/before.parquet", to_parquet(before))
+    put_attribution(lake, [old, new, alone])
+    put_usage(lake, [usage(name, "l", 1) for name in ("g1", "g2", "g3")])
+    found = read(lake, **NOVEMBER).attribution
+    assert {fact.generation: fact for fact in attribution_facts(found)} == {"g1": old, "g2": new, "g3": alone}
+    assert digest(attribution_facts(attribution_table([old]))[0]) == digest(old)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"version": 2, "checkpoints": 3},
+        {"version": 2, "checkpoints": 3, "intervals": {"r1": (0, 9)}},
+        {"version": 2, "checkpoints": 3, "intervals": {"r1": (8, 9), COMMONS: (0, PPB)}},
+        {"version": 2, "checkpoints": 3, "intervals": {"r1": (0, 9), COMMONS: (0, PPB + 1)}},
+        {"version": 2, "checkpoints": 1, "intervals": {"r1": (0, 9), COMMONS: (0, PPB)}},
+        {"version": 1, "checkpoints": 3, "intervals": {"r1": (0, 9), COMMONS: (0, PPB)}},
+    ],
+)
+def test_an_interval_that_does_not_hold_its_share_makes_no_fact(fields):
+    with pytest.raises(ValidationError, match="interval"):
+        stated("g", {"r1": 7}, **fields)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from attribution.toy import Toy, bundle, recording, tune
+from stemma.attribution.manifest import Plan
+from stemma.attribution.store import Store
 from stemma.config import Settings, settings
 from stemma.errors import UnavailableError
 from stemma.ids import new_id
-from stemma.royalties.facts import AttributionFact, UsageFact
+from stemma.royalties.facts import PPB, AttributionFact, UsageFact, attribution_facts
+from stemma.royalties.lake import put_usage, read
 from stemma.storage import Storage
 from stemma_serving import pending
+from stemma_serving.attributor import Desk
 from stemma_serving.config import ServingConfig, SpoolConfig
 from stemma_serving.keeper import Keeper
 from stemma_serving.records import Made
@@ -148,6 +155,37 @@ def test_attributions_are_shipped_like_usage(storage: Storage, tmp_path: Path) -
     assert Shipper(tmp_path, storage).ship()["attribution"] == 1
     found = rows(storage, tmp_path, "attribution/")
     assert {(row["recording"], row["ppb"]) for row in found} == {("r1", 400_000_000), ("commons", 600_000_000)}
+
+
+def test_a_generation_attributed_twice_is_one_fact(storage: Storage, tmp_path: Path) -> None:
+    """By two machines at once, and again after a crash: one fact, word for word, however often it is shipped."""
+    rng = np.random.default_rng(0)
+    tunes = {f"r{i}": tune(rng, i) for i in range(6)}
+    released = bundle(tmp_path / "bundle", tunes, held_out=["r4", "r5"])
+    given = [(recording(name, midi), midi) for name, midi in tunes.items()]
+    made = [
+        Store.build(released, tmp_path / str(n), given, load=Toy.load, plan=Plan(checkpoints=n, keep=256))
+        for n in (2, 3)
+    ]
+    fact = usage(model_release="toy/1")
+    storage.put_json(f"generations/{fact.id}/example.json", {"tokens": list(tunes["r1"]), "condition": []})
+    waiting = pending.Pending(fact.id, "toy/1", fact.at)
+    for number, store in enumerate([*made, made[0]]):  # the second has another store meanwhile
+        spool = tmp_path / f"spool{number % 2}"
+        pending.add(spool, waiting)
+        desk = Desk(spool, storage, tmp_path, CONFIG)
+        desk._store = ("toy/1", store)
+        assert desk.work() == 1
+        assert pending.count(spool) == 0
+        desk.close()
+        assert Shipper(spool, storage).ship()["attribution"] == 1
+    put_usage(storage, [fact])
+    day = datetime.fromisoformat(fact.at)
+    found = read(storage, starts=day - timedelta(days=1), ends=day + timedelta(days=1))
+    [stated] = attribution_facts(found.attribution)
+    assert len(list(storage.keys("attribution/"))) == 3
+    assert (stated.generation, stated.store, sum(stated.shares.values())) == (fact.id, made[0].version, PPB)
+    assert stated.intervals.keys() == stated.shares.keys()
 
 
 def test_a_keeper_that_is_stopped_ships_what_a_killed_gateway_left(storage: Storage, tmp_path: Path) -> None:

@@ -353,6 +353,7 @@ def generations(snapshot: str, count: int = 4) -> None:
             parts = [int(0.8 * PPB * weight / sum(weights)) for weight in weights]
             shares = {member: ppb for member, ppb in zip(members, parts, strict=True) if ppb}
             shares[COMMONS] = PPB - sum(shares.values())
+            spread = {name: (ppb // 3, ppb + (PPB - ppb) // 9) for name, ppb in shares.items()}
             attribution.append(
                 AttributionFact(
                     id=new_id(),
@@ -367,6 +368,8 @@ def generations(snapshot: str, count: int = 4) -> None:
                     lds_low=None,
                     lds_high=None,
                     shares=shares,
+                    # The first was traced before there were intervals.
+                    **({"version": 2, "intervals": spread} if number else {}),
                 )
             )
     put_usage(storage(), usage)

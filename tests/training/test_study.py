@@ -1,6 +1,7 @@
 """Training again without: resumable, cached, and written down as a card that says what it is."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in (study.folder / "trained").iterdir()} == kept
 
     table = card["lds"]["generated"]["works"]
-    assert set(table) >= {"this method", "with a sister run", "one checkpoint", "exact dual", "trigrams of tokens"}
+    assert set(table) >= {"this method", "with a sister run", "one checkpoint", "exact dual"}
+    assert set(table) >= {"trigrams of tokens", "hidden states", "prompts"}
     assert all(-1 <= row["low"] <= row["high"] <= 1 for row in table.values())
     assert card["fact"]["lds"] == table["this method"]["lds"]
     Curve.model_validate(card["fact"]["curve"])
@@ -69,6 +71,20 @@ def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
     assert "LDS" in said
     assert "chorale" in said
     assert all(path.stat().st_size > 1000 for path in fidelity.plots(card, tmp_path))
+
+
+def test_prompts_are_compared_in_their_own_words(tmp_path):
+    """Pieces are nearest in words to recordings of their own style."""
+    torch.set_num_threads(1)
+    study = Study.open(tmp_path, replace(TINY, sisters=0), *recordings())
+    likeness = fidelity._cosine(fidelity._prompts(study))
+    assert likeness.shape == (len(study.queries), len(study.recordings))
+    assert np.abs(likeness).max() <= 1 + 1e-9
+    styles = np.array([r.style for r in study.recordings])
+    asked = sorted(set(styles))
+    for query in range(study.generated):
+        own = styles == asked[query % len(asked)]
+        assert likeness[query, own].mean() > likeness[query, ~own].mean()
 
 
 def world(rng):

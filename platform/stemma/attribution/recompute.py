@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +23,17 @@ class Recomputed:
 
     stated: dict[str, int]
     found: dict[str, int]
+    intervals: tuple[Mapping[str, Sequence[int]], Mapping[str, Sequence[int]]] = ({}, {})
+    """Of the shares, stated and found; empty where the fact states none."""
 
     @property
     def apart(self) -> int:
-        """Largest difference of any recording's share, in ppb; 0 where every one is the same."""
-        names = self.stated.keys() | self.found.keys()
-        return max((abs(self.stated.get(n, 0) - self.found.get(n, 0)) for n in names), default=0)
+        """Largest difference of any recording's share or end of its interval, in ppb; 0 where all are the same."""
+        pairs = [(self.stated.get(n, 0), self.found.get(n, 0)) for n in self.stated.keys() | self.found.keys()]
+        stated, found = self.intervals
+        for name in stated.keys() | found.keys():
+            pairs += zip(stated.get(name, (0, 0)), found.get(name, (0, 0)), strict=True)
+        return max((abs(a - b) for a, b in pairs), default=0)
 
 
 def fact_of(storage: Storage, generation: str) -> dict[str, Any]:
@@ -49,4 +55,7 @@ def recompute(storage: Storage, fact: dict[str, Any], store: Store) -> Recompute
         example = Example(tuple(said["tokens"]), tuple(said["condition"]))
     except (KeyError, TypeError) as error:
         raise InvalidError(f"The example of {fact['generation']} cannot be read: {error}.") from error
-    return Recomputed(stated=dict(fact["shares"]), found=attribute(store, example).shares)
+    found = attribute(store, example)
+    # Facts of before version 2 state no intervals, so there is nothing to compare them with.
+    intervals = (fact["intervals"] or {}, found.intervals or {}) if fact.get("version", 1) > 1 else ({}, {})
+    return Recomputed(stated=dict(fact["shares"]), found=found.shares, intervals=intervals)

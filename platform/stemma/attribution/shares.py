@@ -12,6 +12,9 @@
 6. The attributable fraction is the excess of all groups over the positive score of all groups: 0
    when nothing stands out of the noise, near 1 when everything that matters does.  The *commons* gets
    the rest.
+
+Where several checkpoints are compared, the same steps with the scores of each alone say how far they
+differ: the interval of a share.
 """
 
 from __future__ import annotations
@@ -27,7 +30,6 @@ from stemma.attribution.calibration import Curve
 from stemma.attribution.store import Store
 from stemma.errors import InvalidError
 from stemma.models.protocol import Example
-from stemma.rights.shares import split
 
 PPB = 1_000_000_000
 COMMONS = "commons"
@@ -37,6 +39,7 @@ Z = 2.33
 """Standard deviations above the decoys' mean: 1 % of decoys pass by chance."""
 
 Vector = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Explained:
 
     shares: dict[str, int]
     """ppb by recording and for `COMMONS`, in falling order; they sum to `PPB` exactly."""
+    intervals: dict[str, tuple[int, int]] | None
+    """For each share the smallest and the largest that it is by the checkpoints one at a time or together,
+    in ppb; None where fewer than two were given."""
     passed: int
     """Groups of owners that stand out of the noise."""
     negative: float
@@ -60,50 +66,119 @@ def explain(
     z: float = Z,
     clusters: Sequence[str] | None = None,
     curve: Curve | None = None,
+    checkpoints: Sequence[tuple[Vector, Vector]] = (),
 ) -> Explained:
     """Shares of an output.
 
     `scores` and `owners` are of the recordings, in their order; equal `owners` share alike, equal
     `clusters` are the same music.  `decoys` are the scores of recordings never trained on.
+    `checkpoints` are scores and decoys as each checkpoint alone has them, of which the others are the
+    means: what each would have paid makes the intervals.
     """
     if len(set(recordings)) != len(recordings):
         raise InvalidError("A recording is named twice.", remedy="Give each recording once.", code="duplicate")
-    if not (np.isfinite(scores).all() and np.isfinite(decoys).all()):
-        raise InvalidError(
-            "Scores are not finite numbers.", remedy="Build the attribution store again.", code="bad-scores"
+    ground = _Ground.of(owners, clusters)
+    whole = ground.divide(scores, decoys, z, curve)
+    # A single checkpoint differs from nothing: an interval of no width would claim certainty.
+    alone = [ground.divide(*each, z, curve) for each in checkpoints] if len(checkpoints) > 1 else []
+    found = np.flatnonzero(whole.parts)
+    found = found[np.lexsort(([recordings[i] for i in found], -whole.parts[found]))] if len(found) else found
+    names = [*(recordings[i] for i in found), COMMONS]
+    each = np.stack([[*one.parts[found].tolist(), one.commons] for one in (whole, *alone)])
+    low, high = each.min(axis=0).tolist(), each.max(axis=0).tolist()
+    return Explained(
+        shares=dict(zip(names, each[0].tolist(), strict=True)),
+        intervals=dict(zip(names, zip(low, high, strict=True), strict=True)) if alone else None,
+        passed=whole.passed,
+        negative=whole.negative,
+    )
+
+
+@dataclass(frozen=True)
+class _Divided:
+    """An output divided by one set of scores."""
+
+    parts: Integers
+    """ppb of each recording."""
+    commons: int
+    passed: int
+    negative: float
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """Which recordings are the same music, and which belong to the same owners."""
+
+    cluster: Integers | None
+    copies: Integers
+    """Recordings of each cluster."""
+    group: Integers
+    size: Vector
+    """Of each group of owners, copies counted once."""
+
+    @classmethod
+    def of(cls, owners: Sequence[str], clusters: Sequence[str] | None) -> _Ground:
+        names, group = np.unique(np.array(owners), return_inverse=True)
+        cluster, copies, weight = None, np.ones(1, dtype=np.int64), np.ones(len(owners))
+        if clusters is not None:
+            _, cluster, copies = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
+            weight = (1 / copies)[cluster]
+        return cls(cluster, copies, group, np.bincount(group, weights=weight, minlength=len(names)))
+
+    def divide(self, scores: Vector, decoys: Vector, z: float, curve: Curve | None) -> _Divided:
+        """Parts of the recordings and of the commons, by their scores and those of decoys."""
+        if not (np.isfinite(scores).all() and np.isfinite(decoys).all()):
+            raise InvalidError(
+                "Scores are not finite numbers.", remedy="Build the attribution store again.", code="bad-scores"
+            )
+        # Only ratios matter; near 1 they neither overflow nor vanish.
+        unit = max(np.abs(scores).max(initial=0), np.abs(decoys).max(initial=0), 1e-300)
+        scores, decoys = scores / unit, decoys / unit
+        mean, deviation = noise(decoys if len(decoys) >= 2 else scores)
+        if self.cluster is not None:
+            scores = (np.bincount(self.cluster, weights=scores) / self.copies**2)[self.cluster]
+        groups = len(self.size)
+        total = np.bincount(self.group, weights=scores, minlength=groups)
+        positive = np.clip(total, 0, None)
+        wide = np.sqrt(self.size) * deviation
+        excess = np.clip(total - (self.size * mean + z * wide), 0, positive)
+        over = excess + z * wide  # above the decoys' mean
+        excess *= 1 - np.divide(wide, over, out=np.where(wide > 0, 1.0, 0.0), where=over > wide) ** 2
+        excess[excess * PPB < positive.sum()] = 0  # less than one part in a billion
+        parts, attributable = np.zeros(len(scores), dtype=np.int64), 0
+        if excess.any():
+            attributable = int(PPB * min(1.0, excess.sum() / positive.sum()))
+            told = excess if curve is None else curve(excess * unit)
+            told = told if told.sum() > 0 else excess
+            # Inside a group only positive scores carry the group's excess.
+            inside = np.clip(scores, 0, None)
+            carried = np.bincount(self.group, weights=inside, minlength=groups)
+            part = told[self.group] * (inside / np.where(carried > 0, carried, 1)[self.group])
+            parts = split_many(attributable, np.rint(part / part.sum() * PPB).astype(np.int64))
+        return _Divided(
+            parts=parts,
+            commons=PPB - attributable,
+            passed=int((excess > 0).sum()),
+            negative=float(total[total < 0].sum() * unit),
         )
-    # Only ratios matter; near 1 they neither overflow nor vanish.
-    unit = max(np.abs(scores).max(initial=0), np.abs(decoys).max(initial=0), 1e-300)
-    scores, decoys = scores / unit, decoys / unit
-    mean, deviation = noise(decoys if len(decoys) >= 2 else scores)
-    weight = np.ones(len(scores))
-    if clusters is not None:
-        _, place, copies = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
-        scores = (np.bincount(place, weights=scores) / copies**2)[place]
-        weight = (1 / copies)[place]
-    names, group = np.unique(np.array(owners), return_inverse=True)
-    size = np.bincount(group, weights=weight, minlength=len(names))
-    total = np.bincount(group, weights=scores, minlength=len(names))
-    positive = np.clip(total, 0, None)
-    wide = np.sqrt(size) * deviation
-    excess = np.clip(total - (size * mean + z * wide), 0, positive)
-    over = excess + z * wide  # above the decoys' mean
-    excess *= 1 - np.divide(wide, over, out=np.where(wide > 0, 1.0, 0.0), where=over > wide) ** 2
-    excess[excess * PPB < positive.sum()] = 0  # less than one part in a billion
-    shares = {COMMONS: PPB}
-    if excess.any():
-        attributable = int(PPB * min(1.0, excess.sum() / positive.sum()))
-        told = excess if curve is None else curve(excess * unit)
-        told = told if told.sum() > 0 else excess
-        # Inside a group only positive scores carry the group's excess.
-        inside = np.clip(scores, 0, None)
-        carried = np.bincount(group, weights=inside, minlength=len(names))
-        part = told[group] * (inside / np.where(carried > 0, carried, 1)[group])
-        parts = split(attributable, [int(w) for w in np.rint(part / part.sum() * PPB)])
-        found = {name: part for name, part in zip(recordings, parts, strict=True) if part}
-        shares = dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-        shares[COMMONS] = PPB - attributable
-    return Explained(shares=shares, passed=int((excess > 0).sum()), negative=float(total[total < 0].sum() * unit))
+
+
+def split_many(amount: int, weights: Integers) -> Integers:
+    """`stemma.rights.shares.split` of at most `PPB` among any number of weights of at most `PPB` each.
+
+    Floor, then largest remainders, ties to the earlier: the same integers, in time linear in their number.
+    """
+    total = int(weights.sum())
+    if not 0 <= amount <= PPB or total <= 0 or weights.min() < 0 or weights.max() > PPB:
+        raise ValueError("an amount up to a billion is divided by weights from 0 to a billion, not all zero")
+    parts, remainder = np.divmod(amount * weights, total)  # below 10^18: fits into 64 bits
+    left = amount - int(parts.sum())
+    if left:
+        least = np.partition(remainder, len(remainder) - left)[len(remainder) - left]
+        above = remainder > least
+        parts[above] += 1
+        parts[np.flatnonzero(remainder == least)[: left - int(above.sum())]] += 1
+    return np.asarray(parts, dtype=np.int64)
 
 
 def noise(scores: Vector) -> tuple[float, float]:
@@ -133,6 +208,9 @@ class Attribution:
     lds_high: float | None
     shares: dict[str, int]
     """ppb by recording and for `COMMONS`; they sum to `PPB` exactly."""
+    intervals: dict[str, tuple[int, int]] | None
+    """For each share the smallest and the largest that it is by the checkpoints one at a time or together,
+    in ppb; None with one checkpoint."""
     passed: int
     """Groups of owners that stood out of the noise."""
     negative: float
@@ -142,12 +220,13 @@ class Attribution:
         """What an `AttributionFact` takes besides its identifier, generation and moment."""
         fields = asdict(self)
         del fields["passed"], fields["negative"]
-        return fields
+        return {**fields, "version": 2}
 
 
 def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
     """Who shaped an output, `example` being the output as the model sees it."""
-    found = store.scores(example)
+    each = store.each(example)
+    found = each.sum(axis=0) / len(each)
     recordings = [store.manifest.recordings[i] for i in store.rows]
     explained = explain(
         [r.recording for r in recordings],
@@ -157,6 +236,7 @@ def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
         z=z,
         clusters=[r.cluster for r in recordings],
         curve=store.manifest.curve,
+        checkpoints=[(one[store.rows], one[store.decoys]) for one in each],
     )
     about = store.manifest
     return Attribution(
@@ -169,6 +249,7 @@ def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
         lds_low=about.lds_low,
         lds_high=about.lds_high,
         shares=explained.shares,
+        intervals=explained.intervals,
         passed=explained.passed,
         negative=explained.negative,
     )

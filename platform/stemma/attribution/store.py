@@ -173,20 +173,29 @@ class Store:
         """
         return np.asarray(self.many([example])[0])
 
+    def each(self, example: Example) -> Matrix:
+        """Scores [checkpoints, recordings] of one output, as every checkpoint has them: `scores` is their mean."""
+        return np.concatenate(list(self._each([example])))
+
     def many(self, examples: Sequence[Example]) -> Matrix:
         """Scores [outputs, recordings] of many outputs, for which the store is read once."""
+        found = np.zeros((len(examples), len(self.manifest.recordings)))
+        for scored in self._each(examples):
+            found += scored
+        return np.asarray(found / self.checkpoints, dtype=np.float64)
+
+    def _each(self, examples: Sequence[Example]) -> Iterator[Matrix]:
+        """Scores [outputs, recordings], checkpoint by checkpoint."""
         if empty := [i for i, example in enumerate(examples) if not len(example.tokens)]:
             raise InvalidError(
                 f"Output {empty[0]} has no notes that could be attributed.",
                 remedy="Generate it again.",
                 code="empty-generation",
             )
-        found = np.zeros((len(examples), len(self.manifest.recordings)))
         for state in self._states:
             with _one_thread():
                 queries = features(state.family, examples, state.where)
-            found += state.scores(queries)
-        return np.asarray(found / self.checkpoints, dtype=np.float64)
+            yield state.scores(queries)
 
     @cached_property
     def _states(self) -> list[_State]:

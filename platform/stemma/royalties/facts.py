@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from stemma.errors import InvalidError
 from stemma.ids import timestamp
@@ -56,7 +56,7 @@ class UsageFact(BaseModel):
 class AttributionFact(BaseModel):
     """Which recordings shaped one generation, and with what evidence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     id: str
     generation: str
@@ -74,6 +74,31 @@ class AttributionFact(BaseModel):
     lds_high: float | None
     shares: dict[str, int]
     """ppb by recording, and under `COMMONS`; they sum to `PPB` exactly."""
+    version: Literal[1, 2] = 1
+    """1 says nothing of intervals, and is written as it was before there were any; 2 says them."""
+    intervals: dict[str, tuple[int, int]] | None = None
+    """For each share the smallest and the largest, in ppb, that any one checkpoint or the mean of all
+    gives.  None with a single checkpoint, which has nothing to differ from."""
+
+    @model_validator(mode="after")
+    def _intervals(self) -> Self:
+        if (self.intervals is None) != (self.version == 1 or self.checkpoints < 2):
+            raise ValueError("intervals belong to facts of version 2 that rest on two checkpoints or more")
+        if self.intervals is not None and self.intervals.keys() != self.shares.keys():
+            raise ValueError("every share has an interval, and nothing else has one")
+        for name, (low, high) in (self.intervals or {}).items():
+            if not 0 <= low <= self.shares[name] <= high <= PPB:
+                raise ValueError(f"the interval {low} to {high} ppb of {name} does not hold its share")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A fact of version 1 has the bytes, and so the hash, that it always had."""
+        fields: dict[str, Any] = write(self)
+        if self.version == 1:
+            fields.pop("version", None)
+            fields.pop("intervals", None)
+        return fields
 
 
 class CertificateFact(BaseModel):
@@ -123,9 +148,15 @@ ATTRIBUTION_SCHEMA = pa.schema(
         *(pa.field(name, pa.float64()) for name in ("lds", "lds_low", "lds_high")),
         pa.field("recording", pa.string(), nullable=False),
         pa.field("ppb", pa.int64(), nullable=False),
+        pa.field("version", pa.int32()),
+        pa.field("low", pa.int64()),
+        pa.field("high", pa.int64()),
     ]
 )
-"""One row per recording that has a share, and one for the commons."""
+"""One row per recording that has a share, and one for the commons.  What is null says nothing: the last
+three columns in facts of version 1, the last two also where there is one checkpoint."""
+ADDED = frozenset({"version", "low", "high"})
+"""Columns that objects written before version 2 lack; read as null."""
 
 
 CERTIFICATE_SCHEMA = pa.schema(
@@ -151,8 +182,10 @@ def attribution_table(facts: Iterable[AttributionFact]) -> pa.Table:
     """Attribution facts as rows of `ATTRIBUTION_SCHEMA`."""
     rows = []
     for fact in facts:
-        common = {**fact.model_dump(exclude={"shares"}), "at": _moment(fact.at)}
-        rows += [{**common, "recording": recording, "ppb": ppb} for recording, ppb in fact.shares.items()]
+        common = {**fact.model_dump(exclude={"shares", "intervals"}), "at": _moment(fact.at)}
+        for recording, ppb in fact.shares.items():
+            low, high = (fact.intervals or {}).get(recording, (None, None))
+            rows.append({**common, "recording": recording, "ppb": ppb, "low": low, "high": high})
     return pa.Table.from_pylist(rows, ATTRIBUTION_SCHEMA)
 
 
@@ -163,12 +196,21 @@ def usage_facts(table: pa.Table) -> list[UsageFact]:
 
 def attribution_facts(table: pa.Table) -> list[AttributionFact]:
     """The facts of a table of `ATTRIBUTION_SCHEMA`, one per identifier, in the order of their first row."""
-    shares: dict[str, dict[str, int]] = defaultdict(dict)
-    common: dict[str, dict[str, Any]] = {}
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in table.to_pylist():
-        shares[row["id"]][row.pop("recording")] = row.pop("ppb")
-        common.setdefault(row["id"], {**row, "at": timestamp(row["at"])})
-    return [AttributionFact.model_validate({**row, "shares": shares[id_]}) for id_, row in common.items()]
+        rows[row["id"]].append(row)
+    return [attribution_fact(some) for some in rows.values()]
+
+
+def attribution_fact(rows: Sequence[dict[str, Any]]) -> AttributionFact:
+    """The fact that these rows of `ATTRIBUTION_SCHEMA` tell together.  Raises `ValueError` when they tell none."""
+    common = {name: value for name, value in rows[0].items() if name not in ("recording", "ppb", *ADDED)}
+    fields: dict[str, Any] = {"shares": {row["recording"]: row["ppb"] for row in rows}}
+    if rows[0]["version"] is not None:
+        fields["version"] = rows[0]["version"]
+    if any(row["low"] is not None or row["high"] is not None for row in rows):
+        fields["intervals"] = {row["recording"]: (row["low"], row["high"]) for row in rows}
+    return AttributionFact.model_validate({**common, "at": timestamp(common["at"]), **fields})
 
 
 def to_parquet(table: pa.Table) -> bytes:
@@ -184,13 +226,20 @@ def from_parquet(body: bytes, schema: pa.Schema, name: str) -> pa.Table:
     Raises `InvalidError` that names the object when it is not Parquet or not of this schema.
     """
     try:
-        return pq.read_table(io.BytesIO(body)).select(schema.names).cast(schema)
+        return fitted(pq.read_table(io.BytesIO(body)), schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, ValueError, OSError) as error:
         raise InvalidError(
             f"{name} does not hold facts of the form expected: {error}",
             remedy="Move the object out of the lake; its facts are still in the spool of who wrote it.",
             code="bad-facts",
         ) from error
+
+
+def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table's columns of this schema, with those of `ADDED` that it lacks as nulls; raises what pyarrow does."""
+    for name in sorted(ADDED.intersection(schema.names).difference(table.column_names)):
+        table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+    return table.select(schema.names).cast(schema)
 
 
 def _moment(at: str) -> datetime:

@@ -128,7 +128,8 @@ def unique(usage: pa.Table, attribution: pa.Table, *, starts: datetime, ends: da
             "attribution fact",
             f"""SELECT id FROM attribution GROUP BY id
                 HAVING sum(ppb) <> {PPB} OR min(ppb) < 0 OR count(DISTINCT recording) <> count(*)
-                    OR count(DISTINCT (generation, "at", model_release, snapshot, method, store)) <> 1""",
+                    OR count(DISTINCT (generation, "at", model_release, snapshot, method, store, version)) <> 1
+                    OR bool_or(low > ppb OR high < ppb)""",
         )
         # What was settled stays settled: of several attributions of one generation the first counts.
         first = 'SELECT generation, arg_min(id, ("at", id)) AS id FROM attribution GROUP BY generation'

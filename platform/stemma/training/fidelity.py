@@ -22,13 +22,19 @@ from stemma.attribution.fidelity import diagnose, difference, lds
 from stemma.attribution.manifest import Plan
 from stemma.attribution.store import Store
 from stemma.models.protocol import Example
+from stemma.models.symbolic.captions import captions
 from stemma.models.symbolic.family import Symbolic
+from stemma.models.symbolic.prompt import embed
+from stemma.models.symbolic.tokens import read
+from stemma.music import instruments
 from stemma.training.gate import Progress, silent
 from stemma.training.study import Rows, Study
 
 Matrix = npt.NDArray[np.float64]
 Card = dict[str, Any]
 CARD, WORDS = "fidelity.json", "fidelity.md"
+CAPTIONS = 8
+"""Descriptions in words of each query, for the similarity of prompts."""
 REMOVED = 0.1
 """Part of the recordings left out when the model is trained without what shaped a query."""
 PLAN = Plan(tokens=96, keep=8192)
@@ -117,6 +123,7 @@ def methods(study: Study, progress: Progress = silent) -> dict[str, Matrix]:
     found["trigrams of tokens"] = _cosine(_trigrams(study.queries, examples))
     hidden = _hidden(Symbolic.load(study.checkpoints[-1]))
     found["hidden states"] = _cosine((np.stack(hidden(study.queries)), np.stack(hidden(examples))))
+    found["prompts"] = _cosine(_prompts(study))
     return found
 
 
@@ -136,6 +143,28 @@ def _trigrams(queries: Sequence[Example], examples: Sequence[Example]) -> tuple[
             matrix[row, place[gram]] = number
     matrix *= np.log(len(matrix) / (matrix > 0).sum(axis=0).clip(1))
     return matrix[: len(queries)], matrix[len(queries) :]
+
+
+def _prompts(study: Study) -> tuple[Matrix, Matrix]:
+    """Mean embedding of the words for each query, and of those that each recording was trained with.
+
+    A query's are made as a recording's are, from what its beginning says: style, key, tempo, meter and
+    instruments.  So they are as close to the prompts of training as a prompt can be.
+    """
+    told: list[str] = []
+    for number, query in enumerate(study.queries):
+        layout = read(query.tokens, study.data.vocabulary).layout()
+        told += captions(
+            style=layout.style,
+            key=layout.key,
+            tempo=layout.score.tempo,
+            meter=layout.score.meters[0],
+            instruments=[instruments.name(part.program) for part in layout.score.parts],
+            count=CAPTIONS,
+            seed=f"query {number}",
+        )
+    queries = embed(told).reshape(len(study.queries), CAPTIONS, -1).astype(np.float64)
+    return queries.mean(axis=1), study.data.prompts.astype(np.float64).mean(axis=1)
 
 
 def _hidden(model: Symbolic) -> Callable[[Sequence[Example]], list[Matrix]]:

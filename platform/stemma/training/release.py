@@ -92,6 +92,7 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
         "code_version": facts["code_version"],
         "styles": facts["styles"],
         "held_out": facts["held_out"],
+        "checkpoints": sorted(p.name for p in (part / "checkpoints").iterdir()),
         "created_at": timestamp(now()),
         "license_decisions": facts["license_decisions"],
         "metrics": facts["figures"] | ({"recordings_without_score": beside.unreadable} if beside else {}),

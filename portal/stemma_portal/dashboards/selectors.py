@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Max, Prefetch, Q
+from django.db.models import Count, Max, Prefetch, Q, QuerySet, Sum
+from django.db.models.functions import TruncMonth
 from django.utils.safestring import SafeString
 
 from stemma_portal.accounts.models import Organisation, User
@@ -13,9 +15,14 @@ from stemma_portal.catalog.models import Likeness, Recording, Share
 from stemma_portal.catalog.selectors import likenesses_visible
 from stemma_portal.consent.models import Claim, Consent, Withdrawal
 from stemma_portal.consent.selectors import standings
+from stemma_portal.design.svg.columns import Column, columns
 from stemma_portal.design.svg.shares import Slice, share_bar
-from stemma_portal.metering.models import GenerationShare
+from stemma_portal.design.templatetags.stemma import grouped, worth
+from stemma_portal.metering.models import Generation, GenerationShare
 from stemma_portal.operations.models import ModelRelease, Snapshot
+
+MONTHS = 24
+"""Months of its influence that a recording's page tells."""
 
 
 def likenesses(user: User, recording: Recording) -> list[Likeness]:
@@ -94,17 +101,90 @@ def trained(recording: Recording) -> list[Snapshot]:
 
 
 @dataclass(frozen=True)
+class Month:
+    """What a recording shaped in one month (UTC)."""
+
+    begins: datetime
+    pieces: int
+    weight: int
+    """Sum of its shares, ppb: a billion is as much as one whole piece."""
+
+    @property
+    def mean(self) -> int:
+        """Its mean share of a piece that it shaped, ppb."""
+        return self.weight // self.pieces if self.pieces else 0
+
+
+@dataclass(frozen=True)
 class Influence:
     """How far a recording has shaped what was made."""
 
     generations: int
     strongest: int
     """The largest of its shares, ppb."""
+    months: list[Month]
+    """The newest first, at most `MONTHS`; those in which it shaped nothing stand between the others."""
+    picture: SafeString | None
+    why_none: str
+    """Why nothing is traced to it, where nothing is."""
 
 
-def influence(recording: Recording) -> Influence:
+def influence(recording: Recording, training: Sequence[Snapshot]) -> Influence:
     """Over every generation so far.  Whose they were is the licensees' to tell."""
-    sums = GenerationShare.objects.filter(recording=recording, ppb__gt=0).aggregate(
-        generations=Count("generation_id"), strongest=Max("ppb")
+    shares = GenerationShare.objects.filter(recording=recording, ppb__gt=0)
+    sums = shares.aggregate(generations=Count("generation_id"), strongest=Max("ppb"))
+    months = _months(shares) if sums["generations"] else []
+    return Influence(
+        generations=sums["generations"],
+        strongest=sums["strongest"] or 0,
+        months=months[::-1],
+        picture=_months_picture(months),
+        why_none="" if sums["generations"] else _why_none(training),
     )
-    return Influence(generations=sums["generations"], strongest=sums["strongest"] or 0)
+
+
+def _months(shares: QuerySet[GenerationShare]) -> list[Month]:
+    rows = (
+        shares.filter(generation__at__isnull=False)  # a share may be here before its generation
+        .annotate(month=TruncMonth("generation__at", tzinfo=UTC))
+        .order_by()
+        .values_list("month")
+        .annotate(n=Count("generation_id"), weight=Sum("ppb"))
+        .order_by("month")
+    )
+    found = {month: Month(month, n, int(weight)) for month, n, weight in rows}
+    if not found:
+        return []
+    every, last = [min(found)], max(found)
+    while every[-1] < last:
+        every.append((every[-1] + timedelta(days=32)).replace(day=1))
+    return [found.get(month, Month(month, 0, 0)) for month in every[-MONTHS:]]
+
+
+def _months_picture(months: Sequence[Month]) -> SafeString | None:
+    if not months:
+        return None
+    shown = [
+        Column(f"{m.begins:%b %y}", (m.weight,), f"{m.begins:%B %Y}: {m.pieces} pieces, {worth(m.weight)}")
+        for m in months
+    ]
+    return columns(shown, label="What it shaped, month by month: " + "; ".join(column.told for column in shown))
+
+
+def _why_none(training: Sequence[Snapshot]) -> str:
+    """Why nothing is traced to a recording of these snapshots."""
+    releases = [release.id for snapshot in training for release in snapshot.releases.all()]
+    if not training:
+        return "It is in no snapshot, so no model has learned from it and nothing can be traced to it."
+    if not releases:
+        return "It is in a snapshot, but no model has been made of that yet."
+    made = Generation.objects.filter(model_release__in=releases)
+    counts = made.aggregate(made=Count("id"), traced=Count("attribution"))
+    if not counts["made"]:
+        return "Models have learned from it, but nothing has been made with them yet."
+    if not counts["traced"]:
+        return "What was made with models that learned from it is still being traced."
+    return (
+        f"{grouped(counts['traced'])} piece{'s' if counts['traced'] != 1 else ''} made with models that learned from "
+        "it were traced. In none did its part stand out of the noise: of these it gets its equal part of the commons."
+    )

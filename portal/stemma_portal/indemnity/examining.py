@@ -265,13 +265,13 @@ def _attribution(generation: Generation) -> bytes | None:
     row = getattr(generation, "attribution", None)
     if row is None:
         return None
-    shares = {
-        str(s.recording_id) if s.recording_id else COMMONS: s.ppb for s in generation_shares(generation=generation)
-    }
+    rows = {str(s.recording_id) if s.recording_id else COMMONS: s for s in generation_shares(generation=generation)}
+    spread = row.version > 1 and row.checkpoints > 1
     fact = AttributionFact(
         id=row.pk, generation=generation.pk, at=timestamp(row.at), model_release=row.model_release,
         snapshot=row.snapshot, method=row.method, store=row.store, checkpoints=row.checkpoints, lds=row.lds,
-        lds_low=row.lds_low, lds_high=row.lds_high, shares=shares,
+        lds_low=row.lds_low, lds_high=row.lds_high, shares={name: s.ppb for name, s in rows.items()},
+        version=row.version, intervals={name: (s.low, s.high) for name, s in rows.items()} if spread else None,
     )  # fmt: skip
     if digest(fact) != row.digest:
         raise InvalidError("The attribution was changed since it was taken in.", code="bad-facts")

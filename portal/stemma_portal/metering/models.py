@@ -158,6 +158,8 @@ class Attribution(models.Model):
     """Fidelity: mean Spearman of predicted and measured effect; null where it was not measured."""
     lds_low = models.FloatField(null=True)
     lds_high = models.FloatField(null=True)
+    version = models.PositiveSmallIntegerField(default=1)
+    """Of the fact: from 2 on it says intervals where there is more than one checkpoint."""
     source = models.ForeignKey(FactObject, on_delete=models.PROTECT, related_name="+")
     digest = models.CharField(max_length=64)
 
@@ -175,6 +177,10 @@ class GenerationShare(models.Model):
     )
     """Null for the commons: what no recording explains, shared equally per trained work."""
     ppb = models.BigIntegerField()
+    low = models.BigIntegerField(null=True)
+    """Smallest part, ppb, that any one checkpoint gives it; null where its fact says no interval."""
+    high = models.BigIntegerField(null=True)
+    """Largest part, ppb."""
 
     class Meta:
         ordering = ["-ppb", "id"]
@@ -183,6 +189,12 @@ class GenerationShare(models.Model):
                 fields=["generation", "recording"], name="generation_share_once", nulls_distinct=False
             ),
             models.CheckConstraint(condition=models.Q(ppb__gte=0, ppb__lte=1_000_000_000), name="generation_share_ppb"),
+            models.CheckConstraint(
+                condition=models.Q(low=None, high=None)
+                | models.Q(low__isnull=False, high__isnull=False)
+                & models.Q(low__gte=0, low__lte=models.F("ppb"), high__gte=models.F("ppb"), high__lte=1_000_000_000),
+                name="generation_share_interval",
+            ),
         ]
 
     def __str__(self) -> str:

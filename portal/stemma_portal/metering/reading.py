@@ -27,6 +27,8 @@ from stemma.royalties.facts import (
     AttributionFact,
     CertificateFact,
     UsageFact,
+    attribution_fact,
+    fitted,
 )
 from stemma_portal.core.keys import keyring
 
@@ -42,6 +44,7 @@ FACT = (
     "lds",
     "lds_low",
     "lds_high",
+    "version",
 )
 """Columns that all rows of one attribution fact have in common."""
 
@@ -92,7 +95,7 @@ def _certificate(row: dict[str, Any], keys: Jwks) -> tuple[Issued, str]:
 def _table(body: bytes, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(io.BytesIO(body))
-        return table.select(schema.names).cast(schema)
+        return fitted(table, schema)
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
         raise InvalidError(f"This is no Parquet object of facts: {_first(error)}.") from error
 
@@ -117,8 +120,7 @@ def _attribution(identifier: str, rows: list[dict[str, Any]]) -> tuple[Attributi
         if min(shares.values()) < 0 or sum(shares.values()) != PPB:
             raise ValueError(f"its shares sum to {sum(shares.values())} ppb, not to {PPB}")
         _identifiers([identifier, rows[0]["generation"], *(name for name in shares if name != COMMONS)])
-        values = dict(zip(FACT, common.pop(), strict=True))
-        fact = AttributionFact.model_validate({**values, "at": timestamp(values["at"]), "shares": shares})
+        fact = attribution_fact(rows)
         return fact, digest(fact)
     except (InvalidError, ValueError, TypeError) as error:
         raise InvalidError(f"Attribution fact {identifier} is malformed: {_first(error)}.") from error

@@ -161,16 +161,21 @@ def _attribution_take(facts: Sequence[tuple[AttributionFact, str]], source: Fact
             generation_id=fact.generation,
             source=source,
             digest=mark,
-            **fact.model_dump(exclude={"generation", "shares"}),
+            **fact.model_dump(exclude={"generation", "shares", "intervals"}),
         )
         for fact, mark in fresh
     )
     GenerationShare.objects.bulk_create(
         (
-            GenerationShare(generation_id=fact.generation, recording_id=None if name == COMMONS else name, ppb=ppb)
+            GenerationShare(
+                generation_id=fact.generation,
+                recording_id=None if name == COMMONS else name,
+                ppb=ppb,
+                **dict(zip(("low", "high"), (fact.intervals or {}).get(name, ()), strict=False)),
+            )
             for fact, _ in fresh
             for name, ppb in sorted(fact.shares.items(), key=lambda share: (-share[1], share[0]))
-            if ppb > 0
+            if ppb > 0 or fact.intervals
         ),
         batch_size=BATCH,
     )

@@ -19,6 +19,7 @@ from stemma_portal.catalog.selectors import recordings_visible
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.shares import Slice, share_bar
 from stemma_portal.design.svg.treemap import Leaf, treemap
+from stemma_portal.design.svg.whiskers import Spread, whiskers
 from stemma_portal.design.templatetags.stemma import ppb
 from stemma_portal.metering.access import generation_access
 from stemma_portal.metering.heard import generation_beside, generation_player, generation_record, generation_text
@@ -29,6 +30,8 @@ from stemma_portal.metering.selectors import generation_shares
 NAMED = 40
 """Shares that are drawn and listed one by one; those below them are summed up."""
 COLOURS = 8
+SPREAD = 9
+"""Shares whose intervals are drawn large."""
 
 
 @login_required
@@ -68,6 +71,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         "traced": PPB - commons,
         "parts": _parts(commons) if shares else None,
         "picture": _picture(named, sum(share.ppb for share in rest), seen) if shares else None,
+        "spread": _spread(named),
         "least": SEED + 1,
         "beside": generation_beside(record, [s.recording for s in named if s.recording_id in seen]) if record else [],
         "certificate": _payload(generation_text(generation, "certificate.jws")),
@@ -95,6 +99,20 @@ def _picture(shares: list[GenerationShare], rest: int, seen: set[str]) -> str:
     if rest:
         leaves.append(Leaf("Smaller shares", "each listed in the fact", rest, ppb(rest)))
     return treemap(leaves, label="The recordings that shaped this piece: areas as large as shares", height=320)
+
+
+def _spread(shares: list[GenerationShare]) -> str | None:
+    """The largest shares and how far the checkpoints differ about each; None where the fact does not say it."""
+    shown, index = [], 0
+    for share in shares[:SPREAD]:
+        if share.low is None or share.high is None:
+            return None
+        name = share.recording.title if share.recording else "Commons"
+        told = f"{ppb(share.ppb)}, by single checkpoints {ppb(share.low)} to {ppb(share.high)}"
+        shown.append(Spread(name, share.ppb, share.low, share.high, told, index % COLOURS if share.recording else None))
+        index += share.recording is not None
+    label = "; ".join(f"{each.name}: {each.told}" for each in shown)
+    return whiskers(shown, label=f"How far checkpoints differ. {label}") if shown else None
 
 
 def _parts(commons: int) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from portal.royalties.world import World
 from stemma.ids import now
+from stemma.royalties.facts import PPB
+from stemma_portal.catalog.models import Recording
 from stemma_portal.consent import cases
-from stemma_portal.dashboards import homes, owners
+from stemma_portal.dashboards import homes, owners, selectors
 from stemma_portal.metering.services import facts_ingest
 from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMember
 from stemma_portal.royalties.models import Account, StatementLine
@@ -106,3 +110,38 @@ def test_an_owner_of_nothing_is_told_what_to_do(world: World) -> None:
     organisation_link(organisation=organisation, party=party, by=None)
     home = homes.owner(world.owner, organisation)
     assert (home.overview.total, home.overview.heard, home.overview.money, home.todos) == (0, [], [], [])
+
+
+def test_what_a_recording_shaped_over_time(heard: World, client) -> None:
+    """Months in their order, those without a piece too; and why nothing is traced where nothing is."""
+    first = heard.recordings[0]
+    old = heard.usage(at=datetime(2026, 3, 31, 23, 59, tzinfo=UTC))
+    older = heard.usage(at=datetime(2026, 1, 1, tzinfo=UTC))
+    heard.put_usage(old, older)
+    heard.put_attribution(heard.attribution(old, {0: 250_000_000}), heard.attribution(older, {0: PPB}))
+    facts_ingest(lake=heard.lake)
+    found = selectors.influence(first, selectors.trained(first))
+    assert found.generations == sum(month.pieces for month in found.months)
+    assert [(f"{m.begins:%Y-%m}", m.pieces, m.weight) for m in found.months[-3:]] == [
+        ("2026-03", 1, 250_000_000), ("2026-02", 0, 0), ("2026-01", 1, PPB),
+    ]  # fmt: skip
+    assert "March 2026: 1 pieces, 0.25 of a piece" in found.picture
+    client.force_login(heard.staff)
+    page = client.get(f"/catalog/{first.pk}/").content.decode()
+    assert "What it shaped, over time" in page
+    assert page.index("March 2026</th>") < page.index("February 2026</th>") < page.index("January 2026</th>")
+
+    unheard = Recording.objects.create(title="Unheard", work=first.work, source_free=True)
+    page = client.get(f"/catalog/{unheard.pk}/").content.decode()
+    assert "over time" not in page
+    assert "in no snapshot, so no model has learned from it and nothing can be traced" in page
+    SnapshotMember.objects.create(snapshot_id=heard.snapshot, recording=unheard)
+
+    def why() -> str:
+        return selectors.influence(unheard, selectors.trained(unheard)).why_none
+
+    assert "11 pieces made with models that learned from it were traced. In none" in why()
+    ModelRelease.objects.update(id="another/1")
+    assert "nothing has been made with them" in why()
+    ModelRelease.objects.all().delete()
+    assert "no model has been made" in why()

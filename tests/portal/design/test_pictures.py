@@ -15,6 +15,7 @@ from stemma_portal.design.svg.roll import Note, roll
 from stemma_portal.design.svg.shares import Slice, share_bar
 from stemma_portal.design.svg.treemap import Box, Leaf, layout, treemap
 from stemma_portal.design.svg.waveform import waveform
+from stemma_portal.design.svg.whiskers import Spread, whiskers
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -40,6 +41,9 @@ def pictures() -> list[str]:
         waveform([0, 120, 255] * 200, label=evil),
         curve([(0, 2.0), (10, 1.0)], label=evil, level=1.5),
         bar(1, 4),
+        bar(1, 4, low=0, high=4),
+        whiskers([Spread(evil, 3, 1, 5, evil, 0), Spread("b", 0, 0, 0, "0 %", None)], label=evil),
+        whiskers([], label=evil),
         pie([Slice(evil, 700_000, 0), Slice("b", 400_000, 1)], whole=1_000_000, label=evil),
         pie([Slice(evil, 1_000_000, 0)], whole=1_000_000, label=evil),
         pie([], whole=1_000_000, label=evil),
@@ -67,6 +71,14 @@ def test_shares_keep_their_proportions() -> None:
     tree = ET.fromstring(share_bar([Slice("a", 750_000, 0), Slice("b", 250_000, 1)], label="a"))  # noqa: S314 - as above
     first, second = (float(rect.attrib["width"]) for rect in tree.iter(f"{SVG}rect"))
     assert first / second == pytest.approx(3, rel=0.02)
+
+
+def test_a_whisker_reaches_from_end_to_end() -> None:
+    tree = ET.fromstring(whiskers([Spread("a", 2, 1, 4, "2", 0), Spread("b", 1, 1, 1, "1", None)], label="a"))  # noqa: S314 - as above
+    first, second = (each.attrib["d"] for each in tree.iter(f"{SVG}path"))
+    assert first.startswith("M80 ")
+    assert "H319.5" in first
+    assert "H80" in second
 
 
 def test_silence_has_a_waveform_too() -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.template import Context, Template
 
 from stemma_portal.design.markdown import rendered
-from stemma_portal.design.templatetags.stemma import brief, clock, exact, minutes, moment, money, ppb, ppm, share
+from stemma_portal.design.templatetags.stemma import brief, clock, exact, minutes, moment, money, ppb, ppm, share, worth
 from stemma_portal.design.values import identifiers
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -37,6 +37,13 @@ def test_shares_are_told_apart() -> None:
     assert ppm(333_333) == f"33.3{THIN}%"
     assert ppb(1) == f"<{THIN}0.01{THIN}%"
     assert ppb(0) == f"0{THIN}%"
+
+
+def test_shares_together_are_so_many_pieces() -> None:
+    assert [worth(n) for n in (0, 1, 250_000_000, 999_999_999, 10**9, 1_500_000_000, 1_234 * 10**9)] == [
+        "0 of a piece", f"<{THIN}0.001 of a piece", "0.25 of a piece", "0.999 of a piece", "1 piece", "1.5 pieces",
+        f"1{THIN}234 pieces",
+    ]  # fmt: skip
 
 
 def test_times() -> None:

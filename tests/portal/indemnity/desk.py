@@ -129,7 +129,8 @@ class Desk:
         shaped = AttributionFact(
             id=new_id(), generation=name, at=moment, model_release=RELEASE_ID, snapshot=self.snapshot.pk,
             method="exact-dual/1", store="1", checkpoints=2, lds=0.4, lds_low=0.3, lds_high=0.5,
-            shares={trained: 400_000_000, COMMONS: PPB - 400_000_000},
+            shares={trained: 400_000_000, COMMONS: PPB - 400_000_000}, version=2,
+            intervals={trained: (0, 500_000_000), COMMONS: (500_000_000, PPB)},
         )  # fmt: skip
         day = f"day={now():%Y-%m-%d}"
         self.storage.put(f"usage/{day}/{new_id()}.parquet", to_parquet(usage_table([fact])))

@@ -57,6 +57,55 @@ def test_facts_become_generations_with_their_shares(world: World) -> None:
     assert generation.attribution.method == "exact-dual/1"
 
 
+def test_intervals_come_in_with_their_shares(world: World) -> None:
+    fact = world.usage()
+    names = [world.recordings[0].pk, COMMONS]
+    spread = dict(zip(names, [(1, PPB), (0, 5)], strict=True))
+    world.put_usage(fact)
+    world.put_attribution(world.attribution(fact, {0: PPB}, version=2, intervals=spread))
+    assert ingest(world).quarantined == []
+    rows = GenerationShare.objects.order_by("-ppb").values_list("recording_id", "ppb", "low", "high")
+    assert list(rows) == [(names[0], PPB, 1, PPB), (None, 0, 0, 5)]
+    assert Attribution.objects.get().version == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"checkpoints": 4, "intervals": True}, "asked at 4 moments of its training"),
+        ({"checkpoints": 1}, "asked at one moment of its training only"),
+        ({"version": 1}, "intervals were not kept yet"),
+    ],
+)
+def test_the_page_of_a_generation_says_how_sure_its_shares_are(world: World, client, fields, told) -> None:
+    fact = world.usage()
+    if "intervals" in fields:
+        spread = {world.recordings[0].pk: (210_000_000, 390_000_000), COMMONS: (0, 790_000_000)}
+        fields = {**fields, "intervals": spread}
+    world.put_usage(fact)
+    world.put_attribution(world.attribution(fact, {0: 300_000_000}, **{"version": 2, **fields}))
+    ingest(world)
+    client.force_login(world.staff)
+    page = client.get(f"/generations/{fact.id}/").content.decode()
+    assert told in page
+    assert (
+        ("Single moments</th>" in page) == ("intervals" in fields) == ("21 % to 39 %".replace(" %", "\u202f%") in page)
+    )
+    assert page.count('class="whisker"') == (4 if "intervals" in fields else 0)
+
+
+def test_an_object_written_before_there_were_intervals_is_read_and_known_again(world: World) -> None:
+    fact = world.usage()
+    shares = world.attribution(fact)
+    world.put_usage(fact)
+    world.put("attribution", to_parquet(attribution_table([shares]).drop_columns(["version", "low", "high"])))
+    ingest(world)
+    world.put_attribution(shares)
+    found = ingest(world)
+    assert (found.repeated, found.conflicts) == (1, 0)
+    assert set(GenerationShare.objects.values_list("low", "high")) == {(None, None)}
+
+
 def test_looking_again_finds_nothing_new(world: World) -> None:
     world.made(3)
     assert ingest(world).taken == 6
@@ -123,13 +172,15 @@ def test_an_object_that_cannot_be_read_is_set_aside_and_stops_no_other(world: Wo
         world.put("usage", broken(USAGE_SCHEMA, usage, billable_ms=-1)): "billable_ms",
         world.put("usage", broken(USAGE_SCHEMA, usage, audio_sha256="x")): "audio_sha256",
         world.put("usage", broken(USAGE_SCHEMA, usage, seed=2**60)): "no canonical form",
+        world.put(
+            "attribution", broken(ATTRIBUTION_SCHEMA, shares, low=0, high=1, version=2)
+        ): "does not hold its share",
+        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares, high=1, version=2)): "intervals",
         world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares, ppb=1)): "sum to 3 ppb",
         world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], ppb=-1)): "sum to -1 ppb",
         world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares, recording="what")): "twice",
         world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], recording="what", ppb=PPB)): "badly formed",
-        world.put(
-            "attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], lds=float("nan"), ppb=PPB)
-        ): "no canonical form",
+        world.put("attribution", broken(ATTRIBUTION_SCHEMA, shares[:1], lds=float("nan"), ppb=PPB)): "finite number",
         world.put("attribution", usage_bytes := to_parquet(usage_table([fact]))): "no Parquet object",
     }
     assert usage_bytes

@@ -52,6 +52,7 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
     grants = selectors.grants_on(recording, parties=parties_of(request.user))
     claims = claims_visible(request.user).filter(id__in=[claim.id for claim in grants.claims])
     ownership = selectors.ownership(recording)
+    training = selectors.trained(recording)
     context = {
         "recording": recording,
         "cases_seen": set(claims.values_list("id", flat=True)),
@@ -76,8 +77,8 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
         and may_sign(request.user, own.party_id),
         "conflicts": list(conflicts(recording=recording)),
         "may_grant": selectors.may_grant(recording, organisation=acting(request)),
-        "training": selectors.trained(recording),
-        "influence": selectors.influence(recording),
+        "training": training,
+        "influence": selectors.influence(recording, training),
         "earns": (organisation := acting(request)) is not None
         and organisation.party is not None
         and owners.visible_earned(organisation.party, recording),

@@ -12,18 +12,34 @@ BAR_WIDTH, BAR_HEIGHT = 160, 8
 CURVE_WIDTH, CURVE_HEIGHT, MARGIN = 640, 220, 36
 
 
-def bar(part: float, whole: float, *, colour: str = "v1") -> SafeString:
-    """A bar as long as its part of the whole.  The figure stands beside it, so it is hidden from readers of text."""
+def bar(
+    part: float, whole: float, *, colour: str = "v1", low: float | None = None, high: float | None = None
+) -> SafeString:
+    """A bar as long as its part of the whole, with a whisker from `low` to `high` where they are known.
+
+    The figures stand beside it, so it is hidden from readers of text.
+    """
     width = max(1.0, BAR_WIDTH * min(1.0, part / whole)) if whole > 0 and part > 0 else 0.0
     return element(
         "svg",
         element("rect", x=0, y=0, width=BAR_WIDTH, height=BAR_HEIGHT, class_="track", rx=1),
         element("rect", x=0, y=0, width=width, height=BAR_HEIGHT, class_=f"fill {colour}", rx=1),
+        *([] if low is None or high is None or whole <= 0 else [whisker(low / whole, high / whole)]),
         viewBox=f"0 0 {BAR_WIDTH} {BAR_HEIGHT}",
         class_="bar",
         aria_hidden="true",
         focusable="false",
     )
+
+
+def whisker(
+    low: float, high: float, *, width: float = BAR_WIDTH, y: float = 0, height: float = BAR_HEIGHT
+) -> SafeString:
+    """A line between two parts of the width, with an end at each, over a bar whose top is at `y`."""
+    left, right = (min(width - 0.5, max(0.5, width * part)) for part in (low, high))
+    top, middle, foot = number(y), number(y + height / 2), number(y + height)
+    ends = "".join(f"M{number(x)} {top}V{foot}" for x in (left, right))
+    return element("path", d=f"M{number(left)} {middle}H{number(right)}{ends}", class_="whisker")
 
 
 def curve(points: Sequence[tuple[float, float]], *, label: str, level: float | None = None) -> SafeString:

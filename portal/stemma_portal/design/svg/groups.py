@@ -34,7 +34,7 @@ def groups(shown: Sequence[Group], *, label: str) -> SafeString:
             element(
                 "g",
                 element("title", f"{group.name}: {group.amount:,} ({100 * part:.1f} %)"),
-                element("text", _short(group.name), x=0, y=y + TEXT, class_="group-name"),
+                element("text", shortened(group.name), x=0, y=y + TEXT, class_="group-name"),
                 element("text", f"{100 * part:.1f} %", x=WIDTH, y=y + TEXT, class_="group-figure"),
                 element("rect", x=0, y=y + TEXT + 7, width=WIDTH, height=BAR, class_="track", rx=1),
                 element(
@@ -45,5 +45,6 @@ def groups(shown: Sequence[Group], *, label: str) -> SafeString:
     return picture(WIDTH, max(1, len(shown)) * ROW, drawn, label=label, class_="groups")
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """As much of a name as fits."""
     return text if len(text) <= LETTERS else f"{text[: LETTERS - 1].rstrip()}…"

@@ -112,6 +112,16 @@ def ppb(value: Any) -> str:
 
 
 @register.filter
+def worth(value: Any) -> str:
+    """A sum of shares in parts per billion, as so many whole pieces: what is cut off is less than a thousandth."""
+    thousandths = int(value or 0) // 1_000_000
+    if value and not thousandths:
+        return f"<{THIN}0.001 of a piece"
+    told = f"{thousandths // 1000:,}.{thousandths % 1000:03d}".rstrip("0").rstrip(".").replace(",", THIN)
+    return f"{told} piece{'' if told == '1' else 's'}" if thousandths >= 1000 else f"{told} of a piece"
+
+
+@register.filter
 def percent(value: Any) -> str:
     """A share of one as a percentage."""
     return f"{100 * float(value):.1f}{THIN}%" if value not in (None, "") else "–"
@@ -214,9 +224,9 @@ def demo(thing: Any) -> SafeString | str:
 
 
 @register.simple_tag
-def bar(part: Any, whole: Any, colour: str = "v1") -> SafeString:
-    """A bar for a table's cell."""
-    return draw_bar(float(part or 0), float(whole or 0), colour=colour)
+def bar(part: Any, whole: Any, colour: str = "v1", low: Any = None, high: Any = None) -> SafeString:
+    """A bar for a table's cell, with a whisker where an interval is known."""
+    return draw_bar(float(part or 0), float(whole or 0), colour=colour, low=low, high=high)
 
 
 @register.filter

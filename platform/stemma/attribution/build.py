@@ -73,7 +73,7 @@ def build(
         jobs: list[Future[None]] = []
         for number in missing:
             rows = slice(starts[number], starts[number] + plan.shard)
-            old = [kept.row(r.recording, r.midi_sha256) if kept else None for r, _ in given[rows]]
+            old = [kept.row(r.recording, r.score) if kept else None for r in draft.recordings[rows]]
             task = (model, folder, number, load, segments[rows], old)
             if executor is not None:
                 jobs.append(executor.submit(_shard, *task))
@@ -92,12 +92,12 @@ def build(
     (out / DRAFT).unlink()
 
 
-def segments_of(family: Family, recording: SnapshotRecording, midi: bytes, tokens: int) -> list[Example]:
+def segments_of(family: Family, recording: SnapshotRecording, content: bytes, tokens: int) -> list[Example]:
     """Segments evenly over a recording, until they hold `tokens` tokens; at least one, cut to that.
 
-    The beginning of a segment is a segment: models are causal.
+    The beginning of a segment is a segment: decoders are causal, and sound may end anywhere.
     """
-    every = [example for example in family.examples(recording, midi) if len(example.tokens)]
+    every = [example for example in family.examples(recording, content) if len(example.tokens)]
     if not every:
         raise InvalidError(
             f"{recording.recording} ({recording.title}) has nothing the model could learn from.",
@@ -124,7 +124,7 @@ def _every_segment(
     draft: Manifest, given: Sequence[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
 ) -> list[list[Example]]:
     family = _loaded(load, bundle / "checkpoints" / draft.checkpoints[0].name)
-    return [segments_of(family, recording, midi, draft.plan.tokens) for recording, midi in given]
+    return [segments_of(family, recording, content, draft.plan.tokens) for recording, content in given]
 
 
 @lru_cache(maxsize=1)

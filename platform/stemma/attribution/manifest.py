@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import stemma
+from stemma import models
 from stemma.attribution.calibration import Curve
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.music.likeness import jaccard, score_sketch
@@ -65,7 +66,7 @@ class StoredRecording(BaseModel):
     decoy: bool
     """In the snapshot, but held out of training: it sets the threshold and gets no share."""
     score: str
-    """SHA-256 of its MIDI."""
+    """SHA-256 of its MIDI, or of its FLAC where the model learned from sound."""
     cluster: str
     """First recording of the same music, by its notes in any key: copies count once between them."""
 
@@ -126,29 +127,31 @@ def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: 
         )
     if plan.form == "dual" and len(given) > MAX_DUAL:
         raise InvalidError(f"The dual form holds {MAX_DUAL} recordings, not {len(given)}.", remedy="Use form ekfac.")
-    if changed := [r.recording for r, midi in given if sha256(midi) != r.midi_sha256]:
+    source = models.source_of(about["family"])
+    if changed := [r.recording for r, content in given if sha256(content) != models.content_hash(r, source)]:
         raise ProofError(
-            f"{len(changed)} scores are not those of the snapshot, first {changed[0]}.",
+            f"{len(changed)} {source}s are not those of the snapshot, first {changed[0]}.",
             remedy="Fetch them again from object storage.",
             code="content-hash",
         )
     held_out = set(about["held_out"])
-    same = clusters({r.recording: midi for r, midi in given})
+    same = clusters({r.recording: content for r, content in given})
     card = _card(bundle)
+    checkpoints = tuple(_checkpoints(bundle, plan.checkpoints, about["checkpoints"]))
     return Manifest(
-        method=METHODS[plan.form],
+        method=METHODS[plan.form] + _functional(bundle, checkpoints),
         release=about["release"],
         snapshot=about["snapshot"],
         snapshot_root=about["snapshot_root"],
         plan=plan,
         code=stemma.__version__,
-        checkpoints=tuple(_checkpoints(bundle, plan.checkpoints)),
+        checkpoints=checkpoints,
         recordings=tuple(
             StoredRecording(
                 recording=r.recording,
                 owners=digest([share.model_dump() for share in r.shares])[:16],
                 decoy=r.recording in held_out,
-                score=r.midi_sha256,
+                score=models.content_hash(r, source),
                 cluster=same[r.recording],
             )
             for r, _ in given
@@ -264,7 +267,9 @@ def _about(bundle: Path) -> dict[str, Any]:
             "release": f"{about['name']}/{about['version']}",
             "snapshot": about["snapshot"],
             "snapshot_root": about["snapshot_root"],
+            "family": about.get("family", ""),
             "held_out": about.get("held_out", []),
+            "checkpoints": about.get("checkpoints", []),
         }
     except FileNotFoundError:
         raise NotFoundError(f"{bundle} is no model release: it has no stemma.json.") from None
@@ -285,27 +290,67 @@ def _snapshot(bundle: Path, about: dict[str, Any]) -> snapshot.Manifest:
     return found
 
 
-def _checkpoints(bundle: Path, wanted: int) -> Iterator[Checkpoint]:
+def _checkpoints(bundle: Path, wanted: int, named: Sequence[str]) -> Iterator[Checkpoint]:
     """Of each run the last checkpoint and others evenly before it, in the order of training.
 
     A bundle has its own run's as `checkpoints/step-N`; those of sisters, trained alike from other seeds,
-    lie in folders of theirs beside them.
+    lie in folders of theirs beside them.  `named` are those that the bundle says it has: with one of
+    them gone, others would stand in for it, and shares would change unseen.
     """
+    root = bundle / "checkpoints"
     runs: dict[Path, list[Path]] = defaultdict(list)
-    for folder in (bundle / "checkpoints").glob("**/step-*"):
+    for folder in root.glob("**/step-*"):
         runs[folder.parent].append(folder)
     if not runs:
         raise NotFoundError(
             f"{bundle} has no checkpoints, which attribution compares gradients at.",
             remedy="Train again with checkpoints, and release that run.",
         )
+    files = {folder: _files(folder) for folders in runs.values() for folder in folders}
+    if gone := sorted(set(named) - {folder.relative_to(root).as_posix() for folder in files}):
+        raise _gone(f"{bundle} lacks {_several('checkpoint', gone)}, which its stemma.json names.")
+    every = set().union(*files.values())
+    for folder, own in sorted(files.items()):
+        if lost := sorted(every - own):
+            raise _gone(
+                f"Checkpoint {folder.relative_to(root)} of {bundle} lacks {', '.join(lost)}, which others have."
+            )
     for _, folders in sorted(runs.items()):
         folders.sort(key=lambda p: int(p.name.removeprefix("step-")))
         count = min(wanted, len(folders))
         picked = sorted({round((i + 1) * len(folders) / count) - 1 for i in range(count)})
         for folder in (folders[i] for i in picked):
-            files = sorted(p for p in folder.rglob("*") if p.is_file())
             yield Checkpoint(
-                name=folder.relative_to(bundle / "checkpoints").as_posix(),
-                files={p.relative_to(folder).as_posix(): sha256(p.read_bytes()) for p in files},
+                name=folder.relative_to(root).as_posix(),
+                files={name: sha256((folder / name).read_bytes()) for name in sorted(files[folder])},
             )
+
+
+def _functional(bundle: Path, checkpoints: Sequence[Checkpoint]) -> str:
+    """What is differentiated where it is not the loss of a decoder: `+d-trak`, as a part of the method's name."""
+    found = set()
+    for checkpoint in checkpoints:
+        about = bundle / "checkpoints" / checkpoint.name / "stemma.json"
+        said = json.loads(about.read_text()).get("attribution", {}) if about.exists() else {}
+        found.add(f"+{said['functional']}" if said else "")
+    if len(found) > 1:
+        raise InvalidError(
+            f"The checkpoints of {bundle} are asked by different functionals.",
+            remedy="Save all of them with one.",
+            code="bad-bundle",
+        )
+    return found.pop()
+
+
+def _files(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+def _several(what: str, names: Sequence[str]) -> str:
+    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _gone(told: str) -> NotFoundError:
+    return NotFoundError(
+        told, remedy="Remove the bundle and fetch the release again; no store was made.", code="missing-checkpoint"
+    )

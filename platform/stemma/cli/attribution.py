@@ -44,6 +44,7 @@ def build(
     from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
 
+    from stemma import models
     from stemma.attribution.manifest import Plan
     from stemma.attribution.store import Store
     from stemma.rights.snapshot import Manifest
@@ -54,13 +55,14 @@ def build(
     with told("Attribution store", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
         snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-        scores = ((r, storage().get(f"midi/{r.midi_sha256}.mid")) for r in snapshot.recordings)
+        source = models.source_of(models.family_of(bundle))
+        contents = ((r, storage().get(models.content_key(r, source))) for r in snapshot.recordings)
         plan = Plan(form=form.value, checkpoints=checkpoints, tokens=tokens, rank=rank, keep=keep)
         # Spawned, not forked: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else nullcontext() as executor:
             out = settings().home / "stores" / release
-            store = Store.build(bundle, out, scores, progress=progress, plan=plan, executor=executor)
+            store = Store.build(bundle, out, contents, progress=progress, plan=plan, executor=executor)
         store.publish(storage())
     console.print(
         f"Store {store.version} of {release}: {len(store.rows)} recordings and {len(store.decoys)} decoys "
@@ -183,14 +185,23 @@ def _table(fact: dict[str, Any], titles: dict[str, tuple[str, str]], top: int) -
     shares: dict[str, int] = dict(fact["shares"])
     commons = shares.pop(COMMONS, 0)
     table = Table(title=f"Who shaped {fact['generation']}")
+    between: dict[str, tuple[int, int]] = fact.get("intervals") or {}
     table.add_column("Share", justify="right")
+    if between:
+        table.add_column("Single checkpoints", justify="right")
     for column in ("Title", "Composer", "Recording"):
         table.add_column(column, overflow="fold")
+
+    def row(name: str, ppb: int, *told: str) -> None:
+        low, high = between.get(name, (0, 0))
+        spread = [f"{low / PPB:.2%} to {high / PPB:.2%}" if name in between else ""] if between else []
+        table.add_row(f"{ppb / PPB:.2%}", *spread, *told)
+
     ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     for recording, ppb in ordered[:top]:
         title, composer = titles.get(recording, ("", ""))
-        table.add_row(f"{ppb / PPB:.2%}", title, composer, recording)
+        row(recording, ppb, title, composer, recording)
     if rest := ordered[top:]:
-        table.add_row(f"{sum(ppb for _, ppb in rest) / PPB:.2%}", f"{len(rest)} more recordings", "", "")
-    table.add_row(f"{commons / PPB:.2%}", "Commons: shared equally by all trained works", "", "")
+        row("", sum(ppb for _, ppb in rest), f"{len(rest)} more recordings", "", "")
+    row(COMMONS, commons, "Commons: shared equally by all trained works", "", "")
     return table

@@ -91,6 +91,7 @@ class Example:
     """One segment of music as a model sees it: a training example or a generated piece."""
 
     tokens: Sequence[int]
+    """Of a latent model its latents, frame by frame, in units of its grain."""
     condition: Sequence[float] = field(default=())
     """Conditioning vector, such as the embedding of a text prompt; empty for none."""
     recording: str | None = None
@@ -131,13 +132,17 @@ class Family(Protocol):
         """The network, whose `torch.nn.Linear` layers carry the gradients that attribution compares."""
         ...
 
-    def examples(self, recording: SnapshotRecording, midi: bytes) -> list[Example]:
-        """The segments of a recording on which the model is trained, without augmentation."""
+    def examples(self, recording: SnapshotRecording, content: bytes, /) -> list[Example]:
+        """The segments of a recording on which the model is trained, without augmentation.
+
+        `content` is what the family learns from: a standard MIDI file, or sound as FLAC.
+        """
         ...
 
     def losses(self, examples: Sequence[Example]) -> torch.Tensor:
         """Summed negative log likelihood of each example, shape [len(examples)], differentiable.
 
+        Of a diffusion model the functional that stands for it, at noise that is the same for all.
         Examples do not influence one another: padding is masked.
         """
         ...

@@ -1,0 +1,1 @@
+"""Models that make sound: latent diffusion in the layout of diffusers."""

@@ -1,0 +1,317 @@
+"""Latent diffusion behind the protocol: a Stable Audio pipeline of diffusers, in a folder as it saves one.
+
+A segment of music is the latents of its sound, frame by frame, as integers of `GRAIN`, and the prompt as
+the text encoder's tokens.  What attribution differentiates is a function of the denoiser's output at
+noise levels and with noise that are the same for every example and every checkpoint, so that two
+examples differ by what they are and not by what was drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import torch
+from scipy.signal import resample_poly
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from stemma.errors import InvalidError
+from stemma.models.protocol import Example, GenerationRequest, Piece
+from stemma.music import audio
+from stemma.rights.snapshot import SnapshotRecording
+
+if TYPE_CHECKING:
+    from diffusers import StableAudioPipeline
+
+GRAIN = 1 / 4096
+"""Unit of a latent in an example: latents are of the size of 1, and a model hears no difference so small."""
+RATE = 44_100
+"""Samples a second of what a piece holds."""
+
+
+@dataclass(frozen=True)
+class Functional:
+    """What attribution differentiates.
+
+    `loss` is the squared error of the denoiser, as it was trained; `d-trak` the squared length of what it
+    puts out, whose gradients predicted retraining better (Zheng et al. 2024).
+    """
+
+    functional: Literal["d-trak", "loss"] = "d-trak"
+    draws: int = 8
+    """Noise levels, evenly between the sound alone and noise alone; each with noise of its own."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a piece is drawn."""
+
+    steps: int = 100
+    guidance: float = 7.0
+
+
+class Latent:
+    """A diffusion model of sound, in the folder layout of `Family`."""
+
+    name = "latent"
+
+    def __init__(
+        self,
+        pipeline: StableAudioPipeline,
+        styles: Sequence[str] = (),
+        *,
+        functional: Functional | None = None,
+        sampling: Sampling | None = None,
+    ) -> None:
+        self.pipeline, self._styles = pipeline, tuple(styles)
+        self.functional, self.sampling = functional or Functional(), sampling or Sampling()
+        # These are not trained, and no gradient flows into them.
+        for part in (pipeline.vae, pipeline.text_encoder, pipeline.projection_model):
+            part.eval().requires_grad_(False)
+        pipeline.set_progress_bar_config(disable=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The pipeline in this folder; nothing is fetched from elsewhere, and weights carry no code."""
+        from diffusers import StableAudioPipeline
+
+        try:
+            about = json.loads((folder / "stemma.json").read_text())
+            functional = Functional(**about.get("attribution", {}))
+            sampling = Sampling(**about.get("sampling", {}))
+            pipeline = StableAudioPipeline.from_pretrained(
+                str(folder), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+            raise InvalidError(f"{folder} does not hold a whole latent model: {error}", code="bad-bundle") from error
+        heard = pipeline.vae.config.decoder_input_channels
+        if heard != pipeline.transformer.config.in_channels:
+            raise InvalidError(f"{folder}: its denoiser takes other latents than the {heard} of its autoencoder.")
+        return cls(pipeline, about.get("styles", ()), functional=functional, sampling=sampling)
+
+    def save(self, folder: Path, **facts: Any) -> None:
+        """Write the pipeline; `facts` join what `stemma.json` says."""
+        self.pipeline.save_pretrained(folder, safe_serialization=True)
+        about = {
+            "family": self.name,
+            "styles": self.styles,
+            "attribution": asdict(self.functional),
+            "sampling": asdict(self.sampling),
+            **facts,
+        }
+        (folder / "stemma.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles it was trained on."""
+        return self._styles
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The denoiser; the sound's and the text's encoders are not trained and take no part."""
+        return self.pipeline.transformer
+
+    @property
+    def channels(self) -> int:
+        """Latents of one frame."""
+        return int(self.pipeline.transformer.config.in_channels)
+
+    @property
+    def frames(self) -> int:
+        """Frames of a segment at most."""
+        return int(self.pipeline.transformer.config.sample_size)
+
+    # Making
+
+    def generate(self, request: GenerationRequest, *, stop: Callable[[], bool] = lambda: False) -> Piece:
+        """A piece of sound.  What is heard is decoded from the example, so that nothing lies between the two."""
+        if request.style is not None and request.style not in self.styles:
+            raise InvalidError(f"This model knows no style {request.style!r}.", code="unknown-style")
+        config = self.pipeline.vae.config
+        longest = self.frames * self.pipeline.vae.hop_length / config.sampling_rate
+        seconds = longest if request.seconds is None else request.seconds
+        if seconds > longest:
+            raise InvalidError(
+                f"This model makes {longest:.1f} seconds at most.", remedy="Ask for less.", code="too-long"
+            )
+        prompt = request.prompt or describe(request.style or (self.styles[0] if self.styles else "music"))
+        seed = 0 if request.seed is None else request.seed
+
+        def asked(*_: Any) -> None:
+            if stop():
+                raise InterruptedError
+
+        with torch.no_grad():
+            latents = self.pipeline(
+                prompt,
+                audio_end_in_s=seconds,
+                num_inference_steps=self.sampling.steps,
+                guidance_scale=self.sampling.guidance,
+                generator=torch.Generator().manual_seed(seed),
+                callback=asked,
+                output_type="latent",
+            ).audios[0]
+            frames = min(self.frames, math.ceil(seconds * config.sampling_rate / self.pipeline.vae.hop_length))
+            example = Example(_tokens(latents[:, :frames]), tuple(map(float, self._words(prompt))))
+            sound = self.pipeline.vae.decode(self._latents(example)[None]).sample[0].numpy()
+        sound = _resampled(sound, config.sampling_rate, RATE)[:, : round(seconds * RATE)]
+        return Piece(
+            style=request.style or "",
+            tempo=request.tempo or 0.0,  # nobody knows it of a sound
+            key=request.key or "",
+            bars=0,
+            seed=seed,
+            midi=None,
+            example=example,
+            audio=sound,
+        )
+
+    # What attribution asks
+
+    def examples(self, recording: SnapshotRecording, sound: bytes) -> list[Example]:
+        """The sound of a recording in segments as long as the model's, each with the words for it."""
+        vae, config = self.pipeline.vae, self.pipeline.vae.config
+        samples, rate = audio.decode(sound)
+        wave = _channels(np.asarray(samples, dtype=np.float32) / 32768, config.audio_channels)
+        wave = _resampled(wave, rate, config.sampling_rate)
+        size, hop = self.frames * vae.hop_length, vae.hop_length
+        condition = tuple(map(float, self._words(describe(recording.style))))
+        found = []
+        for start in range(0, wave.shape[1], size):
+            part = wave[:, start : start + size]
+            # The end of a sound is filled up to a whole frame with silence.
+            part = np.pad(part, ((0, 0), (0, -part.shape[1] % hop)))
+            with torch.no_grad():
+                latents = vae.encode(torch.from_numpy(part)[None]).latent_dist.mode()[0]
+            found.append(Example(_tokens(latents), condition, recording.recording))
+        return found
+
+    def losses(self, examples: Sequence[Example]) -> Tensor:
+        """The functional of each example, [len(examples)]: its mean over the draws, summed over latents."""
+        latents = [self._latents(example) for example in examples]
+        draws, count = self.functional.draws, len(examples)
+        longest = max(x.shape[1] for x in latents)
+        clean = torch.stack([torch.nn.functional.pad(x, (0, longest - x.shape[1])) for x in latents])
+        there = torch.stack([torch.arange(longest) < x.shape[1] for x in latents])
+        # One pass for all draws of all examples: [examples * draws, channels, frames].
+        clean, mask = clean.repeat_interleave(draws, 0), there.repeat_interleave(draws, 0)
+        noise = self._noise[:, :, :longest].repeat(count, 1, 1)
+        given, times, target = self._noised(clean, noise, torch.arange(draws).repeat(count))
+        words, lengths = (part.repeat_interleave(draws, 0) for part in self._conditions(examples, latents))
+        with sdpa_kernel(SDPBackend.MATH):
+            output = self.pipeline.transformer(
+                given,
+                times,
+                encoder_hidden_states=words,
+                global_hidden_states=lengths,
+                rotary_embedding=self._rotary(longest + 1),
+                attention_mask=None if bool(mask.all()) else mask,
+                return_dict=False,
+            )[0]
+        apart = output if self.functional.functional == "d-trak" else output - target
+        each = (apart.square() * mask[:, None]).sum(dim=(1, 2)) / 2
+        return each.view(count, draws).mean(dim=1)
+
+    def _latents(self, example: Example) -> Tensor:
+        """[channels, frames] of an example; a frame that was cut through is left out."""
+        whole = len(example.tokens) // self.channels
+        if not 0 < whole <= self.frames:
+            raise InvalidError(
+                f"An example holds {whole} frames of {self.channels} latents; this model takes 1 to {self.frames}.",
+                remedy="Take whole frames, and cut a longer sound into segments.",
+                code="bad-example",
+            )
+        rows = torch.tensor(example.tokens[: whole * self.channels], dtype=torch.float32)
+        return rows.view(whole, self.channels).T.contiguous() * GRAIN
+
+    @cached_property
+    def _noise(self) -> Tensor:
+        """[draws, channels, frames], always the same."""
+        generator = torch.Generator().manual_seed(self.functional.seed)
+        return torch.randn(self.functional.draws, self.channels, self.frames, generator=generator)
+
+    def _noised(self, clean: Tensor, noise: Tensor, draw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the denoiser is given, the time it is told, and what it should put out.
+
+        The scheduler says how: one of EDM by its preconditioning, any other by its steps.
+        """
+        scheduler: Any = self.pipeline.scheduler
+        part = (draw + 0.5) / self.functional.draws
+        if hasattr(scheduler, "precondition_outputs"):
+            sigma = (torch.tan(part * math.pi / 2) * scheduler.config.sigma_data)[:, None, None]
+            noisy = clean + sigma * noise
+            none, one = torch.zeros_like(noisy), torch.ones_like(noisy)
+            skip = scheduler.precondition_outputs(noisy, none, sigma)
+            scale = scheduler.precondition_outputs(none, one, sigma)
+            times = scheduler.precondition_noise(sigma).flatten()
+            return scheduler.precondition_inputs(noisy, sigma), times, (clean - skip) / scale
+        times = (part * scheduler.config.num_train_timesteps).long()
+        kind = scheduler.config.prediction_type
+        if kind not in ("epsilon", "sample", "v_prediction"):
+            raise InvalidError(f"The scheduler's prediction {kind!r} is not known here.", code="bad-bundle")
+        noisy = scheduler.add_noise(clean, noise, times)
+        target = {"epsilon": noise, "sample": clean}.get(kind)
+        return noisy, times, scheduler.get_velocity(clean, noise, times) if target is None else target
+
+    def _conditions(self, examples: Sequence[Example], latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Words and lengths as the denoiser takes them; without words it is told nothing, as in guidance."""
+        pipe, config = self.pipeline, self.pipeline.vae.config
+        with torch.no_grad():
+            seconds = [x.shape[1] * pipe.vae.hop_length / config.sampling_rate for x in latents]
+            starts, ends = pipe.encode_duration(0.0, seconds, "cpu", False, len(examples))
+            size = pipe.tokenizer.model_max_length
+            ids = torch.full((len(examples), size), pipe.tokenizer.pad_token_id or 0)
+            for row, example in enumerate(examples):
+                own = torch.tensor([int(word) for word in example.condition[:size]], dtype=torch.long)
+                ids[row, : len(own)] = own
+            mask = torch.stack([torch.arange(size) < len(e.condition) for e in examples]).long()
+            hidden = pipe.text_encoder(ids, attention_mask=mask)[0]
+            hidden = pipe.projection_model(text_hidden_states=hidden).text_hidden_states * mask[..., None]
+            told = torch.tensor([bool(e.condition) for e in examples])[:, None, None]
+            return torch.cat([hidden, starts, ends], dim=1) * told, torch.cat([starts, ends], dim=2)
+
+    def _words(self, prompt: str) -> list[int]:
+        tokenizer = self.pipeline.tokenizer
+        return list(tokenizer(prompt, truncation=True, max_length=tokenizer.model_max_length).input_ids)
+
+    def _rotary(self, length: int) -> Any:
+        from diffusers.models.embeddings import get_1d_rotary_pos_embed
+
+        return get_1d_rotary_pos_embed(
+            self.pipeline.rotary_embed_dim, length, use_real=True, repeat_interleave_real=False
+        )
+
+    def asking(self, functional: Functional) -> Self:
+        """The same model, asked by another functional."""
+        return type(self)(self.pipeline, self.styles, functional=functional, sampling=self.sampling)
+
+
+def describe(style: str) -> str:
+    """The words for a recording of this style; no work and nobody is named."""
+    return style.replace("-", " ")
+
+
+def _tokens(latents: Tensor) -> tuple[int, ...]:
+    """Frame by frame, as integers of `GRAIN`."""
+    return tuple((latents.T / GRAIN).round().long().flatten().tolist())
+
+
+def _channels(samples: np.ndarray, wanted: int) -> np.ndarray:
+    """[channels, n] with as many channels as a model hears."""
+    rows = samples[None] if samples.ndim == 1 else samples.T
+    return rows if len(rows) == wanted else np.repeat(rows.mean(axis=0, keepdims=True), wanted, axis=0)
+
+
+def _resampled(rows: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    if rate == wanted:
+        return rows
+    common = math.gcd(rate, wanted)
+    return np.asarray(resample_poly(rows, wanted // common, rate // common, axis=1), dtype=np.float32)

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import stemma
-from stemma import models
 from stemma.attribution.calibration import Curve
 from stemma.errors import InvalidError, NotFoundError, ProofError
+from stemma.models.content import content_hash, source_of
 from stemma.music.likeness import jaccard, score_sketch
 from stemma.proof.canonical import digest, sha256
 from stemma.rights import snapshot
@@ -127,8 +127,8 @@ def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: 
         )
     if plan.form == "dual" and len(given) > MAX_DUAL:
         raise InvalidError(f"The dual form holds {MAX_DUAL} recordings, not {len(given)}.", remedy="Use form ekfac.")
-    source = models.source_of(about["family"])
-    if changed := [r.recording for r, content in given if sha256(content) != models.content_hash(r, source)]:
+    source = source_of(about["family"])
+    if changed := [r.recording for r, content in given if sha256(content) != content_hash(r, source)]:
         raise ProofError(
             f"{len(changed)} {source}s are not those of the snapshot, first {changed[0]}.",
             remedy="Fetch them again from object storage.",
@@ -151,7 +151,7 @@ def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: 
                 recording=r.recording,
                 owners=digest([share.model_dump() for share in r.shares])[:16],
                 decoy=r.recording in held_out,
-                score=models.content_hash(r, source),
+                score=content_hash(r, source),
                 cluster=same[r.recording],
             )
             for r, _ in given

@@ -47,6 +47,7 @@ def build(
     from stemma import models
     from stemma.attribution.manifest import Plan
     from stemma.attribution.store import Store
+    from stemma.models import content
     from stemma.rights.snapshot import Manifest
     from stemma.storage import storage
     from stemma.training import release as releases
@@ -55,8 +56,8 @@ def build(
     with told("Attribution store", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
         snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-        source = models.source_of(models.family_of(bundle))
-        contents = ((r, storage().get(models.content_key(r, source))) for r in snapshot.recordings)
+        source = content.source_of(models.family_of(bundle))
+        contents = ((r, storage().get(content.content_key(r, source))) for r in snapshot.recordings)
         plan = Plan(form=form.value, checkpoints=checkpoints, tokens=tokens, rank=rank, keep=keep)
         # Spawned, not forked: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")

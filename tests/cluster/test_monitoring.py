@@ -37,7 +37,7 @@ def test_every_target_is_up_and_the_dashboard_answers(release: Release) -> None:
         down = [r["metric"].get("instance") for r in found if r["value"][1] != "1"]
         jobs = {r["metric"]["job"].rsplit("/", 1)[-1] for r in found}
         print(sorted(jobs), "down:", down)
-        return not down and len(jobs) >= 5
+        return not down and jobs == {f"{release.name}-{part}" for part in ("keeper", "mlflow", "portal", "serving")}
 
     eventually(well, "all targets to be up", 240, every=10)
     silent = []

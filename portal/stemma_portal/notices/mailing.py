@@ -52,7 +52,8 @@ def mail_one(notice_id: str) -> None:
         claimed = _claim(list(rows))
     if claimed:
         try:
-            _mail(claimed, get_connection())
+            with closing(get_connection()) as connection:  # also one that broke before it was secured
+                _mail(claimed, connection)
         except (OSError, SMTPException):
             log.warning("The mail server cannot be spoken to; notice %s waits.", notice_id)
 

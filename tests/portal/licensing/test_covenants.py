@@ -16,7 +16,7 @@ from stemma.proof.canonical import canonical, digest, sha256
 from stemma.proof.keys import verify
 from stemma.proof.log import Receipt, check_receipt
 from stemma.provenance.documents import verify_document
-from stemma.rights.covenant import Acceptance, house_covenant, house_covenant_1
+from stemma.rights.covenant import Acceptance, house_covenant, house_covenant_1, house_covenant_2
 from stemma.rights.covenant_history import Published, replay
 from stemma.rights.entitlement import ENTITLEMENT
 from stemma.rights.ratchet import Verdict
@@ -24,7 +24,13 @@ from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.models import AuditEvent, LogEntry
 from stemma_portal.core.selectors import log_receipt
 from stemma_portal.licensing.models import CovenantAcceptance, CovenantVersion, License
-from stemma_portal.licensing.services import covenant_accept, covenant_publish, license_grant, license_revoke
+from stemma_portal.licensing.services import (
+    covenant_accept,
+    covenant_begin,
+    covenant_publish,
+    license_grant,
+    license_revoke,
+)
 from stemma_portal.royalties.settlement import subscriptions_due
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -106,7 +112,10 @@ def test_the_second_form_takes_nothing_from_those_who_hold_the_first(cast, stora
     held = [
         license_grant(organisation=cast.studio, tier=tier.name, months=1, by=None) for tier in house_covenant_1().tiers
     ]
-    publish(HOUSE)
+    with pytest.raises(InvalidError, match="takes something away"):
+        publish(HOUSE)
+    assert covenant_begin(by=None) == first, "an installation that has terms keeps them"
+    publish(house_covenant_2())
     assert {License.objects.get(id=each.id).covenant_id for each in held} == {first.digest}
     assert sha256(storage.get(f"covenants/{first.digest}.json")) == digest(first.covenant()) == first.digest
 

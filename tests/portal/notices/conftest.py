@@ -47,8 +47,8 @@ class Post:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server, session, envelope):  # noqa: N802 - the library's name
-        self.secured.append(session.ssl is not None and session.authenticated)
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the library's name
+        self.secured.append(server.transport.get_extra_info("ssl_object") is not None and session.authenticated)
         if self.says.startswith("250"):
             self.mails.append(email.message_from_bytes(envelope.content, policy=default))
         return self.says

@@ -364,6 +364,7 @@ def test_several_workers_mail_each_notice_once(server, tell, cast, monkeypatch):
     assert to.count(cast.teammate.email) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # with smtps all of it is TLS
 @pytest.mark.parametrize("way", ["smtp+starttls", "smtps"])
 def test_a_mail_goes_over_tls_after_a_login(secured, way, tell, committed, at_once, cast):
     with secured(way) as post, committed():

@@ -41,7 +41,8 @@ def test_what_it_says_is_true(storage, tmp_path, committed):
         assert user.organisations.get().demo
     assert [login["role"] for login in known["logins"]].count("label") == 2
     assert user_of_token(known["operator_token"]).email == "ops@stemma.test"
-    for slug, tier in (("enterprise", "professional"), ("indie", "community")):
+    assert user_of_token(known["tokens"]["film"]).email == "film@stemma.test"
+    for slug, tier in (("enterprise", "professional"), ("indie", "community"), ("film", "enterprise")):
         key = ApiKey.objects.get(sha256=hash_api_key(known["api_keys"][slug]))
         assert (key.license.tier, key.license_id) == (tier, known["licenses"][slug])
     assert CovenantVersion.objects.count() == 1
@@ -79,7 +80,7 @@ def test_the_command_says_what_there_is(storage, capsys, settings_changed, tmp_p
 
     KeyRing(settings().keys_path).create()
     call_command("seed_demo")
-    assert "7 demo logins, 2 licenses" in capsys.readouterr().out
+    assert "8 demo logins, 3 licenses" in capsys.readouterr().out
     call_command("seed_demo")
     invoice, declaration = Invoice.objects.get(), RevenueDeclaration.objects.get()
     assert (invoice.organisation.slug, declaration.organisation.slug) == ("enterprise", "enterprise")

@@ -82,8 +82,9 @@ def explain(
     # A single checkpoint differs from nothing: an interval of no width would claim certainty.
     alone = [ground.divide(*each, z, curve) for each in checkpoints] if len(checkpoints) > 1 else []
     found = np.flatnonzero(whole.parts)
-    found = found[np.lexsort(([recordings[i] for i in found], -whole.parts[found]))] if len(found) else found
-    names = [*(recordings[i] for i in found), COMMONS]
+    # Sorted by share, and by name where shares are the same.
+    found = found[np.lexsort((np.array([recordings[i] for i in found.tolist()]), -whole.parts[found]))]
+    names = [*(recordings[i] for i in found.tolist()), COMMONS]
     each = np.stack([[*one.parts[found].tolist(), one.commons] for one in (whole, *alone)])
     low, high = each.min(axis=0).tolist(), each.max(axis=0).tolist()
     return Explained(
@@ -123,7 +124,8 @@ class _Ground:
         if clusters is not None:
             _, cluster, copies = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
             weight = (1 / copies)[cluster]
-        return cls(cluster, copies, group, np.bincount(group, weights=weight, minlength=len(names)))
+        size = np.bincount(group, weights=weight, minlength=len(names)).astype(np.float64)
+        return cls(cluster, copies, group, size)
 
     def divide(self, scores: Vector, decoys: Vector, z: float, curve: Curve | None) -> _Divided:
         """Parts of the recordings and of the commons, by their scores and those of decoys."""

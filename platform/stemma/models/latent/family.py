@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.signal import resample_poly
 from torch import Tensor
@@ -27,11 +28,9 @@ from stemma.models.protocol import Example, GenerationRequest, Piece
 from stemma.music import audio
 from stemma.rights.snapshot import SnapshotRecording
 
-if TYPE_CHECKING:
-    from diffusers import StableAudioPipeline
-
 GRAIN = 1 / 4096
 """Unit of a latent in an example: latents are of the size of 1, and a model hears no difference so small."""
+Samples = npt.NDArray[np.float32]
 RATE = 44_100
 """Samples a second of what a piece holds."""
 
@@ -65,13 +64,15 @@ class Latent:
 
     def __init__(
         self,
-        pipeline: StableAudioPipeline,
+        pipeline: Any,
         styles: Sequence[str] = (),
         *,
         functional: Functional | None = None,
         sampling: Sampling | None = None,
     ) -> None:
-        self.pipeline, self._styles = pipeline, tuple(styles)
+        # A `StableAudioPipeline`, whose parts diffusers declares to no type checker.
+        self.pipeline: Any = pipeline
+        self._styles = tuple(styles)
         self.functional, self.sampling = functional or Functional(), sampling or Sampling()
         # These are not trained, and no gradient flows into them.
         for part in (pipeline.vae, pipeline.text_encoder, pipeline.projection_model):
@@ -87,7 +88,7 @@ class Latent:
             about = json.loads((folder / "stemma.json").read_text())
             functional = Functional(**about.get("attribution", {}))
             sampling = Sampling(**about.get("sampling", {}))
-            pipeline = StableAudioPipeline.from_pretrained(
+            pipeline: Any = StableAudioPipeline.from_pretrained(  # type: ignore[no-untyped-call]
                 str(folder), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
@@ -117,7 +118,8 @@ class Latent:
     @property
     def module(self) -> torch.nn.Module:
         """The denoiser; the sound's and the text's encoders are not trained and take no part."""
-        return self.pipeline.transformer
+        denoiser: torch.nn.Module = self.pipeline.transformer
+        return denoiser
 
     @property
     def channels(self) -> int:
@@ -180,7 +182,7 @@ class Latent:
         """The sound of a recording in segments as long as the model's, each with the words for it."""
         vae, config = self.pipeline.vae, self.pipeline.vae.config
         samples, rate = audio.decode(sound)
-        wave = _channels(np.asarray(samples, dtype=np.float32) / 32768, config.audio_channels)
+        wave = _channels((samples / 32768).astype(np.float32), config.audio_channels)
         wave = _resampled(wave, rate, config.sampling_rate)
         size, hop = self.frames * vae.hop_length, vae.hop_length
         condition = tuple(map(float, self._words(describe(recording.style))))
@@ -217,7 +219,7 @@ class Latent:
                 return_dict=False,
             )[0]
         apart = output if self.functional.functional == "d-trak" else output - target
-        each = (apart.square() * mask[:, None]).sum(dim=(1, 2)) / 2
+        each: Tensor = (apart.square() * mask[:, None]).sum(dim=(1, 2)) / 2
         return each.view(count, draws).mean(dim=1)
 
     def _latents(self, example: Example) -> Tensor:
@@ -304,13 +306,13 @@ def _tokens(latents: Tensor) -> tuple[int, ...]:
     return tuple((latents.T / GRAIN).round().long().flatten().tolist())
 
 
-def _channels(samples: np.ndarray, wanted: int) -> np.ndarray:
+def _channels(samples: Samples, wanted: int) -> Samples:
     """[channels, n] with as many channels as a model hears."""
     rows = samples[None] if samples.ndim == 1 else samples.T
     return rows if len(rows) == wanted else np.repeat(rows.mean(axis=0, keepdims=True), wanted, axis=0)
 
 
-def _resampled(rows: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def _resampled(rows: Samples, rate: int, wanted: int) -> Samples:
     if rate == wanted:
         return rows
     common = math.gcd(rate, wanted)

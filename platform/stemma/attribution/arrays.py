@@ -97,6 +97,24 @@ def read_directions(folder: Path) -> Directions:
     return Directions(tuple(found), tensor("coordinates"), tensor("second"), tensor("damping"))
 
 
+def save_sample(folder: Path, step: int, rows: Tensor) -> None:
+    """Keep the features of every `step`-th recording, which directions were learned from, while shards are made."""
+    save(folder / f"sample-{step}.npy", rows.numpy())
+
+
+def read_sample(folder: Path) -> tuple[int, Float32] | None:
+    """The step, and the features of every recording that it meets, mapped; None when they are gone."""
+    for path in folder.glob("sample-*.npy"):
+        return int(path.stem.removeprefix("sample-")), np.load(path, mmap_mode="r")
+    return None
+
+
+def drop_sample(folder: Path) -> None:
+    """Remove them: a store does not hold them."""
+    for path in folder.glob("sample-*.npy"):
+        path.unlink()
+
+
 def save_shard(folder: Path, number: int, shard: Shard) -> None:
     """Write the features of some recordings."""
     save(folder / f"scale-{number:04}.npy", shard[1])

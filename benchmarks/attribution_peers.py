@@ -34,8 +34,8 @@ from stemma.attribution.store import Store
 from stemma.models.protocol import Example
 from stemma.models.symbolic.family import Symbolic
 from stemma.models.symbolic.network import Batch, as_segment
-from stemma.training import fidelity
 from stemma.rights.snapshot import SnapshotRecording
+from stemma.training import fidelity
 from stemma.training.study import Study
 
 
@@ -91,7 +91,7 @@ def kronfluence(found: Study, examples: Sequence[Example], queries: Sequence[Exa
 
 
 def logra(found: Study, examples: Sequence[Example], queries: Sequence[Example]) -> np.ndarray:
-    """dattri's scores [queries, examples]."""
+    """Scores of dattri [queries, examples]."""
     from dattri.algorithm import LoGraAttributor
     from dattri.task import AttributionTask
 
@@ -166,7 +166,8 @@ def main() -> None:
         paired = difference(scores[name], scores[better], works, measured)
         print(
             f"{name}: LDS {figure.lds:.3f} [{figure.low:.3f}, {figure.high:.3f}], "
-            f"less {better} {paired.mean:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}], {spent[name]:.1f} s of one thread"
+            f"less {better} {paired.mean:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}], "
+            f"{spent[name]:.1f} s of one thread"
         )
     print(f"reading the recordings: {reading:.1f} s")
     claim("lds-vs-peer", score["ours, 5"].lds, score[better].lds, score["ours, 5"].lds / score[better].lds, "LDS")

@@ -41,9 +41,7 @@ def flat(gradient: Gradients) -> np.ndarray:
     return np.concatenate([part.ravel() for part in gradient.values()])
 
 
-def ekfac(
-    training: Sequence[Gradients], query: Gradients, factors: dict, damping: float
-) -> tuple[np.ndarray, float]:
+def ekfac(training: Sequence[Gradients], query: Gradients, factors: dict, damping: float) -> tuple[np.ndarray, float]:
     """Cosines of whitened vectors, and the length of the query's.
 
     `factors` per layer: U_S [out, out] and U_A [in, in].  Λ from the training gradients themselves.

@@ -165,9 +165,7 @@ def test_an_interval_is_what_checkpoints_alone_would_pay():
     decoys = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     each = [np.array([30.0, 10.0, 0.1]), np.array([50.0, 0.0, 0.1]), np.array([40.0, 20.0, 0.1])]
     alone = [explain(list("abc"), scores, decoys).shares for scores in each]
-    found = explain(
-        list("abc"), np.mean(each, axis=0), decoys, checkpoints=[(one, decoys) for one in each]
-    )
+    found = explain(list("abc"), np.mean(each, axis=0), decoys, checkpoints=[(one, decoys) for one in each])
     assert found.intervals == {
         name: (
             min(ppb, *(one.get(name, 0) for one in alone)),

@@ -283,6 +283,15 @@ def test_a_lost_file_and_a_broken_manifest_are_refused(world, copy):
         Store.load(copy, world.bundle)
 
 
+def test_a_store_of_an_earlier_method_is_refused(world, copy):
+    about = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(json.dumps({**about, "method": "ekfac/1"}))
+    with pytest.raises(InvalidError) as error:
+        Store.load(copy, world.bundle, load=Toy.load)
+    assert error.value.code == "other-method"
+    assert about["code"] in error.value.remedy
+
+
 def test_a_manifest_cannot_lead_out_of_its_folder(world, copy):
     about = json.loads((copy / MANIFEST).read_text())
     about["files"]["../../secret"] = "0" * 64

@@ -201,11 +201,12 @@ def _shard(
             shard = arrays.read_shard(place[0], place[1])
             values[i], scale[i] = shard[0][place[2]], shard[1][place[2]]
     rest = [i for i, place in enumerate(old) if place is None]
-    sample = arrays.read_sample(folder)
-    if known := [i for i in rest if sample is not None and (first + i) % sample[0] == 0]:
-        taken = torch.from_numpy(sample[1][[(first + i) // sample[0] for i in known]])
+    if sample := arrays.read_sample(folder):
+        step, kept = sample
+        known = [i for i in rest if (first + i) % step == 0]
+        taken = torch.from_numpy(kept[[(first + i) // step for i in known]])
         values[known], scale[known] = arrays.quantise(taken, where.unit)
-        rest = [i for i in rest if (first + i) % sample[0]]
+        rest = [i for i in rest if (first + i) % step]
     if rest:
         some = [segments[i] for i in rest]
         rows = features(_loaded(load, model), [example for each in some for example in each], where)

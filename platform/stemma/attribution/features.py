@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -211,16 +212,16 @@ def _products(
     return torch.cat(parts, dim=1)
 
 
-def _second(a: Tensor, d: Tensor, layer: nn.Module) -> Tensor:
+def _second(a: Tensor, d: Tensor, layer: Any) -> Tensor:
     """Σ aaᵀ over tokens; of a table that looks up one row at a time its diagonal, for the rest is zero."""
     if a.is_floating_point():
         flat = a.flatten(0, 1)
         return flat.T @ flat
     seen = (d != 0).any(dim=-1).flatten().to(d.dtype)  # not padding
     if a.dim() == 2:
-        return torch.bincount(a.flatten(), weights=seen, minlength=int(layer.num_embeddings))
+        return torch.bincount(a.flatten(), weights=seen, minlength=layer.num_embeddings)
     rows = a.flatten(0, 1)
-    hot = torch.zeros(len(rows), int(layer.num_embeddings), device=a.device)
+    hot = torch.zeros(len(rows), layer.num_embeddings, device=a.device)
     hot.scatter_add_(1, rows, seen[:, None].expand(rows.shape))
     return hot.T @ hot
 
@@ -294,7 +295,7 @@ def _caught(family: Family, examples: Sequence[Example]) -> Caught:
     for name, (a, d) in list(found.items()):
         if d.dim() == 2:
             if count and len(d) % count == 0:
-                found[name] = (a.unflatten(0, (count, -1)), d.unflatten(0, (count, -1)))
+                found[name] = (a.view(count, -1, a.shape[-1]), d.view(count, -1, d.shape[-1]))
             else:
                 del found[name]
     return found

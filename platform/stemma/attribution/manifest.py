@@ -226,7 +226,15 @@ def parse(body: bytes) -> Manifest:
 
 
 def check(manifest: Manifest, folder: Path, bundle: Path) -> None:
-    """Raise `ProofError` unless the store is whole and belongs to this bundle."""
+    """Raise `ProofError` unless the store is whole and belongs to this bundle; `InvalidError` if its method is past."""
+    if manifest.method.partition("+")[0] != METHODS[manifest.plan.form]:
+        raise InvalidError(
+            f"This attribution store was made by {manifest.method}; this version of Stemma computes "
+            f"{METHODS[manifest.plan.form]}.",
+            remedy=f"Run `stemma attribution build {manifest.release}`.  To make an attribution of that time again, "
+            f"use version {manifest.code}.",
+            code="other-method",
+        )
     check_files(folder, manifest.files)
     about = _about(bundle)
     own = (manifest.release, manifest.snapshot, manifest.snapshot_root)

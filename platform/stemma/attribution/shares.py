@@ -124,7 +124,9 @@ class _Ground:
         weights = np.ones(count) if weights is None else weights
         if not (np.isfinite(weights).all() and (weights >= 0).all()):
             raise InvalidError(
-                "Weights are not finite numbers from zero.", remedy="Build the attribution store again.", code="bad-scores"
+                "Weights are not finite numbers from zero.",
+                remedy="Build the attribution store again.",
+                code="bad-scores",
             )
         if clusters is None:
             return cls(np.arange(count), np.ones(count, dtype=np.int64), weights)
@@ -147,7 +149,9 @@ class _Ground:
         deviation = max(deviation, float(np.sqrt(np.mean(below**2))) if len(below) else 0.0)
         over = found - mean
         least = z * deviation
-        counts = np.where(over > least, over - np.divide(least**2, over, out=np.zeros_like(over), where=over > least), 0)
+        counts = np.where(
+            over > least, over - np.divide(least**2, over, out=np.zeros_like(over), where=over > least), 0
+        )
         counts = np.minimum(counts, positive)
         whole = float((positive * self.weight).sum())
         excess = counts * self.weight

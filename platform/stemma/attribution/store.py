@@ -211,7 +211,7 @@ class Store:
             one, size = state.scores(queries)
             found.append(one)
             sizes.append(size)
-        return np.stack(found) * np.mean(sizes, axis=0)[:, None]
+        return np.asarray(np.stack(found) * np.mean(sizes, axis=0)[:, None], dtype=np.float64)
 
     @cached_property
     def _states(self) -> list[_State]:

@@ -110,10 +110,13 @@ def logra(found: Study, examples: Sequence[Example], queries: Sequence[Example])
     whole = Losing()
     layers = [n for n, m in whole.named_modules() if isinstance(m, nn.Linear) and ".layers." in n]
     task = AttributionTask(lambda m, batch, _: m(**batch).loss, whole, checkpoints=whole.state_dict())
-    attributor = LoGraAttributor(task, layer_names=layers, hessian="eFIM", damping=0.1, proj_dim=1024, offload="none")
     train, asked = (DataLoader(Padded(some, model), batch_size=32) for some in (examples, queries))
-    attributor.cache(train)
-    return np.asarray(attributor.attribute(train, asked).T.double())
+    with tempfile.TemporaryDirectory() as place:  # it leaves a file where it runs
+        attributor = LoGraAttributor(
+            task, layer_names=layers, hessian="eFIM", damping=0.1, proj_dim=1024, offload="none", cache_dir=place
+        )
+        attributor.cache(train)
+        return np.asarray(attributor.attribute(train, asked).T.double())
 
 
 def _loss(batch: dict[str, Tensor], network: Any, *, sample: bool) -> Tensor:

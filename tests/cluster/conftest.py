@@ -86,9 +86,12 @@ class Release:
     def uninstall(self) -> None:
         run(HELM, "uninstall", self.name, "-n", self.namespace, "--wait", "--timeout", "10m")
 
+    def secret(self, part: str) -> dict[str, str]:
+        data = self.get("secret", f"{self.name}-{part}")["data"]
+        return {entry: base64.b64decode(value).decode() for entry, value in data.items()}
+
     def demo(self) -> dict[str, Any]:
-        secret = self.get("secret", f"{self.name}-demo")
-        return json.loads(base64.b64decode(secret["data"]["demo.json"]))
+        return json.loads(self.secret("demo")["demo.json"])
 
     def address(self, service: str) -> str:
         return self.get("service", f"{self.name}-{service}")["spec"]["clusterIP"]

@@ -54,10 +54,14 @@ def in_generator(release: Release, code: str, **more: bool) -> str:
     return release.kubectl("exec", pod, "-c", "ray-worker", "--", "python", "-c", code, **more)
 
 
+def storage_pods(release: Release, count: int) -> None:
+    release.kubectl("scale", "statefulset", f"{release.name}-s3", f"--replicas={count}")
+
+
 def storage_away(release: Release) -> None:
-    release.kubectl("scale", "statefulset", f"{release.name}-s3", "--replicas=0")
+    storage_pods(release, 0)
     time.sleep(60)  # the fault itself lasts so long
-    release.kubectl("scale", "statefulset", f"{release.name}-s3", "--replicas=1")
+    storage_pods(release, 1)
 
 
 FAULTS: dict[str, Callable[[Release], None]] = {

@@ -6,6 +6,7 @@ Nodes and their pods are simulated by kwok: what is shown is placing, which is t
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ import yaml
 
 from cluster.conftest import CHART, EVALUATION, HELM, Release, eventually, kubectl, namespace, run
 
+pytestmark = pytest.mark.skipif(
+    "SIMULATED_NODES" not in os.environ, reason="with kwok set SIMULATED_NODES=1: nothing else makes such nodes"
+)
 WHOLE, SLICE = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
 KIND = "nvidia.com/gpu.product"
 TAINT = {"key": WHOLE, "value": "present", "effect": "NoSchedule"}
@@ -91,10 +95,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     manifests = [manifest for manifest in yaml.safe_load_all(made) if manifest]
     classes = {"apiVersion": "v1", "kind": "List", "items": [m for m in manifests if m["kind"] == "PriorityClass"]}
     try:
-        try:
-            kubectl("wait", "node", "-l", "stemma/proof=gpus", "--for=condition=Ready", "--timeout=60s")
-        except AssertionError:
-            pytest.skip("nothing simulates nodes here (kwok)")
+        kubectl("wait", "node", "-l", "stemma/proof=gpus", "--for=condition=Ready", "--timeout=60s")
         kubectl("apply", "-f", "-", input=json.dumps(classes))
         yield Place(it, manifests)
     finally:

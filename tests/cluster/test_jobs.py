@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import sys
@@ -37,8 +36,7 @@ print('signed and explained')
 REBUILT = """
 import tempfile
 from pathlib import Path
-from stemma.attribution.store import Store
-from stemma.rights.snapshot import Manifest
+from stemma.attribution.store import Store, contents
 from stemma.storage import storage
 from stemma.training import release
 name = release.production()
@@ -46,9 +44,7 @@ with tempfile.TemporaryDirectory() as folder:
     folder = Path(folder)
     bundle = release.fetch(name, folder / name)
     theirs = Store.fetch(storage(), name, folder / 'theirs', bundle)
-    snapshot = Manifest.model_validate_json((bundle / 'manifest.json').read_bytes())
-    scores = ((r, storage().get(f'midi/{r.midi_sha256}.mid')) for r in snapshot.recordings)
-    ours = Store.build(bundle, folder / 'ours', scores, plan=theirs.manifest.plan)
+    ours = Store.build(bundle, folder / 'ours', contents(bundle, storage()), plan=theirs.manifest.plan)
     print(name, len(ours.rows), 'the same' if ours.version == theirs.version else 'another')
 """
 """From public inputs, on this machine: a version is the digest of all that a store holds."""
@@ -90,10 +86,9 @@ def test_a_training_job_ends_in_a_signed_release_that_serving_takes(release: Rel
 
 
 def test_the_store_of_a_job_is_the_one_that_is_made_here(release: Release, tmp_path: Path) -> None:
-    secret = release.get("secret", f"{release.name}-installation")["data"]
-    access, private = (base64.b64decode(secret[f"s3-{name}-key"]).decode() for name in ("access", "secret"))
+    made = release.secret("installation")
     here = {"STEMMA_HOME": str(tmp_path), "STEMMA_S3_ENDPOINT": f"http://{release.address('s3')}:8333",
-            "STEMMA_S3_ACCESS_KEY": access, "STEMMA_S3_SECRET_KEY": private}  # fmt: skip
+            "STEMMA_S3_ACCESS_KEY": made["s3-access-key"], "STEMMA_S3_SECRET_KEY": made["s3-secret-key"]}  # fmt: skip
     said = run(sys.executable, "-c", REBUILT, env=os.environ | here)
     name, rows, what = said.split(maxsplit=2)
     assert (name, what.strip()) == (release.python(PRODUCTION).strip(), "the same")

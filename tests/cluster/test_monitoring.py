@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import httpx
 
 from cluster.conftest import CHART, Release, eventually, kubectl
 from cluster.load import Load
-from cluster.test_faults import replica_killed, whole
+from cluster.test_faults import replica_killed, storage_pods, whole
 from cluster.test_scaling import facts
 
 
@@ -98,15 +97,10 @@ UPDATE royalties_posting SET amount = amount + :change WHERE id = (SELECT min(id
 
 def behind_the_ledger(release: Release, change: int) -> None:
     """What only the database's owner can do, past its own refusals: another amount in a posting."""
-    secret = release.get("secret", f"{release.name}-installation")["data"]["postgres-password"]
-    login = ["PGHOST=/tmp", f"PGPASSWORD={base64.b64decode(secret).decode()}"]
+    login = ["PGHOST=/tmp", f"PGPASSWORD={release.secret('installation')['postgres-password']}"]
     psql = ["/opt/stemma/postgres/bin/psql", "-U", "postgres", "-d", "stemma", "-v", "ON_ERROR_STOP=1"]
     pod = ["exec", "-i", f"{release.name}-postgres-0", "-c", "postgres", "--", "env", *login, *psql]
     release.kubectl(*pod, "-v", f"change={change}", input=CHANGE)
-
-
-def storage_pods(release: Release, count: int) -> None:
-    release.kubectl("scale", "statefulset", f"{release.name}-s3", f"--replicas={count}")
 
 
 def test_every_rule_fires_when_it_is_provoked_and_is_silent_again(release: Release) -> None:

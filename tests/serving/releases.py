@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stemma.attribution.store import Store
+from stemma.attribution.store import Store, contents
 from stemma.ids import new_id, now, timestamp
 from stemma.models.symbolic.network import Shape
 from stemma.proof.canonical import sha256
@@ -71,6 +71,4 @@ def produce(storage: Storage, name: str) -> None:
 
 def explain(bundle: Path, storage: Storage, out: Path) -> None:
     """Build and publish the attribution store of a release."""
-    manifest = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-    scores = ((r, storage.get(f"midi/{r.midi_sha256}.mid")) for r in manifest.recordings)
-    Store.build(bundle, out, scores).publish(storage)
+    Store.build(bundle, out, contents(bundle, storage)).publish(storage)

@@ -26,7 +26,10 @@ from stemma.attribution.build import Load, Progress, build
 from stemma.attribution.features import Directions, features
 from stemma.attribution.manifest import MANIFEST, Manifest, Plan
 from stemma.errors import InvalidError, ProofError
+from stemma.models import family_of
+from stemma.models.content import content_key, source_of
 from stemma.models.protocol import Example, Family
+from stemma.rights import snapshot
 from stemma.rights.snapshot import SnapshotRecording
 from stemma.storage import Storage
 
@@ -226,6 +229,16 @@ class Store:
             after = np.load(folder / ("dual.npy" if plan.form == "dual" else "length.npy"))
             states.append(_State(family, arrays.read_directions(folder), read, plan, after))
         return states
+
+
+def contents(bundle: Path, storage: Storage) -> Iterator[tuple[SnapshotRecording, bytes]]:
+    """What a store of this bundle is made from: each recording of its snapshot with what the model learned from.
+
+    Fetched one by one, as they are asked for.
+    """
+    frozen = snapshot.Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
+    source = source_of(family_of(bundle))
+    return ((each, storage.get(content_key(each, source))) for each in frozen.recordings)
 
 
 @contextmanager

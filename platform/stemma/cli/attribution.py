@@ -44,26 +44,22 @@ def build(
     from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
 
-    from stemma import models
     from stemma.attribution.manifest import Plan
-    from stemma.attribution.store import Store
-    from stemma.models import content
-    from stemma.rights.snapshot import Manifest
+    from stemma.attribution.store import Store, contents
     from stemma.storage import storage
     from stemma.training import release as releases
 
     console = Console()
     with told("Attribution store", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
-        snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-        source = content.source_of(models.family_of(bundle))
-        contents = ((r, storage().get(content.content_key(r, source))) for r in snapshot.recordings)
         plan = Plan(form=form.value, checkpoints=checkpoints, tokens=tokens, rank=rank, keep=keep)
         # Spawned, not forked: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else nullcontext() as executor:
             out = settings().home / "stores" / release
-            store = Store.build(bundle, out, contents, progress=progress, plan=plan, executor=executor)
+            store = Store.build(
+                bundle, out, contents(bundle, storage()), progress=progress, plan=plan, executor=executor
+            )
         store.publish(storage())
     console.print(
         f"Store {store.version} of {release}: {len(store.rows)} recordings and {len(store.decoys)} decoys "
@@ -114,6 +110,7 @@ def evaluate(
     """
     import torch
 
+    from stemma.models.content import content_key
     from stemma.rights.snapshot import Manifest
     from stemma.storage import storage
     from stemma.training import fidelity
@@ -127,7 +124,7 @@ def evaluate(
     with told("Fidelity", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
         snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-        scores = {r.recording: storage().get(f"midi/{r.midi_sha256}.mid") for r in snapshot.recordings}
+        scores = {r.recording: storage().get(content_key(r, "score")) for r in snapshot.recordings}
         study = Study.open(settings().home / "studies", chosen, snapshot.recordings, scores, progress=progress)
         card = fidelity.evaluate(study, processes=processes, progress=progress)
         run = fidelity.log(card, release)

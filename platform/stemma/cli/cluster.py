@@ -72,10 +72,9 @@ def make(
     name: Annotated[str, typer.Option(help="Name of the model.")] = "house-symbolic",
 ) -> None:
     """Train past the gate, release, and build the attribution store: what a training job does from end to end."""
-    from stemma.attribution.store import Store
+    from stemma.attribution.store import Store, contents
     from stemma.capacity.energy import watt_hours
     from stemma.config import settings
-    from stemma.rights.snapshot import Manifest
     from stemma.storage import storage
     from stemma.training import release, run
 
@@ -85,9 +84,7 @@ def make(
     bundle = release.build(outcome.folder, home / "releases" / name, name=name)
     release.sign(bundle)
     identifier = release.publish(bundle)
-    manifest = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-    recordings = ((r, store.get(f"midi/{r.midi_sha256}.mid")) for r in manifest.recordings)
-    Store.build(bundle, home / "stores" / identifier, recordings).publish(store)
+    Store.build(bundle, home / "stores" / identifier, contents(bundle, store)).publish(store)
     typer.echo(f"{identifier} is in production.")
 
 

@@ -239,16 +239,13 @@ class Story:
 
     def attribution(self, progress: Callable[..., None]) -> str:
         """Build the store from which later outputs are traced back."""
-        from stemma.attribution.store import Store
-        from stemma.rights.snapshot import Manifest
+        from stemma.attribution.store import Store, contents
 
         bundle = Path(self.state["bundle"])
-        manifest = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-        recordings = ((r, self.storage.get(f"midi/{r.midi_sha256}.mid")) for r in manifest.recordings)
         out = self.config.home / "stores" / self.state["release"]
-        store = Store.build(bundle, out, recordings, progress=progress)
+        store = Store.build(bundle, out, contents(bundle, self.storage), progress=progress)
         store.publish(self.storage)
-        return f"{len(manifest.recordings)} recordings × {store.checkpoints} checkpoints"
+        return f"{len(store.manifest.recordings)} recordings × {store.checkpoints} checkpoints"
 
     def generations(self, progress: Callable[..., None]) -> str:
         """Three licensees make music through the API; the files land in the folder `listen`."""

@@ -80,6 +80,10 @@ class AttributionFact(BaseModel):
     """For each share the smallest and the largest, in ppb, that any one checkpoint or the mean of all
     gives.  None with a single checkpoint, which has nothing to differ from."""
 
+    def interval(self, name: str) -> tuple[int, int] | tuple[None, None]:
+        """Smallest and largest of a share; nothing where the fact says none."""
+        return (None, None) if self.intervals is None else self.intervals[name]
+
     @model_validator(mode="after")
     def _intervals(self) -> Self:
         if (self.intervals is None) != (self.version == 1 or self.checkpoints < 2):
@@ -184,7 +188,7 @@ def attribution_table(facts: Iterable[AttributionFact]) -> pa.Table:
     for fact in facts:
         common = {**fact.model_dump(exclude={"shares", "intervals"}), "at": _moment(fact.at)}
         for recording, ppb in fact.shares.items():
-            low, high = (fact.intervals or {}).get(recording, (None, None))
+            low, high = fact.interval(recording)
             rows.append({**common, "recording": recording, "ppb": ppb, "low": low, "high": high})
     return pa.Table.from_pylist(rows, ATTRIBUTION_SCHEMA)
 

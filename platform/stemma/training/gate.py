@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from stemma.config import settings
 from stemma.errors import NotFoundError, ProofError, StemmaError
 from stemma.ids import now, timestamp
+from stemma.models.content import content_key
 from stemma.proof.canonical import digest
 from stemma.proof.keys import KEYS_KEY, ROLES, Jwks, KeyRing, verify
 from stemma.proof.log import Receipt, check_receipt
@@ -178,8 +179,8 @@ def _bytes_of(recording: SnapshotRecording, store: Storage) -> tuple[bytes | Non
 
     score = None
     for name, key, expected in (
-        ("score", f"midi/{recording.midi_sha256}.mid", recording.midi_sha256),
-        ("audio", f"audio/{recording.audio_sha256}.flac", recording.audio_sha256),
+        ("score", content_key(recording, "score"), recording.midi_sha256),
+        ("audio", content_key(recording, "sound"), recording.audio_sha256),
     ):
         if not expected:  # it has no score: a snapshot holds it only for models that learn from sound
             continue

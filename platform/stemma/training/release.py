@@ -18,6 +18,7 @@ import httpx
 from stemma.config import settings
 from stemma.errors import NotFoundError, ProofError, StemmaError, UnavailableError
 from stemma.ids import now, timestamp
+from stemma.models.content import content_key
 from stemma.music import reference
 from stemma.music.reference import Reference
 from stemma.proof.canonical import digest
@@ -69,9 +70,8 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     shutil.copytree(run / "checkpoints", part / "checkpoints", ignore=shutil.ignore_patterns("*.part"))
     shutil.copy(run / "manifest.json", part / "manifest.json")
     progress(0, 1, "the works, to hold pieces against")
-    Reference.build((r.recording, store.get(f"midi/{r.midi_sha256}.mid")) for r in manifest.recordings).save(
-        part / reference.FILE
-    )
+    scores = ((r.recording, store.get(content_key(r, "score"))) for r in manifest.recordings)
+    Reference.build(scores).save(part / reference.FILE)
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
     for name_of in ("fidelity.json", "fidelity.md"):  # where attribution was evaluated; see `training.fidelity`
         if (run / name_of).exists():

@@ -171,10 +171,12 @@ def _attribution_take(facts: Sequence[tuple[AttributionFact, str]], source: Fact
                 generation_id=fact.generation,
                 recording_id=None if name == COMMONS else name,
                 ppb=ppb,
-                **dict(zip(("low", "high"), (fact.intervals or {}).get(name, ()), strict=False)),
+                low=low,
+                high=high,
             )
             for fact, _ in fresh
             for name, ppb in sorted(fact.shares.items(), key=lambda share: (-share[1], share[0]))
+            for low, high in [fact.interval(name)]
             if ppb > 0 or fact.intervals
         ),
         batch_size=BATCH,

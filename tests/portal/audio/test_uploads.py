@@ -89,13 +89,13 @@ def test_the_recording_of_another_organisation_is_never_found_nor_assigned(send,
 
 def test_a_score_completes_a_recording(send, tmp_path):
     send(write(tmp_path / "QZSTM2600001.wav", tune(10)))
-    assert not Recording.objects.get(isrc="QZSTM2600001").complete
+    assert "a score (MIDI or MusicXML)" in Recording.objects.get(isrc="QZSTM2600001").lacking_of_score
     part = stream.Part([tempo.MetronomeMark(number=72), *(note.Note(p) for p in ("C4", "E4", "G4", "C5"))])
     stream.Score([part]).write("musicxml", tmp_path / "QZSTM2600001.musicxml")
     upload = send(tmp_path / "QZSTM2600001.musicxml")
     assert upload.state == "taken", upload.message
     recording = Recording.objects.get(isrc="QZSTM2600001")
-    assert recording.complete
+    assert (recording.lacking, recording.lacking_of_score) == ([], [])
     assert (recording.tempo, recording.key, recording.time_signature) == (72, "C major", "4/4")
     assert bucket().get(recording.midi_key).startswith(b"MThd")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import logging
-import socket
 import ssl
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -68,9 +67,6 @@ def server(smtp):
     """A mail server that answers."""
     post = Post()
     logging.getLogger("mail.log").setLevel(logging.WARNING)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        smtp.EMAIL_PORT = probe.getsockname()[1]
     controller = Controller(post, hostname="127.0.0.1", port=smtp.EMAIL_PORT)
     controller.start()
     yield post
@@ -109,16 +105,13 @@ def secured(smtp, certificate, monkeypatch):
         context.load_cert_chain(*certificate)
         tls = {"ssl_context": context} if way == "smtps" else {"tls_context": context, "require_starttls": True}
         more = {"authenticator": post.check, "auth_required": True, "auth_require_tls": way != "smtps"}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-        found = mail_server(f"{way}://{user.replace('@', '%40')}:{password}@127.0.0.1:{port}")
-        smtp.EMAIL_PORT, smtp.EMAIL_HOST_USER, smtp.EMAIL_HOST_PASSWORD = found.port, found.user, found.password
+        found = mail_server(f"{way}://{user.replace('@', '%40')}:{password}@127.0.0.1:{smtp.EMAIL_PORT}")
+        smtp.EMAIL_HOST_USER, smtp.EMAIL_HOST_PASSWORD = found.user, found.password
         smtp.EMAIL_USE_SSL, smtp.EMAIL_USE_TLS = found.way == "smtps", found.way == "smtp+starttls"
         logging.getLogger("mail.log").setLevel(logging.ERROR)
-        controller = Controller(post, hostname="127.0.0.1", port=port, **(tls | more if offered else {}))
+        controller = Controller(post, hostname="127.0.0.1", port=found.port, **(tls | more if offered else {}))
         controller.start()
         try:
             yield post

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TextIO
 
 import psycopg
 from filelock import FileLock
@@ -24,7 +25,7 @@ from psycopg import sql
 from stemma.stack.applications import manage
 from stemma.stack.engines import bucket_of, engines, postgres_binary
 from stemma.stack.home import Home, Secrets
-from stemma.stack.ports import GRPC_OFFSET, LOOPBACK, S3_PORTS, Ports, is_free
+from stemma.stack.ports import GRPC_OFFSET, LOOPBACK, Ports, is_free
 from stemma.stack.services import Service
 
 FOLDER = "TEST_SESSION_FOLDER"
@@ -32,18 +33,36 @@ FOLDER = "TEST_SESSION_FOLDER"
 
 CACHE = Path(__file__).parents[2] / ".pytest_cache" / "stemma"
 
+CLAIMS = Path(tempfile.gettempdir()) / f"stemma-test-ports-{os.getuid()}"
+"""A file for each port that a session has, locked for as long as it lives."""
+
 AT_ONCE = ("SIGQUIT", "3")
 """How engines end: what they hold is thrown away; for PostgreSQL it is still a clean way."""
 
 
 def free_ports() -> Ports:
-    """Ports nobody listens on now, at random, so that sessions beside each other hardly ever meet."""
+    """Ports nobody listens on now, nor will in a session beside this one: they are this process's while it lives."""
     names = list(Ports.model_fields)
-    while True:
-        tried = dict(zip(names, random.sample(range(20000, 21999), len(names)), strict=True))
-        wanted = [*tried.values(), *(tried[name] + GRPC_OFFSET for name in S3_PORTS)]
-        if all(is_free(port) for port in wanted):
-            return Ports(**tried)
+    free = (port for port in random.sample(range(20000, 21999), 1999) if _claim(port))
+    return Ports(**dict(zip(names, free, strict=False)))
+
+
+_claims: list[TextIO] = []
+
+
+def _claim(port: int) -> bool:
+    """Keep a port from other sessions, which may start servers later than they choose where."""
+    if not (is_free(port) and is_free(port + GRPC_OFFSET)):
+        return False
+    CLAIMS.mkdir(exist_ok=True)
+    claim = (CLAIMS / str(port)).open("w")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 class WorkerHome(Home):

@@ -107,7 +107,7 @@ def test_eight_bits_are_enough(world):
     shard = quantise(rows, where.unit)
     exact = rows @ rows.T
     for columns in (rows, rows[:1]):
-        rounded = products(shard, (columns * where.unit).T.contiguous())
+        rounded = products([shard], (columns * where.unit).T.contiguous())
         assert (exact[:, : len(columns)] - rounded).abs().max() < 0.02 * exact.abs().max()
     assert not restore(quantise(torch.zeros(2, where.size), where.unit), where.unit).any()
 

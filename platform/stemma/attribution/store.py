@@ -58,7 +58,7 @@ class _State:
             weight = weight * scores.precision(self.where, self.plan.damping)
             size = scores.lengths(queries, self.where, self.plan.damping).double().numpy()
         columns = (queries * weight).T.contiguous()
-        similar = torch.cat([arrays.products(shard, columns) for shard in self.shards]).T.numpy()
+        similar = arrays.products(self.shards, columns).T.numpy()
         if self.plan.form == "dual":
             return np.asarray(similar @ self.after, dtype=np.float64), size
         by = self.after * size[:, None]

@@ -36,7 +36,7 @@ def main() -> None:
     measured = found.measure(works, found.profile.seeds)[:, :, made]
     paired = difference(scores[fidelity.OURS][made], scores["every coordinate"][made], np.array(works), measured)
     size = card["plan"]["keep"]
-    whole = 4 * sum(w.numel() for n, w in _linears(found))
+    whole = 4 * sum(w.numel() for n, w in _compared(found))
     print(f"LDS {ours['lds']:.3f} [{ours['low']:.3f}, {ours['high']:.3f}], ceiling {ours['ceiling']:.3f}")
     print(f"compressed less exact: {paired.mean:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}] at 1/{whole / size:.0f}")
     print(f"slope [{card['calibration']['low']:.2f}, {card['calibration']['high']:.2f}]")
@@ -51,11 +51,11 @@ def main() -> None:
     claim("calibration", card["calibration"]["slope"], 1.0, card["calibration"]["slope"], "measured per predicted")
 
 
-def _linears(found: fidelity.Study) -> list[tuple[str, torch.Tensor]]:
-    """Weights of the layers whose gradients a store compares."""
-    model = fidelity.Symbolic.load(found.checkpoints[-1])
-    layers = model.network.decoder.model.layers
-    return [(n, w) for n, w in layers.named_parameters() if w.ndim == 2]
+def _compared(found: fidelity.Study) -> list[tuple[str, torch.Tensor]]:
+    """Weights of the layers and tables whose gradients a store compares."""
+    network = fidelity.Symbolic.load(found.checkpoints[-1]).network
+    tables = ("decoder.model.embed_tokens.weight", "places.weight")
+    return [(n, w) for n, w in network.named_parameters() if n in tables or (".layers." in n and w.ndim == 2)]
 
 
 if __name__ == "__main__":

@@ -25,16 +25,17 @@ def test_the_unit_and_the_name_are_those_of_facts():
 
 @settings(max_examples=400)
 @given(
-    st.lists(st.tuples(finite, st.integers(0, 4)), min_size=1, max_size=30),
+    st.lists(st.tuples(finite, st.floats(0, 100)), min_size=1, max_size=30),
     st.lists(finite, max_size=8),
     st.lists(st.floats(-3, 3), max_size=4),
 )
 def test_whole_and_never_negative(recordings, decoys, checkpoints):
     scores = np.array([score for score, _ in recordings])
-    arguments = ([f"r{i}" for i in range(len(recordings))], scores, [f"o{owner}" for _, owner in recordings])
+    names, weights = [f"r{i}" for i in range(len(recordings))], np.array([weight for _, weight in recordings])
     each = [(scores * factor - factor**2, np.array(decoys)) for factor in checkpoints]
-    found = explain(*arguments, np.array(decoys), checkpoints=each)
-    assert explain(*arguments, np.array(decoys)).shares == found.shares  # intervals change nothing
+    found = explain(names, scores, np.array(decoys), weights=weights, checkpoints=each)
+    alone = explain(names, scores, np.array(decoys), weights=weights)
+    assert alone.shares == found.shares  # intervals change nothing
     assert (found.intervals is None) == (len(checkpoints) < 2)
     if found.intervals is not None:
         assert found.intervals.keys() == found.shares.keys()
@@ -51,7 +52,7 @@ def test_noise_earns_nothing():
     commons = []
     for _ in range(50):
         scores, decoys = rng.normal(size=200), rng.normal(size=40)
-        found = explain([f"r{i}" for i in range(200)], scores, [f"o{i}" for i in range(200)], decoys)
+        found = explain([f"r{i}" for i in range(200)], scores, decoys)
         commons.append(found.shares[COMMONS] / PPB)
     assert np.mean(commons) > 0.97
 
@@ -59,7 +60,7 @@ def test_noise_earns_nothing():
 def test_what_stands_out_is_paid_in_proportion():
     scores = np.array([30.0, 10.0, 0.1, -0.2, 0.0])
     decoys = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-    found = explain(list("abcde"), scores, list("abcde"), decoys)
+    found = explain(list("abcde"), scores, decoys)
     assert list(found.shares)[:2] == ["a", "b"]
     assert "c" not in found.shares
     assert found.passed == 2
@@ -68,22 +69,37 @@ def test_what_stands_out_is_paid_in_proportion():
 
 
 def test_nothing_clears_the_threshold():
-    found = explain(["a", "b"], np.array([0.5, 0.2]), ["a", "b"], np.array([-1.0, 0.0, 1.0]))
+    found = explain(["a", "b"], np.array([0.5, 0.2]), np.array([-1.0, 0.0, 1.0]))
     assert found.shares == {COMMONS: PPB}
 
 
-def test_an_owners_negatives_count_against_their_positives():
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 5)), min_size=2, max_size=20))
+def test_what_one_recording_gets_is_no_matter_of_others(recordings):
+    """Shares of two recordings stand to each other as they do alone: nobody gains by whose the others are."""
+    decoys = np.array([-0.4, -0.1, 0.0, 0.1, 0.4])
+    scores, weights = (np.array(part) for part in zip(*recordings, strict=True))
+    names = [f"r{i:02}" for i in range(len(scores))]
+    whole = explain(names, scores, decoys, weights=weights).shares
+    pair = explain(names[:2], scores[:2], decoys, weights=weights[:2]).shares
+    if all(some.get(name, 0) > PPB / 1000 for some in (whole, pair) for name in names[:2]):
+        left, right = (some["r00"] / (some["r00"] + some["r01"]) for some in (whole, pair))
+        assert left == pytest.approx(right, abs=1e-4)
+
+
+def test_a_weight_multiplies():
     decoys = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
-    scores = np.array([5.0, -5.0, 5.0, 0.0])
-    found = explain(list("abcd"), scores, ["x", "x", "y", "y"], decoys)
-    assert set(found.shares) == {"c", COMMONS}
-    assert found.negative == 0
+    found = explain(list("abc"), np.array([5.0, 5.0, 5.0]), decoys, weights=np.array([1.0, 2.0, 0.0])).shares
+    assert found["b"] == pytest.approx(2 * found["a"], abs=2)
+    assert "c" not in found
+    with pytest.raises(InvalidError, match="Weights"):
+        explain(["a"], np.array([1.0]), decoys, weights=np.array([-1.0]))
 
 
 def test_more_evidence_never_pays_less():
     decoys = np.linspace(-1, 1, 21)
     paid = [
-        explain(list("abc"), np.array([score, 1.0, 4.0]), list("abc"), decoys).shares.get("a", 0)
+        explain(list("abc"), np.array([score, 1.0, 4.0]), decoys).shares.get("a", 0)
         for score in np.linspace(-5, 50, 40)
     ]
     assert paid == sorted(paid)
@@ -101,8 +117,8 @@ def test_noise_is_told_from_its_lower_half():
 
 def test_copies_count_once_between_them():
     decoys = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
-    alone = explain(list("ab"), np.array([9.0, 9.0]), list("ab"), decoys).shares
-    copied = explain(list("abcd"), np.array([9.0, 9.0, 9.0, 9.0]), list("aabb"), decoys, clusters=list("aaab")).shares
+    alone = explain(list("ab"), np.array([9.0, 9.0]), decoys).shares
+    copied = explain(list("abcd"), np.array([9.0, 9.0, 9.0, 9.0]), decoys, clusters=list("aaab")).shares
     assert copied["a"] == pytest.approx(copied["b"], abs=1)
     assert copied["a"] + copied["b"] < alone["a"]
     assert copied["d"] > 2 * copied["a"]
@@ -111,23 +127,27 @@ def test_copies_count_once_between_them():
 def test_what_could_be_noise_is_shrunk():
     """Near its threshold a share goes to the commons, far above it hardly anything does."""
     decoys = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-    kept = []
-    for score in (1.6, 4.0, 40.0):
-        found = explain(["a"], np.array([score]), ["a"], decoys)
-        kept.append((PPB - found.shares[COMMONS]) / PPB / max(1e-9, 1 - Z_OF_DECOYS / score))
-    assert kept == sorted(kept)
-    assert kept[0] < 0.9
-    assert kept[-1] > 0.99
+    sigma = noise(decoys)[1]
+    for score in (2.0, 4.0, 40.0):
+        found = explain(["a"], np.array([score]), decoys).shares
+        assert found["a"] / PPB == pytest.approx(1 - (shares.Z * sigma / score) ** 2)
+    assert explain(["a"], np.array([shares.Z * sigma]), decoys).shares == {COMMONS: PPB}
 
 
-Z_OF_DECOYS = shares.Z * float(np.sqrt(np.mean(np.array([-1.0, -0.5, 0.0]) ** 2)))
+def test_noise_added_to_a_catalog_widens_what_is_noise():
+    decoys = np.array([-0.1, -0.05, 0.0, 0.05, 0.1])
+    rng = np.random.default_rng(3)
+    stuffed = np.concatenate([[5.0], rng.normal(0, 2, size=40)])
+    found = explain([f"r{i}" for i in range(41)], stuffed, decoys).shares
+    assert sum(ppb for name, ppb in found.items() if name not in ("r0", COMMONS)) < PPB / 20
+    assert (stuffed[1:] > 1).sum() > 10  # far above all decoys
 
 
 def test_a_curve_changes_proportions_but_not_the_sum():
     decoys = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
     curve = Curve(knots=(0.0, 5.0), slopes=(1.0, 9.0))
-    plain = explain(list("ab"), np.array([4.0, 8.0]), list("ab"), decoys).shares
-    bent = explain(list("ab"), np.array([4.0, 8.0]), list("ab"), decoys, curve=curve).shares
+    plain = explain(list("ab"), np.array([4.0, 8.0]), decoys).shares
+    bent = explain(list("ab"), np.array([4.0, 8.0]), decoys, curve=curve).shares
     assert sum(bent.values()) == PPB
     assert bent[COMMONS] == plain[COMMONS]
     assert bent["b"] / bent["a"] > 2 * plain["b"] / plain["a"]
@@ -135,19 +155,17 @@ def test_a_curve_changes_proportions_but_not_the_sum():
 
 def test_what_is_no_score_makes_no_shares():
     with pytest.raises(InvalidError) as error:
-        explain(["a", "b"], np.array([np.nan, 1.0]), ["a", "b"], np.zeros(2))
+        explain(["a", "b"], np.array([np.nan, 1.0]), np.zeros(2))
     assert error.value.code == "bad-scores"
     with pytest.raises(InvalidError, match="twice"):
-        explain(["a", "a"], np.array([1.0, 1.0]), ["a", "b"], np.zeros(2))
+        explain(["a", "a"], np.array([1.0, 1.0]), np.zeros(2))
 
 
 def test_an_interval_is_what_checkpoints_alone_would_pay():
     decoys = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     each = [np.array([30.0, 10.0, 0.1]), np.array([50.0, 0.0, 0.1]), np.array([40.0, 20.0, 0.1])]
-    alone = [explain(list("abc"), scores, list("abc"), decoys).shares for scores in each]
-    found = explain(
-        list("abc"), np.mean(each, axis=0), list("abc"), decoys, checkpoints=[(one, decoys) for one in each]
-    )
+    alone = [explain(list("abc"), scores, decoys).shares for scores in each]
+    found = explain(list("abc"), np.mean(each, axis=0), decoys, checkpoints=[(one, decoys) for one in each])
     assert found.intervals == {
         name: (
             min(ppb, *(one.get(name, 0) for one in alone)),
@@ -156,7 +174,7 @@ def test_an_interval_is_what_checkpoints_alone_would_pay():
         for name, ppb in found.shares.items()
     }
     assert found.intervals["b"][0] == 0  # one of the three saw nothing of it
-    same = explain(list("abc"), each[0], list("abc"), decoys, checkpoints=[(each[0], decoys)] * 2)
+    same = explain(list("abc"), each[0], decoys, checkpoints=[(each[0], decoys)] * 2)
     assert all(low == high == same.shares[name] for name, (low, high) in same.intervals.items())
 
 
@@ -190,7 +208,7 @@ def test_a_hundred_thousand_recordings_sum_exactly():
     rng = np.random.default_rng(5)
     names = [str(i) for i in range(10**5)]
     scores = 5 + rng.exponential(size=len(names))
-    found = explain(names, scores, [str(i // 100) for i in range(len(names))], rng.normal(size=50) * 0.1)
+    found = explain(names, scores, rng.normal(size=50) * 0.1)
     assert sum(found.shares.values()) == PPB
     assert min(found.shares.values()) >= 0
     assert found.shares[COMMONS] < PPB / 2

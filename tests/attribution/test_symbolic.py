@@ -65,6 +65,21 @@ def test_works_lead_to_themselves(released, tmp_path):
     assert np.mean(right) >= 0.75
 
 
+def test_embeddings_take_part_with_their_whole_gradient(released):
+    """The table of tokens by its input side, and the bag that says where a token stands."""
+    bundle, given = released
+    model = Symbolic.load(bundle / "checkpoints" / "step-0040")
+    examples = [Example(model.examples(*one)[0].tokens[:20]) for one in given[:3]]
+    where = directions(model, examples, rank=1000, keep=10**9)
+    parts = features(model, examples, where)[0].split([b.size for b in where.bases])
+    found = {b.layer: (b, part.view(b.outputs.shape[1], -1)) for b, part in zip(where.bases, parts, strict=True)}
+    assert {"places", "decoder.model.embed_tokens"} < found.keys()
+    places = model.network.places.weight.requires_grad_(True)
+    exact = torch.autograd.grad(model.losses(examples[:1]).sum(), places)[0]
+    basis, part = found["places"]
+    torch.testing.assert_close((basis.outputs @ part @ basis.inputs.T).T, exact, atol=1e-4, rtol=1e-3)
+
+
 def test_a_piece_longer_than_the_context_is_the_sum_of_its_segments(released):
     bundle, given = released
     model = Symbolic.load(bundle / "checkpoints" / "step-0040")

@@ -21,10 +21,8 @@ from stemma.models.protocol import Example
 
 pytestmark = pytest.mark.unit
 
-HONEST, OWNED, DECOYS = 8, 3, 8
+HONEST, OWNED, DECOYS, PARTS = 8, 3, 8, 2
 TARGET = 1.05
-SPLIT = 1.25
-"""Not the target: who splits keeps what is below zero from counting against what is above; see the docs."""
 
 
 def near(midi: bytes, rng: np.random.Generator, changed: int) -> bytes:
@@ -60,7 +58,7 @@ class Catalog:
         return [midi for name, midi in self.tunes.items() if self.owners[name] == owner]
 
 
-def attacked(how: str) -> Catalog:
+def attacked(how: str) -> Catalog:  # noqa: PLR0912 - one branch an attack
     made, rng = Catalog.honest(), np.random.default_rng(11)
     mine = made.own("a")
     if how == "duplicates":
@@ -78,6 +76,12 @@ def attacked(how: str) -> Catalog:
     elif how == "split identities, with copies":
         for number in range(9):
             made.add(f"a-copy{number}", mine[number % OWNED], f"a-copy{number}")
+    elif how == "recordings in parts":
+        for number, midi in enumerate(mine):
+            del made.tunes[f"a{number}"], made.owners[f"a{number}"]
+            for part in range(PARTS):
+                size = len(midi) // PARTS
+                made.add(f"a{number}-part{part}", midi[part * size : (part + 1) * size], "a")
     elif how == "pastiche of others":
         for number, name in enumerate(n for n in list(made.tunes) if n[0] in "bcd"):
             made.add(f"a-like{number}", near(made.tunes[name], rng, 8), "a")
@@ -130,16 +134,17 @@ def gains(honest: World, world: World) -> tuple[float, float]:
 
 @pytest.mark.parametrize(
     "how",
-    ["duplicates", "stuffing with noise", "outlier gradients", "split identities", "split identities, with copies"],
+    [
+        "duplicates",
+        "stuffing with noise",
+        "outlier gradients",
+        "split identities",
+        "split identities, with copies",
+        "recordings in parts",
+        "pastiche of others",
+    ],
 )
 def test_an_attack_gains_nothing(honest, tmp_path, how):
     naive, defended = gains(honest, World(attacked(how), tmp_path))
     print(f"| {how} | {naive:.2f} | {defended:.2f} |")
-    assert defended <= (SPLIT if how == "split identities" else TARGET)
-
-
-def test_pastiche_gains_less_than_it_would(honest, tmp_path):
-    """Music made to resemble others' does shape the model: it is told, not prevented, here."""
-    naive, defended = gains(honest, World(attacked("pastiche of others"), tmp_path))
-    print(f"| pastiche of others | {naive:.2f} | {defended:.2f} |")
-    assert defended < naive
+    assert defended <= TARGET

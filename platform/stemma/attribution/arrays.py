@@ -7,9 +7,12 @@ a store as it lies there: once, in order, and nothing but bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numkong
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,8 +25,14 @@ Float32 = npt.NDArray[np.float32]
 Shard = tuple[Int8, Float32]
 """Features of some recordings [rows, k] in units of their coordinates, and their scales [rows]."""
 
+TILE = 1024
+"""Rows and coordinates of a shard that are widened at a time: they stay in the processor's cache."""
 BLOCK = 1 << 21
-"""Bytes of a shard that are widened at a time: they stay in the processor's cache."""
+"""Bytes of a shard that one thread takes at a time."""
+DIGITS, BASE = 3, 255
+"""How a single query is written in 8 bits: 24 of them, all that its numbers of 32 bits tell."""
+EXACT = (1 << 31) // 127**2
+"""Products of 8 bits that a sum of 32 bits holds."""
 
 
 def quantise(rows: Tensor, unit: Tensor) -> Shard:
@@ -40,25 +49,45 @@ def restore(shard: Shard, unit: Tensor) -> Tensor:
     return values.float() * scale[:, None] * unit
 
 
-def products(shard: Shard, queries: Tensor) -> Tensor:
+def products(shards: Sequence[Shard], queries: Tensor) -> Tensor:
     """Inner products of stored features with queries [k, q] in units of the coordinates: [rows, q].
 
-    One query is bound by memory: its bytes are widened in blocks that the cache holds.  Many are bound
-    by multiplication, for which blocks are as large.
+    Many queries are bound by multiplication: bytes are widened in tiles that the cache holds.  One is
+    bound by memory, and is asked in integers.
     """
-    values, scale = (torch.from_numpy(array) for array in shard)
-    found = torch.empty(len(values), queries.shape[1])
-    step = max(1, BLOCK // max(1, values.shape[1]))
-    wide = torch.empty(min(step, len(values)), values.shape[1])
-    for start in range(0, len(values), step):
-        part = values[start : start + step]
-        block = wide[: len(part)]
-        block.copy_(part)
-        if queries.shape[1] == 1:
-            torch.mv(block, queries[:, 0], out=found[start : start + len(part), 0])
-        else:
-            torch.mm(block, queries, out=found[start : start + len(part)])
-    return found.mul_(scale[:, None])
+    if queries.shape[1] == 1 and 0 < len(queries) <= EXACT:
+        found = _in_integers([values for values, _ in shards], queries[:, 0].double().numpy())
+    else:
+        found = torch.cat([_widened(torch.from_numpy(values), queries) for values, _ in shards])
+    return found.mul_(torch.from_numpy(np.concatenate([scale for _, scale in shards]))[:, None])
+
+
+def _widened(values: Tensor, queries: Tensor) -> Tensor:
+    found = torch.zeros(len(values), queries.shape[1])
+    tile = torch.empty(TILE, TILE)
+    for row in range(0, len(values), TILE):
+        for column in range(0, len(queries), TILE):
+            part = values[row : row + TILE, column : column + TILE]
+            wide = tile[: part.shape[0], : part.shape[1]].copy_(part)
+            found[row : row + TILE].addmm_(wide, queries[column : column + TILE])
+    return found
+
+
+def _in_integers(shards: Sequence[Int8], query: npt.NDArray[np.float64]) -> Tensor:
+    """Products [rows, 1] with a query [k] that is written in three digits: exact sums, the same on every machine."""
+    peak, limit = max(float(np.abs(query).max()), 1e-300), BASE**DIGITS // 2
+    rest = np.rint(query / peak * limit).astype(np.int64)
+    digits = np.empty((DIGITS, len(query)), dtype=np.int8)
+    for digit in digits:
+        digit[:] = (rest + BASE // 2) % BASE - BASE // 2
+        rest = (rest - digit) // BASE
+    packed = numkong.dots_pack(digits)
+    step = max(1, BLOCK // len(query))
+    parts = [values[start : start + step] for values in shards for start in range(0, len(values), step)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        found = [np.asarray(each) for each in pool.map(lambda part: numkong.dots_packed(part, packed), parts)]
+    sums = np.concatenate(found).astype(np.int64) @ BASE ** np.arange(DIGITS)
+    return torch.from_numpy(sums * (peak / limit)).float()[:, None]
 
 
 def save_directions(folder: Path, where: Directions) -> None:
@@ -95,6 +124,24 @@ def read_directions(folder: Path) -> Directions:
         for i, layer in enumerate(np.load(folder / "layers.npy"))
     ]
     return Directions(tuple(found), tensor("coordinates"), tensor("second"), tensor("damping"))
+
+
+def save_sample(folder: Path, step: int, rows: Tensor) -> None:
+    """Keep the features of every `step`-th recording, which directions were learned from, while shards are made."""
+    save(folder / f"sample-{step}.npy", rows.numpy())
+
+
+def read_sample(folder: Path) -> tuple[int, Float32] | None:
+    """The step, and the features of every recording that it meets, mapped; None when they are gone."""
+    for path in folder.glob("sample-*.npy"):
+        return int(path.stem.removeprefix("sample-")), np.load(path, mmap_mode="r")
+    return None
+
+
+def drop_sample(folder: Path) -> None:
+    """Remove them: a store does not hold them."""
+    for path in folder.glob("sample-*.npy"):
+        path.unlink()
 
 
 def save_shard(folder: Path, number: int, shard: Shard) -> None:

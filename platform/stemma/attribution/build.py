@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from stemma.attribution import arrays, scores
-from stemma.attribution.features import directions, features
+from stemma.attribution.features import explored, features
 from stemma.attribution.manifest import MANIFEST, Checkpoint, Manifest, Plan
 from stemma.errors import InvalidError
 from stemma.models.protocol import Example, Family
@@ -24,6 +25,8 @@ DRAFT = "draft.json"
 Load = Callable[[Path], Family]
 Segments = Sequence[Sequence[Example]]
 """What is taken of each recording."""
+Extents = npt.NDArray[np.float64]
+"""Tokens taken of each recording, and all that it has [recordings, 2]."""
 
 
 class Progress(Protocol):
@@ -55,7 +58,7 @@ def build(
     plan = draft.plan
     starts = range(0, len(given), plan.shard)
     total, done = len(draft.checkpoints) * (len(starts) + 1), 0
-    segments = _every_segment(draft, given, bundle, load)
+    segments, extents = _every_segment(draft, given, bundle, load)
     for checkpoint in draft.checkpoints:
         folder, model = out / checkpoint.name, bundle / "checkpoints" / checkpoint.name
         kept = _kept(checkpoint, draft, previous)
@@ -63,10 +66,7 @@ def build(
             if kept is not None:
                 arrays.save_directions(folder, arrays.read_directions(kept.folder))
             else:
-                step = -(-len(segments) // plan.sample)
-                sample = [example for some in segments[::step] for example in some]
-                found = directions(_loaded(load, model), sample, rank=plan.rank, keep=plan.keep)
-                arrays.save_directions(folder, found)
+                _explore(folder, _loaded(load, model), segments, plan)
         progress(done := done + 1, total, checkpoint.name)
         missing = [number for number in range(len(starts)) if not arrays.has_shard(folder, number)]
         done += len(starts) - len(missing)
@@ -74,7 +74,7 @@ def build(
         for number in missing:
             rows = slice(starts[number], starts[number] + plan.shard)
             old = [kept.row(r.recording, r.score) if kept else None for r in draft.recordings[rows]]
-            task = (model, folder, number, load, segments[rows], old)
+            task = (model, folder, number, load, rows.start, segments[rows], old)
             if executor is not None:
                 jobs.append(executor.submit(_shard, *task))
             else:
@@ -83,7 +83,7 @@ def build(
         for job in as_completed(jobs):
             job.result()
             progress(done := done + 1, total, checkpoint.name)
-        _finish(folder, len(starts), plan)
+        _finish(folder, len(starts), plan, extents)
     _loaded.cache_clear()
     files = {p.relative_to(out).as_posix(): sha256(p.read_bytes()) for p in sorted(out.rglob("*.npy"))}
     part = out / f"{MANIFEST}.part"
@@ -97,6 +97,10 @@ def segments_of(family: Family, recording: SnapshotRecording, content: bytes, to
 
     The beginning of a segment is a segment: decoders are causal, and sound may end anywhere.
     """
+    return _taken(_whole(family, recording, content), tokens)
+
+
+def _whole(family: Family, recording: SnapshotRecording, content: bytes) -> list[Example]:
     every = [example for example in family.examples(recording, content) if len(example.tokens)]
     if not every:
         raise InvalidError(
@@ -104,6 +108,10 @@ def segments_of(family: Family, recording: SnapshotRecording, content: bytes, to
             remedy="Leave it out of the snapshot.",
             code="empty-recording",
         )
+    return every
+
+
+def _taken(every: Sequence[Example], tokens: int) -> list[Example]:
     mean = sum(len(example.tokens) for example in every) / len(every)
     count = min(len(every), max(1, int(tokens / mean)))
     taken = [every[i * len(every) // count] for i in range(count)]
@@ -122,9 +130,15 @@ def _resume(out: Path, draft: Manifest) -> None:
 
 def _every_segment(
     draft: Manifest, given: Sequence[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
-) -> list[list[Example]]:
+) -> tuple[list[list[Example]], Extents]:
+    """What is taken of each recording, and how many tokens that is and the recording has."""
     family = _loaded(load, bundle / "checkpoints" / draft.checkpoints[0].name)
-    return [segments_of(family, recording, content, draft.plan.tokens) for recording, content in given]
+    segments, extents = [], []
+    for recording, content in given:
+        every = _whole(family, recording, content)
+        segments.append(_taken(every, draft.plan.tokens))
+        extents.append([sum(len(e.tokens) for e in some) for some in (segments[-1], every)])
+    return segments, np.array(extents, dtype=np.float64)
 
 
 @lru_cache(maxsize=1)
@@ -154,29 +168,49 @@ def _kept(checkpoint: Checkpoint, draft: Manifest, previous: tuple[Path, Manifes
     return _Kept(folder / checkpoint.name, about) if same and checkpoint in about.checkpoints else None
 
 
+def _explore(folder: Path, family: Family, segments: Segments, plan: Plan) -> None:
+    """Directions from a sample, evenly over all; the sample's own features stay for the shards."""
+    step = -(-len(segments) // plan.sample)
+    places = range(0, len(segments), step)
+    where, rows = explored(family, [e for i in places for e in segments[i]], rank=plan.rank, keep=plan.keep)
+    arrays.save_sample(folder, step, _summed(rows, [segments[i] for i in places]))
+    arrays.save_directions(folder, where)
+
+
+def _summed(rows: torch.Tensor, segments: Segments) -> torch.Tensor:
+    """A recording's features are the sum of its segments'."""
+    sums = torch.zeros(len(segments), rows.shape[1])
+    return sums.index_add_(0, torch.tensor([i for i, some in enumerate(segments) for _ in some]), rows)
+
+
 def _shard(
     model: Path,
     folder: Path,
     number: int,
     load: Load,
+    first: int,
     segments: Segments,
     old: Sequence[tuple[Path, int, int] | None],
 ) -> None:
-    """Features of some recordings: a recording's are the sum of its segments'."""
+    """Features of some recordings: of an earlier store, of the sample, or taken now."""
     where = arrays.read_directions(folder)
     values = np.empty((len(segments), where.size), dtype=np.int8)
     scale = np.empty(len(segments), dtype=np.float32)
-    fresh = [i for i, place in enumerate(old) if place is None]
     for i, place in enumerate(old):
         if place is not None:
             shard = arrays.read_shard(place[0], place[1])
             values[i], scale[i] = shard[0][place[2]], shard[1][place[2]]
-    if fresh:
-        flat = [example for i in fresh for example in segments[i]]
-        row = torch.tensor([place for place, i in enumerate(fresh) for _ in segments[i]])
-        sums = torch.zeros(len(fresh), where.size)
-        sums.index_add_(0, row, features(_loaded(load, model), flat, where))
-        values[fresh], scale[fresh] = arrays.quantise(sums, where.unit)
+    rest = [i for i, place in enumerate(old) if place is None]
+    if sample := arrays.read_sample(folder):
+        step, kept = sample
+        known = [i for i in rest if (first + i) % step == 0]
+        taken = torch.from_numpy(kept[[(first + i) // step for i in known]])
+        values[known], scale[known] = arrays.quantise(taken, where.unit)
+        rest = [i for i in rest if (first + i) % step]
+    if rest:
+        some = [segments[i] for i in rest]
+        rows = features(_loaded(load, model), [example for each in some for example in each], where)
+        values[rest], scale[rest] = arrays.quantise(_summed(rows, some), where.unit)
     arrays.save_shard(folder, number, (values, scale))
 
 
@@ -187,12 +221,19 @@ def _restored(folder: Path, shards: int) -> Iterator[torch.Tensor]:
         yield arrays.restore(arrays.read_shard(folder, number), where.unit)
 
 
-def _finish(folder: Path, shards: int, plan: Plan) -> None:
-    """What turns products into scores: the dual matrix, or the lengths of whitened vectors."""
-    if plan.form == "dual" and not (folder / "dual.npy").exists():
+def _finish(folder: Path, shards: int, plan: Plan, extents: Extents) -> None:
+    """What turns products into scores, the dual matrix or the lengths of whitened vectors; and weights."""
+    if (folder / "weight.npy").exists():
+        return
+    arrays.drop_sample(folder)
+    if plan.form == "dual":
         rows = torch.cat(list(_restored(folder, shards)))
-        arrays.save(folder / "dual.npy", scores.dual((rows @ rows.T).double().numpy(), plan.ridge))
-    if plan.form == "ekfac" and not (folder / "length.npy").exists():
+        matrix, found = scores.dual((rows @ rows.T).double().numpy(), plan.ridge)
+        arrays.save(folder / "dual.npy", matrix)
+    else:
         where = arrays.read_directions(folder)
-        found = [scores.lengths(rows, where, plan.damping) for rows in _restored(folder, shards)]
-        arrays.save(folder / "length.npy", torch.cat(found).numpy())
+        lengths = torch.cat([scores.lengths(rows, where, plan.damping) for rows in _restored(folder, shards)])
+        arrays.save(folder / "length.npy", lengths.numpy())
+        found = lengths.double().numpy()
+    whole = extents[:, 1] if plan.whole else extents[:, 0]
+    arrays.save(folder / "weight.npy", scores.weights(found, extents[:, 0], whole))

@@ -1,8 +1,8 @@
-"""From scores to nats: what removing an owner is measured to cost, told from what is predicted.
+"""From scores to nats: what removing recordings is measured to cost, told from what is predicted.
 
 The curve is monotone and starts at zero: a sum of hinges with weights that are never negative, fitted
 by least squares (NNLS) to retrainings without random halves of the owners.  One retraining measures the
-sum over the owners it did without; the curve is what makes these sums fit best.
+sum over the recordings it did without; the curve is what makes these sums fit best.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KNOTS = (0.0, 0.5, 0.8, 0.95)
 
 
 class Curve(BaseModel):
-    """A monotone, piecewise linear map of an owner's score to nats per token of the output."""
+    """A monotone, piecewise linear map of a recording's score to nats per token of the output."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,9 +38,9 @@ class Curve(BaseModel):
 
 
 def fit(scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Curve:
-    """The curve for owners' scores [queries, owners].
+    """The curve for scores [queries, recordings].
 
-    `subsets` [subsets, owners] says who was in each retraining, `measured` [subsets, queries] how
+    `subsets` [subsets, recordings] says what was in each retraining, `measured` [subsets, queries] how
     likely each query was after it, in nats per token.
     """
     if scores.shape[1] != subsets.shape[1] or measured.shape != (len(subsets), len(scores)):
@@ -68,6 +68,6 @@ def _hinges(x: Matrix, knots: Sequence[float]) -> Matrix:
 
 
 def _predictions(parts: Matrix, subsets: npt.NDArray[np.bool_]) -> Matrix:
-    """[subsets, queries, …]: sums over who was in, less their mean over the subsets."""
+    """[subsets, queries, …]: sums over what was in, less their mean over the subsets."""
     sums = np.einsum("jo,qok->jqk", subsets.astype(np.float64), parts)
     return np.asarray(sums - sums.mean(axis=0))

@@ -22,7 +22,7 @@ from stemma.rights.snapshot import SnapshotRecording
 MANIFEST = "manifest.json"
 CARD = "fidelity.json"
 Form = Literal["ekfac", "dual"]
-METHODS: dict[Form, str] = {"ekfac": "ekfac/1", "dual": "exact-dual/2"}
+METHODS: dict[Form, str] = {"ekfac": "ekfac/2", "dual": "exact-dual/3"}
 """Names of the methods in facts."""
 MAX_DUAL = 20_000
 """Recordings beyond which the dual form's square matrix (1.6 GB a checkpoint) is no longer small."""
@@ -40,15 +40,17 @@ class Plan(BaseModel):
     checkpoints: int = Field(default=5, gt=0)
     """Checkpoints taken at most of each run: the last, and others evenly before it."""
     rank: int = Field(default=64, gt=0)
-    """Directions kept on each side of a layer."""
-    keep: int = Field(default=16_384, gt=0)
+    """Directions kept on each side of a layer; the rows of a table of embeddings are kept as they are."""
+    keep: int = Field(default=32_768, gt=0)
     """Coordinates kept of a checkpoint, those in which gradients vary most: bytes of a recording."""
     tokens: int = Field(default=96, gt=0)
     """Tokens of a recording taken at most: segments evenly over its length, a long one from its beginning."""
+    whole: bool = True
+    """A recording weighs what all its tokens would, not only those taken: the model learned from all."""
     sample: int = Field(default=256, gt=0)
     """Recordings from which the directions are learned, evenly over all."""
-    damping: float = Field(default=0.1, gt=0)
-    """λ of EK-FAC, as a multiple of the mean Λ of a layer."""
+    damping: float = Field(default=0.03, gt=0)
+    """λ of EK-FAC, as a multiple of the mean Λ."""
     ridge: float = Field(default=1.0, gt=0)
     """λ of the dual form, as a multiple of the mean squared length of a recording's vector."""
     shard: int = Field(default=256, gt=0)
@@ -224,7 +226,15 @@ def parse(body: bytes) -> Manifest:
 
 
 def check(manifest: Manifest, folder: Path, bundle: Path) -> None:
-    """Raise `ProofError` unless the store is whole and belongs to this bundle."""
+    """Raise `ProofError` unless the store is whole and belongs to this bundle; `InvalidError` if its method is past."""
+    if manifest.method.partition("+")[0] != METHODS[manifest.plan.form]:
+        raise InvalidError(
+            f"This attribution store was made by {manifest.method}; this version of Stemma computes "
+            f"{METHODS[manifest.plan.form]}.",
+            remedy=f"Run `stemma attribution build {manifest.release}`.  To make an attribution of that time again, "
+            f"use version {manifest.code}.",
+            code="other-method",
+        )
     check_files(folder, manifest.files)
     about = _about(bundle)
     own = (manifest.release, manifest.snapshot, manifest.snapshot_root)

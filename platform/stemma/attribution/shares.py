@@ -1,17 +1,19 @@
 """From scores to shares of one output: what stands out of the noise, and the commons for the rest.
 
-1. Copies of one piece of music count once: each of a cluster's n recordings gets 1/n of their mean.
-2. Scores of recordings with the same owners in the same parts are summed *signed*, so that noise
-   cancels before anything is clipped; how a group's money falls on its recordings changes nobody's pay.
-3. A group of n recordings must pass `n·μ + z·√n·σ`, where μ and σ are those of decoys: recordings
-   that were scored like all others, but that the model never learned from.
-4. What is over is shrunk by the part of it that noise could be, 1 − nσ²/(total − nμ)² (the positive
-   part of James and Stein's estimator); what that takes goes to the commons, which is equal shares.
-5. Where retrainings calibrated the store, the excess is told in nats before it is shared; inside a
-   group in proportion to the recordings' positive scores.
-6. The attributable fraction is the excess of all groups over the positive score of all groups: 0
-   when nothing stands out of the noise, near 1 when everything that matters does.  The *commons* gets
-   the rest.
+1. Copies of one piece of music count once: each of a cluster's n recordings gets 1/n of what one would.
+2. A recording's score must pass `μ + z·σ`.  μ is the median of decoys: recordings that were scored like
+   all others, but that the model never learned from.  σ is the larger of their spread below μ and of that
+   of everything below μ: few decoys tell it badly, and who adds noise to a catalog widens it.
+3. Of what x a score lies above μ, `x − (zσ)²/x` counts: nothing at the threshold, nearly all far above
+   it.  What this takes goes to the commons, which is equal shares.
+4. Where retrainings calibrated the store, this is told in nats.
+5. It is multiplied by the recording's weight: how far it moved the model, beyond which direction.  A
+   recording in two parts is moved by as much as the two together.
+6. The attributable fraction is what counts of all recordings over all positive score: 0 when nothing
+   stands out of the noise, near 1 when everything that matters does.  The *commons* gets the rest.
+
+**Who owns a recording plays no part in this.**  Whatever is netted, thresholded or shrunk within an
+owner pays an owner who becomes two, or two who become one; only a sum over recordings does not.
 
 Where several checkpoints are compared, the same steps with the scores of each alone say how far they
 differ: the interval of a share.
@@ -35,8 +37,8 @@ PPB = 1_000_000_000
 COMMONS = "commons"
 """The unit and the name that facts use; see `stemma.royalties.facts`."""
 
-Z = 2.33
-"""Standard deviations above the decoys' mean: 1 % of decoys pass by chance."""
+Z = 3.0
+"""Standard deviations above the decoys' median: of what means nothing, one in seven hundred passes by chance."""
 
 Vector = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -52,32 +54,32 @@ class Explained:
     """For each share the smallest and the largest that it is by the checkpoints one at a time or together,
     in ppb; None where fewer than two were given."""
     passed: int
-    """Groups of owners that stand out of the noise."""
+    """Recordings that stand out of the noise."""
     negative: float
-    """Sum of the groups' scores below zero: works the output moved away from.  Told, never charged."""
+    """Sum of the scores below zero: works the output moved away from.  Told, never charged."""
 
 
 def explain(
     recordings: Sequence[str],
     scores: Vector,
-    owners: Sequence[str],
     decoys: Vector,
     *,
     z: float = Z,
     clusters: Sequence[str] | None = None,
+    weights: Vector | None = None,
     curve: Curve | None = None,
     checkpoints: Sequence[tuple[Vector, Vector]] = (),
 ) -> Explained:
     """Shares of an output.
 
-    `scores` and `owners` are of the recordings, in their order; equal `owners` share alike, equal
-    `clusters` are the same music.  `decoys` are the scores of recordings never trained on.
+    `scores` are of the recordings, in their order, and so are `weights` (without them all weigh alike);
+    equal `clusters` are the same music.  `decoys` are the scores of recordings never trained on.
     `checkpoints` are scores and decoys as each checkpoint alone has them, of which the others are the
     means: what each would have paid makes the intervals.
     """
     if len(set(recordings)) != len(recordings):
         raise InvalidError("A recording is named twice.", remedy="Give each recording once.", code="duplicate")
-    ground = _Ground.of(owners, clusters)
+    ground = _Ground.of(len(scores), clusters, weights)
     whole = ground.divide(scores, decoys, z, curve)
     # A single checkpoint differs from nothing: an interval of no width would claim certainty.
     alone = [ground.divide(*each, z, curve) for each in checkpoints] if len(checkpoints) > 1 else []
@@ -108,24 +110,28 @@ class _Divided:
 
 @dataclass(frozen=True)
 class _Ground:
-    """Which recordings are the same music, and which belong to the same owners."""
+    """Which recordings are the same music, and how much each weighs."""
 
-    cluster: Integers | None
+    piece: Integers
+    """Number of each recording's music."""
     copies: Integers
-    """Recordings of each cluster."""
-    group: Integers
-    size: Vector
-    """Of each group of owners, copies counted once."""
+    """Recordings of each piece."""
+    weight: Vector
+    """Of each piece, the mean of its recordings'."""
 
     @classmethod
-    def of(cls, owners: Sequence[str], clusters: Sequence[str] | None) -> _Ground:
-        names, group = np.unique(np.array(owners), return_inverse=True)
-        cluster, copies, weight = None, np.ones(1, dtype=np.int64), np.ones(len(owners))
-        if clusters is not None:
-            _, cluster, copies = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
-            weight = (1 / copies)[cluster]
-        size = np.bincount(group, weights=weight, minlength=len(names)).astype(np.float64)
-        return cls(cluster, copies, group, size)
+    def of(cls, count: int, clusters: Sequence[str] | None, weights: Vector | None) -> _Ground:
+        weights = np.ones(count) if weights is None else weights
+        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise InvalidError(
+                "Weights are not finite numbers from zero.",
+                remedy="Build the attribution store again.",
+                code="bad-scores",
+            )
+        if clusters is None:
+            return cls(np.arange(count), np.ones(count, dtype=np.int64), weights)
+        _, piece, copies = np.unique(np.array(clusters), return_inverse=True, return_counts=True)
+        return cls(piece, copies, np.bincount(piece, weights=weights) / copies)
 
     def divide(self, scores: Vector, decoys: Vector, z: float, curve: Curve | None) -> _Divided:
         """Parts of the recordings and of the commons, by their scores and those of decoys."""
@@ -137,31 +143,31 @@ class _Ground:
         unit = max(np.abs(scores).max(initial=0), np.abs(decoys).max(initial=0), 1e-300)
         scores, decoys = scores / unit, decoys / unit
         mean, deviation = noise(decoys if len(decoys) >= 2 else scores)
-        if self.cluster is not None:
-            scores = (np.bincount(self.cluster, weights=scores) / self.copies**2)[self.cluster]
-        groups = len(self.size)
-        total = np.bincount(self.group, weights=scores, minlength=groups)
-        positive = np.clip(total, 0, None)
-        wide = np.sqrt(self.size) * deviation
-        excess = np.clip(total - (self.size * mean + z * wide), 0, positive)
-        over = excess + z * wide  # above the decoys' mean
-        excess *= 1 - np.divide(wide, over, out=np.where(wide > 0, 1.0, 0.0), where=over > wide) ** 2
-        excess[excess * PPB < positive.sum()] = 0  # less than one part in a billion
+        found = np.bincount(self.piece, weights=scores, minlength=len(self.copies)) / self.copies
+        positive = np.clip(found, 0, None)
+        below = found[found < mean] - mean
+        deviation = max(deviation, float(np.sqrt(np.mean(below**2))) if len(below) else 0.0)
+        over = found - mean
+        least = z * deviation
+        counts = np.where(
+            over > least, over - np.divide(least**2, over, out=np.zeros_like(over), where=over > least), 0
+        )
+        counts = np.minimum(counts, positive)
+        whole = float((positive * self.weight).sum())
+        excess = counts * self.weight
+        excess[excess * PPB < whole] = 0  # less than one part in a billion
         parts, attributable = np.zeros(len(scores), dtype=np.int64), 0
         if excess.any():
-            attributable = int(PPB * min(1.0, excess.sum() / positive.sum()))
-            told = excess if curve is None else curve(excess * unit)
+            attributable = int(PPB * min(1.0, excess.sum() / whole))
+            told = excess if curve is None else np.where(excess > 0, curve(counts * unit), 0) * self.weight
             told = told if told.sum() > 0 else excess
-            # Inside a group only positive scores carry the group's excess.
-            inside = np.clip(scores, 0, None)
-            carried = np.bincount(self.group, weights=inside, minlength=groups)
-            part = told[self.group] * (inside / np.where(carried > 0, carried, 1)[self.group])
-            parts = split_many(attributable, np.rint(part / part.sum() * PPB).astype(np.int64))
+            each = (told / self.copies)[self.piece]
+            parts = split_many(attributable, np.rint(each / each.sum() * PPB).astype(np.int64))
         return _Divided(
             parts=parts,
             commons=PPB - attributable,
-            passed=int((excess > 0).sum()),
-            negative=float(total[total < 0].sum() * unit),
+            passed=int(((excess > 0)[self.piece]).sum()),
+            negative=float(found[found < 0].sum() * unit),
         )
 
 
@@ -214,7 +220,7 @@ class Attribution:
     """For each share the smallest and the largest that it is by the checkpoints one at a time or together,
     in ppb; None with one checkpoint."""
     passed: int
-    """Groups of owners that stood out of the noise."""
+    """Recordings that stood out of the noise."""
     negative: float
     """Sum of scores below zero; told, never charged."""
 
@@ -233,9 +239,9 @@ def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
     explained = explain(
         [r.recording for r in recordings],
         found[store.rows],
-        [r.owners for r in recordings],
         found[store.decoys],
         z=z,
+        weights=store.weights[store.rows],
         clusters=[r.cluster for r in recordings],
         curve=store.manifest.curve,
         checkpoints=[(one[store.rows], one[store.decoys]) for one in each],

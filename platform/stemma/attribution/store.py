@@ -48,17 +48,22 @@ class _State:
     after: Float32
     """Of the dual form its matrix [recordings, recordings]; else the lengths of whitened vectors [recordings]."""
 
-    def scores(self, queries: Tensor) -> Matrix:
-        """Scores [queries, recordings] for features of outputs [queries, k]."""
-        weight = self.where.unit
+    def scores(self, queries: Tensor) -> tuple[Matrix, npt.NDArray[np.float64]]:
+        """Scores [queries, recordings] for features of outputs [queries, k], and by what those of each are larger.
+
+        Of the form `ekfac` they are cosines of whitened vectors, and the size is the length of the output's.
+        """
+        weight, size = self.where.unit, np.ones(len(queries))
         if self.plan.form == "ekfac":
             weight = weight * scores.precision(self.where, self.plan.damping)
+            size = scores.lengths(queries, self.where, self.plan.damping).double().numpy()
         columns = (queries * weight).T.contiguous()
-        similar = torch.cat([arrays.products(shard, columns) for shard in self.shards]).T.numpy()
+        similar = arrays.products(self.shards, columns).T.numpy()
         if self.plan.form == "dual":
-            return np.asarray(similar @ self.after, dtype=np.float64)
-        found = np.divide(similar, self.after, out=np.zeros(similar.shape), where=self.after > 0)
-        return np.asarray(found, dtype=np.float64)
+            return np.asarray(similar @ self.after, dtype=np.float64), size
+        by = self.after * size[:, None]
+        found = np.divide(similar, by, out=np.zeros(similar.shape), where=by > 0)
+        return np.asarray(found, dtype=np.float64), size
 
 
 class Store:
@@ -157,6 +162,12 @@ class Store:
             (folder / MANIFEST).write_bytes(body)  # last: without it the folder holds no store
         return cls.load(folder, bundle, load=load)
 
+    @cached_property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """How far each recording moved the model, the mean over checkpoints, around 1; see `scores.weights`."""
+        each = [np.load(self.folder / c.name / "weight.npy") for c in self.manifest.checkpoints]
+        return np.asarray(np.mean(each, axis=0), dtype=np.float64)
+
     def publish(self, storage: Storage) -> None:
         """Put the store into object storage as `stores/<release>/<version>/…`, and make it the current one.
 
@@ -178,27 +189,32 @@ class Store:
 
     def each(self, example: Example) -> Matrix:
         """Scores [checkpoints, recordings] of one output, as every checkpoint has them: `scores` is their mean."""
-        return np.concatenate(list(self._each([example])))
+        return self._each([example])[:, 0]
 
     def many(self, examples: Sequence[Example]) -> Matrix:
         """Scores [outputs, recordings] of many outputs, for which the store is read once."""
-        found = np.zeros((len(examples), len(self.manifest.recordings)))
-        for scored in self._each(examples):
-            found += scored
-        return np.asarray(found / self.checkpoints, dtype=np.float64)
+        return np.asarray(self._each(examples).mean(axis=0), dtype=np.float64)
 
-    def _each(self, examples: Sequence[Example]) -> Iterator[Matrix]:
-        """Scores [outputs, recordings], checkpoint by checkpoint."""
+    def _each(self, examples: Sequence[Example]) -> Matrix:
+        """Scores [checkpoints, outputs, recordings].
+
+        Every checkpoint has the same say in an output: how large its gradient was counts as the mean
+        over checkpoints, for it is largest where the model fits worst.
+        """
         if empty := [i for i, example in enumerate(examples) if not len(example.tokens)]:
             raise InvalidError(
                 f"Output {empty[0]} has no notes that could be attributed.",
                 remedy="Generate it again.",
                 code="empty-generation",
             )
+        found, sizes = [], []
         for state in self._states:
             with _one_thread():
                 queries = features(state.family, examples, state.where)
-            yield state.scores(queries)
+            one, size = state.scores(queries)
+            found.append(one)
+            sizes.append(size)
+        return np.asarray(np.stack(found) * np.mean(sizes, axis=0)[:, None], dtype=np.float64)
 
     @cached_property
     def _states(self) -> list[_State]:

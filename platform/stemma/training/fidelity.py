@@ -37,8 +37,8 @@ CAPTIONS = 8
 """Descriptions in words of each query, for the similarity of prompts."""
 REMOVED = 0.1
 """Part of the recordings left out when the model is trained without what shaped a query."""
-PLAN = Plan(tokens=96, keep=8192)
-"""The plan that is judged; the study's model has fewer coordinates than a release's."""
+PLAN = Plan(tokens=96, whole=False)
+"""The plan that is judged; of a recording the study's model learns from one segment only."""
 METHODS = {
     "one checkpoint": PLAN.model_copy(update={"checkpoints": 1}),
     "every coordinate": PLAN.model_copy(update={"keep": 10**7, "rank": 4096}),
@@ -70,7 +70,7 @@ def evaluate(study: Study, *, processes: int = 2, progress: Progress = silent) -
     ours = scores[OURS][made]
     subsets, y = np.array(works), measured[:, :, made]
     paired = {n: asdict(difference(ours, s[made], subsets, y)) for n, s in scores.items() if n != OURS}
-    calibrated = _calibration(study, scores[OURS][made], np.array(owners), by_owner[:, :, made])
+    calibrated = _calibration(scores[OURS][made], np.array(owners), by_owner[:, :, made])
     main = table["generated"]["works"][OURS]
     return {
         "format": "stemma.fidelity/1",
@@ -186,32 +186,29 @@ def _hidden(model: Symbolic) -> Callable[[Sequence[Example]], list[Matrix]]:
     return states
 
 
-def _by_owner(study: Study, scores: Matrix) -> Matrix:
-    """Scores summed over each owner's recordings [queries, owners]."""
-    return scores @ np.eye(int(study.owners.max()) + 1)[study.owners]
+def _calibration(scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Card:
+    """The curve from every other retraining, and its slope on those between; then the curve of all.
 
-
-def _calibration(study: Study, scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Card:
-    """The curve from every other retraining, and its slope on those between; then the curve of all."""
-    owned, actual = _by_owner(study, scores), measured.mean(axis=0)
-    first = np.unique(study.owners, return_index=True)[1]
-    present = subsets[:, first]
+    Retrainings without halves of the owners, whose effects are larger than those of works; but the curve
+    is of single recordings, as shares are: it must not matter to them whose a recording is.
+    """
+    actual = measured.mean(axis=0)
     fit, held = slice(0, None, 2), slice(1, None, 2)
-    curve = calibration.fit(owned, present[fit], actual[fit])
+    curve = calibration.fit(scores, subsets[fit], actual[fit])
     rng, drawn = np.random.default_rng(0), []
     for _ in range(200):
         rows, queries = (
-            rng.integers(len(present[held]), size=len(present[held])),
-            rng.integers(len(owned), size=len(owned)),
+            rng.integers(len(subsets[held]), size=len(subsets[held])),
+            rng.integers(len(scores), size=len(scores)),
         )
         at = np.ix_(rows, queries)
-        drawn.append(calibration.slope(curve, owned[queries], present[held][rows], actual[held][at]))
+        drawn.append(calibration.slope(curve, scores[queries], subsets[held][rows], actual[held][at]))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return {
-        "slope": calibration.slope(curve, owned, present[held], actual[held]),
+        "slope": calibration.slope(curve, scores, subsets[held], actual[held]),
         "low": float(low),
         "high": float(high),
-        "curve": calibration.fit(owned, present, actual).model_dump(),
+        "curve": calibration.fit(scores, subsets, actual).model_dump(),
     }
 
 

@@ -158,7 +158,7 @@ test-cluster: install-dev images ## Prove the chart on a real cluster (SMOKE=1: 
 	@test -n "$(CLUSTER)" || { echo "There is no cluster to start. Set KUBECONFIG and run: $(PYTEST) tests/cluster"; exit 2; }
 	@$(if $(SMOKE),,OUT=$(IMAGES) infra/images/build.sh portal-next)
 	@trap 'setsid $(CLUSTER) down' EXIT; $(CLUSTER) up; $(CLUSTER) load $(IMAGES)/*.tar; \
-		SIMULATED_NODES=1 $(CLUSTER) run $(PYTEST) -vs --timeout 1500 $(PROOFS) tests/cluster
+		SIMULATED_NODES=1 $(CLUSTER) run $(PYTEST) -vs --timeout 1800 $(PROOFS) tests/cluster
 
 .PHONY: lint
 lint: $(DEV) ## Check style, types and who may know whom

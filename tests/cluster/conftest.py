@@ -139,4 +139,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
     if report.failed and report.when != "teardown" and "release" in getattr(item, "fixturenames", ()):
         Release("music").leave(item.name)
+        (LEFT / f"music-{item.name}" / "why.txt").write_text(str(report.longrepr))  # now, not when all have run
     return report

@@ -113,13 +113,32 @@ def test_the_dashboard_asks_who_is_there(release: Release) -> None:
     assert said.strip() in {"401", "403"}
 
 
-def test_a_second_installation_lives_beside_and_one_that_comes_again_finds_its_data(release: Release) -> None:
-    before = release.python("from stemma_portal.metering.models import Generation as G; print(G.objects.count())")
+COUNT = "from stemma_portal.metering.models import Generation as G; print(G.objects.count())"
+
+
+def test_a_second_installation_lives_beside_the_first(release: Release) -> None:
+    beside = Release("beside")
+    namespace(beside.namespace)
+    try:
+        before = int(release.python(COUNT))
+        print(f"\ninstalled beside another in {beside.install():.0f} s")
+        assert "are in the portal" in beside.test()
+        assert int(release.python(COUNT)) == before  # nothing of what the second made came to the first
+        assert "are in the portal" in release.test()
+        assert beside.secret("installation") != release.secret("installation")
+    except AssertionError:
+        beside.leave("second")
+        raise
+    finally:
+        kubectl("delete", "namespace", beside.namespace, "--timeout=300s")
+
+
+def test_one_that_comes_again_finds_its_data(release: Release) -> None:
+    before = int(release.python(COUNT))
     release.uninstall()
     eventually(lambda: not release.get("rayclusters")["items"], "Ray to be gone", 400)
     kept = {c["metadata"]["name"] for c in release.get("pvc")["items"]}
     assert {"data-stemma-postgres-0", "data-stemma-redis-0", "data-stemma-s3-0"} <= kept
-    release.install()
-    after = release.python("from stemma_portal.metering.models import Generation as G; print(G.objects.count())")
-    assert int(after) >= int(before) > 0
+    print(f"\ninstalled again in {release.install():.0f} s")
+    assert int(release.python(COUNT)) >= before > 0
     assert "are in the portal" in release.test()

@@ -219,6 +219,7 @@ CLASSIFIED = {
     "webhooks/<id:endpoint_id>/action/": ACT,
     "webhooks/<id:endpoint_id>/keys/": ACT,
     "webhooks/new/": MEMBER,
+    "works/<id:work_id>/": OWN,
 }
 ELSEWHERE = ("accounts/", "api/")
 """Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""
@@ -299,6 +300,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         "token": link_of(invitation).split("/")[-2],
         "membership_id": cast.label.memberships.get(user=cast.owner).id,
         "recording_id": own.id,
+        "work_id": own.work_id,
         "consent_id": consent.id,
         "withdrawal_id": consent_withdraw(consent=consent, recording_id=recordings[1].id, by=cast.owner).id,
         "claim_id": claim_open(recording=own, claimant="Somebody", reason="Mine.", by=cast.rights).id,

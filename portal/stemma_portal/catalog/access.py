@@ -1,10 +1,12 @@
 """The only way to a recording or a party for a user."""
 
+from django.db.models import QuerySet
+
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_owner, is_staff, parties_of
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.custody import recordings_kept
-from stemma_portal.catalog.models import Likeness, Party, Recording, Release, ShareQuestion
+from stemma_portal.catalog.models import Likeness, Party, Recording, Release, ShareQuestion, Work
 from stemma_portal.catalog.selectors import (
     likenesses_visible,
     parties_visible,
@@ -23,6 +25,15 @@ def access_recording(user: User, identifier: str) -> Recording:
     if found is None:
         raise NotFoundError(f"There is no recording {identifier}.")
     return found
+
+
+def access_work(user: User, identifier: str) -> tuple[Work, QuerySet[Recording]]:
+    """A work with its recordings that the user may see.  Raises `NotFoundError` where there is none."""
+    work = by_id(Work.objects.all(), identifier)
+    recordings = recordings_visible(user).filter(work=work).order_by("title", "id")
+    if work is None or not recordings.exists():
+        raise NotFoundError(f"There is no work {identifier}.")
+    return work, recordings
 
 
 def access_release(user: User, identifier: str) -> Release:

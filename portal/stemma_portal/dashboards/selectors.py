@@ -19,10 +19,12 @@ from stemma_portal.design.svg.columns import Column, columns
 from stemma_portal.design.svg.shares import Slice, share_bar
 from stemma_portal.design.templatetags.stemma import grouped, worth
 from stemma_portal.metering.models import Generation, GenerationShare
-from stemma_portal.operations.models import ModelRelease, Snapshot
+from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMember
 
 MONTHS = 24
-"""Months of its influence that a recording's page tells."""
+"""Months of its influence that the page of a recording or a work tells."""
+
+Recordings = Sequence[Recording] | QuerySet[Recording]
 
 
 def likenesses(user: User, recording: Recording) -> list[Likeness]:
@@ -94,15 +96,17 @@ def may_grant(recording: Recording, *, organisation: Organisation | None) -> boo
     return any(standing.state != "granted" for standing in own)
 
 
-def trained(recording: Recording) -> list[Snapshot]:
-    """Snapshots that hold the recording, with the models made of them."""
+def trained(recordings: Recordings) -> list[Snapshot]:
+    """Snapshots that hold one of the recordings, with the models made of them."""
     releases = ModelRelease.objects.defer("statement").order_by("-created_at")
-    return list(recording.snapshots.prefetch_related(Prefetch("releases", releases)).order_by("-created_at"))
+    held = SnapshotMember.objects.filter(recording__in=recordings).values("snapshot")
+    found = Snapshot.objects.filter(id__in=held).order_by("-created_at")
+    return list(found.prefetch_related(Prefetch("releases", releases)))
 
 
 @dataclass(frozen=True)
 class Month:
-    """What a recording shaped in one month (UTC)."""
+    """What was shaped in one month (UTC), by a recording or by all of a work together."""
 
     begins: datetime
     pieces: int
@@ -111,17 +115,17 @@ class Month:
 
     @property
     def mean(self) -> int:
-        """Its mean share of a piece that it shaped, ppb."""
+        """The mean share of a piece that was shaped, ppb."""
         return self.weight // self.pieces if self.pieces else 0
 
 
 @dataclass(frozen=True)
 class Influence:
-    """How far a recording has shaped what was made."""
+    """How far a recording, or a work by its recordings, has shaped what was made."""
 
     generations: int
     strongest: int
-    """The largest of its shares, ppb."""
+    """The largest share of one recording, ppb."""
     months: list[Month]
     """The newest first, at most `MONTHS`; those in which it shaped nothing stand between the others."""
     picture: SafeString | None
@@ -129,10 +133,10 @@ class Influence:
     """Why nothing is traced to it, where nothing is."""
 
 
-def influence(recording: Recording, training: Sequence[Snapshot]) -> Influence:
+def influence(recordings: Recordings, training: Sequence[Snapshot]) -> Influence:
     """Over every generation so far.  Whose they were is the licensees' to tell."""
-    shares = GenerationShare.objects.filter(recording=recording, ppb__gt=0)
-    sums = shares.aggregate(generations=Count("generation_id"), strongest=Max("ppb"))
+    shares = GenerationShare.objects.filter(recording__in=recordings, ppb__gt=0)
+    sums = shares.aggregate(generations=Count("generation_id", distinct=True), strongest=Max("ppb"))
     months = _months(shares) if sums["generations"] else []
     return Influence(
         generations=sums["generations"],
@@ -149,7 +153,7 @@ def _months(shares: QuerySet[GenerationShare]) -> list[Month]:
         .annotate(month=TruncMonth("generation__at", tzinfo=UTC))
         .order_by()
         .values_list("month")
-        .annotate(n=Count("generation_id"), weight=Sum("ppb"))
+        .annotate(n=Count("generation_id", distinct=True), weight=Sum("ppb"))
         .order_by("month")
     )
     found = {month: Month(month, n, int(weight)) for month, n, weight in rows}
@@ -172,7 +176,7 @@ def _months_picture(months: Sequence[Month]) -> SafeString | None:
 
 
 def _why_none(training: Sequence[Snapshot]) -> str:
-    """Why nothing is traced to a recording of these snapshots."""
+    """Why nothing is traced to what these snapshots hold."""
     releases = [release.id for snapshot in training for release in snapshot.releases.all()]
     if not training:
         return "It is in no snapshot, so no model has learned from it and nothing can be traced to it."

@@ -25,6 +25,7 @@ urlpatterns = [
     path("catalog/<id:recording_id>/earned/", recordings.recording_earned, name="earned"),
     path("catalog/<id:recording_id>/shares/", shares.shares_edit, name="shares"),
     path("catalog/<id:recording_id>/shares/history/", shares.share_history, name="share_history"),
+    path("works/<id:work_id>/", recordings.work_detail, name="work"),
     path("shares/", shares.share_questions, name="share_questions"),
     path("shares/<id:question_id>/answer/", shares.share_answer, name="share_answer"),
     path("duplicates/", duplicates.duplicate_list, name="duplicates"),

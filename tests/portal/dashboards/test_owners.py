@@ -118,9 +118,9 @@ def test_what_a_recording_shaped_over_time(heard: World, client) -> None:
     old = heard.usage(at=datetime(2026, 3, 31, 23, 59, tzinfo=UTC))
     older = heard.usage(at=datetime(2026, 1, 1, tzinfo=UTC))
     heard.put_usage(old, older)
-    heard.put_attribution(heard.attribution(old, {0: 250_000_000}), heard.attribution(older, {0: PPB}))
+    heard.put_attribution(heard.attribution(old, {0: 250_000_000, 1: 100_000_000}), heard.attribution(older, {0: PPB}))
     facts_ingest(lake=heard.lake)
-    found = selectors.influence(first, selectors.trained(first))
+    found = selectors.influence([first], selectors.trained([first]))
     assert found.generations == sum(month.pieces for month in found.months)
     assert [(f"{m.begins:%Y-%m}", m.pieces, m.weight) for m in found.months[-3:]] == [
         ("2026-03", 1, 250_000_000), ("2026-02", 0, 0), ("2026-01", 1, PPB),
@@ -131,6 +131,21 @@ def test_what_a_recording_shaped_over_time(heard: World, client) -> None:
     assert "What it shaped, over time" in page
     assert page.index("March 2026</th>") < page.index("February 2026</th>") < page.index("January 2026</th>")
 
+    second = heard.recordings[1]
+    Recording.objects.filter(pk=second.pk).update(work=first.work)
+    both = selectors.influence(first.work.recordings.all(), [])
+    assert both.generations < found.generations + selectors.influence([second], []).generations  # some have both
+    assert sum(month.weight for month in both.months) == sum(
+        month.weight for each in (first, second) for month in selectors.influence([each], []).months
+    )
+    page = client.get(f"/works/{first.work_id}/").content.decode()
+    assert f"/catalog/{first.pk}/" in page
+    assert f"/catalog/{second.pk}/" in page
+    assert "What it shaped, over time" in page
+    client.force_login(heard.stranger)
+    assert client.get(f"/works/{first.work_id}/").status_code == 404
+    client.force_login(heard.staff)
+
     unheard = Recording.objects.create(title="Unheard", work=first.work, source_free=True)
     page = client.get(f"/catalog/{unheard.pk}/").content.decode()
     assert "over time" not in page
@@ -138,7 +153,7 @@ def test_what_a_recording_shaped_over_time(heard: World, client) -> None:
     SnapshotMember.objects.create(snapshot_id=heard.snapshot, recording=unheard)
 
     def why() -> str:
-        return selectors.influence(unheard, selectors.trained(unheard)).why_none
+        return selectors.influence([unheard], selectors.trained([unheard])).why_none
 
     assert "11 pieces made with models that learned from it were traced. In none" in why()
     ModelRelease.objects.update(id="another/1")

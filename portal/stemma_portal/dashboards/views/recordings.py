@@ -10,7 +10,7 @@ from stemma.catalog.origin import region_name
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.acting import acting
-from stemma_portal.catalog.access import access_recording, may_sign, may_state_shares
+from stemma_portal.catalog.access import access_recording, access_work, may_sign, may_state_shares
 from stemma_portal.catalog.custody import history, kept
 from stemma_portal.catalog.custody_access import custody_visible, may_name
 from stemma_portal.catalog.heard import recording_player
@@ -22,6 +22,9 @@ from stemma_portal.consent.selectors import claims_visible, recording_states, re
 from stemma_portal.core.fields import by_id
 from stemma_portal.dashboards import owners, selectors
 from stemma_portal.dashboards.forms import RecordingFilter
+
+RECORDINGS = 100
+"""Recordings of a work that its page lists; its sums are over all."""
 
 
 @login_required
@@ -52,7 +55,7 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
     grants = selectors.grants_on(recording, parties=parties_of(request.user))
     claims = claims_visible(request.user).filter(id__in=[claim.id for claim in grants.claims])
     ownership = selectors.ownership(recording)
-    training = selectors.trained(recording)
+    training = selectors.trained([recording])
     context = {
         "recording": recording,
         "cases_seen": set(claims.values_list("id", flat=True)),
@@ -78,12 +81,33 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
         "conflicts": list(conflicts(recording=recording)),
         "may_grant": selectors.may_grant(recording, organisation=acting(request)),
         "training": training,
-        "influence": selectors.influence(recording, training),
+        "influence": selectors.influence([recording], training),
         "earns": (organisation := acting(request)) is not None
         and organisation.party is not None
         and owners.visible_earned(organisation.party, recording),
     }
     return render(request, "dashboards/recording.html", context)
+
+
+@login_required
+def work_detail(request: HttpRequest, work_id: str) -> HttpResponse:
+    """A composition: its recordings that the reader may see, and what these shaped, together."""
+    work, recordings = access_work(request.user, work_id)
+    shown, count = list(recordings[:RECORDINGS]), recordings.count()
+    states = recording_states(recording.id for recording in shown)
+    training = selectors.trained(recordings)
+    context = {
+        "work": work,
+        "region": region_name(work.region_code),
+        "period": work.period or work.year,
+        "rows": [(recording, states.get(recording.id)) for recording in shown],
+        "count": count,
+        "more": count - len(shown),
+        "hidden": work.recordings.count() - count,
+        "training": training,
+        "influence": selectors.influence(recordings, training),
+    }
+    return render(request, "dashboards/work.html", context)
 
 
 @login_required

@@ -39,6 +39,9 @@ CLAIMS = Path(tempfile.gettempdir()) / f"stemma-test-ports-{os.getuid()}"
 AT_ONCE = ("SIGQUIT", "3")
 """How engines end: what they hold is thrown away; for PostgreSQL it is still a clean way."""
 
+STACK_SECONDS = 300
+"""What the local stack may take to end beside other work.  Its folder goes last: it says who the supervisor is."""
+
 
 def free_ports() -> Ports:
     """Ports nobody listens on now, nor will in a session beside this one: they are this process's while it lives."""
@@ -170,7 +173,8 @@ class Session:
         """Have the local stack of this environment ended when the session is, however it ends."""
         here = Path(__file__).parent
         keeper = [sys.executable, str(here / "keeper.py")]
-        guard = [sys.executable, str(here / "guard.py"), str(self.folder / "alive"), "SIGTERM", "120", *keeper]
+        gently = ("SIGTERM", str(STACK_SECONDS))
+        guard = [sys.executable, str(here / "guard.py"), str(self.folder / "alive"), *gently, *keeper]
         process = subprocess.Popen(guard, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert process.stdout
         with process.stdout as said:
@@ -237,7 +241,7 @@ class Session:
             return
         self._lock.close()
         pids = [int(path.read_text()) for path in self.folder.glob("*.pid")]
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + STACK_SECONDS + 10
         while time.monotonic() < deadline and any(self._guards(pid) for pid in pids):
             time.sleep(0.05)
         shutil.rmtree(self.folder, ignore_errors=True)

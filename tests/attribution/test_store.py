@@ -12,7 +12,7 @@ import torch
 from attribution import oracle
 from attribution.conftest import PLAN
 from attribution.toy import Toy, bundle, recording, tune
-from stemma.attribution.arrays import products, quantise, restore
+from stemma.attribution.arrays import SAMPLE, products, quantise, restore
 from stemma.attribution.features import directions, features
 from stemma.attribution.manifest import MANIFEST, Plan, clusters
 from stemma.attribution.shares import COMMONS, PPB, attribute
@@ -110,6 +110,22 @@ def test_eight_bits_are_enough(world):
         rounded = products([shard], (columns * where.unit).T.contiguous())
         assert (exact[:, : len(columns)] - rounded).abs().max() < 0.02 * exact.abs().max()
     assert not restore(quantise(torch.zeros(2, where.size), where.unit), where.unit).any()
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 1), (3, 700), (1500, 2100)])
+@pytest.mark.parametrize("queries", [1, 2])
+def test_products_are_those_of_64_bits(rows, width, queries):
+    """Whatever the size: within a tile and beyond it, in integers for one query and widened for two."""
+    rng = np.random.default_rng(rows)
+    shards = [
+        (rng.integers(-127, 128, size=(n, width), dtype=np.int8), rng.random(n, dtype=np.float32)) for n in (rows, 2)
+    ]
+    asked = torch.from_numpy(rng.normal(size=(width, queries)).astype(np.float32))
+    expected = (
+        np.concatenate([values.astype(float) * scale[:, None] for values, scale in shards]) @ asked.double().numpy()
+    )
+    np.testing.assert_allclose(products(shards, asked), expected, atol=1e-5 * np.abs(expected).max())
+    assert not products(shards, torch.zeros(width, queries)).any()
 
 
 def test_many_outputs_at_once_score_as_alone(world):
@@ -226,13 +242,13 @@ def test_a_build_that_was_cut_off_goes_on(world, tmp_path):
     arguments = {"load": load, "plan": PLAN}
     with pytest.raises(Killed):
         Store.build(world.bundle, tmp_path, world.recordings, progress=kill, **arguments)
-    kept = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy") if not p.name.startswith("sample-")}
+    kept = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy") if p.name != SAMPLE}
     assert kept
     with pytest.raises(NotFoundError):
         Store.load(tmp_path, world.bundle)
     store = Store.build(world.bundle, tmp_path, world.recordings, **arguments)
     assert all(p.stat().st_mtime_ns == at for p, at in kept.items())
-    assert not list(tmp_path.rglob("sample-*"))
+    assert not list(tmp_path.rglob(SAMPLE))
     assert store.version == world.store.version
 
     loads.clear()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -47,7 +48,7 @@ def free_ports() -> Ports:
     """Ports nobody listens on now, nor will in a session beside this one: they are this process's while it lives."""
     names = list(Ports.model_fields)
     free = (port for port in random.sample(range(20000, 21999), 1999) if _claim(port))
-    return Ports(**dict(zip(names, free, strict=False)))
+    return Ports(**dict(zip(names, islice(free, len(names)), strict=True)))
 
 
 _claims: list[TextIO] = []

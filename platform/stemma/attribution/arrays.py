@@ -25,6 +25,7 @@ Float32 = npt.NDArray[np.float32]
 Shard = tuple[Int8, Float32]
 """Features of some recordings [rows, k] in units of their coordinates, and their scales [rows]."""
 
+SAMPLE = "sample.npy"
 TILE = 1024
 """Rows and coordinates of a shard that are widened at a time: they stay in the processor's cache."""
 BLOCK = 1 << 21
@@ -126,22 +127,19 @@ def read_directions(folder: Path) -> Directions:
     return Directions(tuple(found), tensor("coordinates"), tensor("second"), tensor("damping"))
 
 
-def save_sample(folder: Path, step: int, rows: Tensor) -> None:
-    """Keep the features of every `step`-th recording, which directions were learned from, while shards are made."""
-    save(folder / f"sample-{step}.npy", rows.numpy())
+def save_sample(folder: Path, rows: Tensor) -> None:
+    """Keep the features of the recordings that directions were learned from, while shards are made."""
+    save(folder / SAMPLE, rows.numpy())
 
 
-def read_sample(folder: Path) -> tuple[int, Float32] | None:
-    """The step, and the features of every recording that it meets, mapped; None when they are gone."""
-    for path in folder.glob("sample-*.npy"):
-        return int(path.stem.removeprefix("sample-")), np.load(path, mmap_mode="r")
-    return None
+def read_sample(folder: Path) -> Float32 | None:
+    """These features, mapped; None when they are gone."""
+    return np.load(folder / SAMPLE, mmap_mode="r") if (folder / SAMPLE).exists() else None
 
 
 def drop_sample(folder: Path) -> None:
     """Remove them: a store does not hold them."""
-    for path in folder.glob("sample-*.npy"):
-        path.unlink()
+    (folder / SAMPLE).unlink(missing_ok=True)
 
 
 def save_shard(folder: Path, number: int, shard: Shard) -> None:

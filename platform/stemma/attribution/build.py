@@ -57,6 +57,7 @@ def build(
     _resume(out, draft)
     plan = draft.plan
     starts = range(0, len(given), plan.shard)
+    step = -(-len(given) // plan.sample)  # directions are learned from every so many recordings
     total, done = len(draft.checkpoints) * (len(starts) + 1), 0
     segments, extents = _every_segment(draft, given, bundle, load)
     for checkpoint in draft.checkpoints:
@@ -66,7 +67,7 @@ def build(
             if kept is not None:
                 arrays.save_directions(folder, arrays.read_directions(kept.folder))
             else:
-                _explore(folder, _loaded(load, model), segments, plan)
+                _explore(folder, _loaded(load, model), segments[::step], plan)
         progress(done := done + 1, total, checkpoint.name)
         missing = [number for number in range(len(starts)) if not arrays.has_shard(folder, number)]
         done += len(starts) - len(missing)
@@ -74,7 +75,7 @@ def build(
         for number in missing:
             rows = slice(starts[number], starts[number] + plan.shard)
             old = [kept.row(r.recording, r.score) if kept else None for r in draft.recordings[rows]]
-            task = (model, folder, number, load, rows.start, segments[rows], old)
+            task = (model, folder, number, load, rows.start, step, segments[rows], old)
             if executor is not None:
                 jobs.append(executor.submit(_shard, *task))
             else:
@@ -169,11 +170,9 @@ def _kept(checkpoint: Checkpoint, draft: Manifest, previous: tuple[Path, Manifes
 
 
 def _explore(folder: Path, family: Family, segments: Segments, plan: Plan) -> None:
-    """Directions from a sample, evenly over all; the sample's own features stay for the shards."""
-    step = -(-len(segments) // plan.sample)
-    places = range(0, len(segments), step)
-    where, rows = explored(family, [e for i in places for e in segments[i]], rank=plan.rank, keep=plan.keep)
-    arrays.save_sample(folder, step, _summed(rows, [segments[i] for i in places]))
+    """Directions from these recordings, whose own features stay for the shards."""
+    where, rows = explored(family, [e for some in segments for e in some], rank=plan.rank, keep=plan.keep)
+    arrays.save_sample(folder, _summed(rows, segments))
     arrays.save_directions(folder, where)
 
 
@@ -189,6 +188,7 @@ def _shard(
     number: int,
     load: Load,
     first: int,
+    step: int,
     segments: Segments,
     old: Sequence[tuple[Path, int, int] | None],
 ) -> None:
@@ -201,10 +201,10 @@ def _shard(
             shard = arrays.read_shard(place[0], place[1])
             values[i], scale[i] = shard[0][place[2]], shard[1][place[2]]
     rest = [i for i, place in enumerate(old) if place is None]
-    if sample := arrays.read_sample(folder):
-        step, kept = sample
+    sample = arrays.read_sample(folder)
+    if sample is not None:
         known = [i for i in rest if (first + i) % step == 0]
-        taken = torch.from_numpy(kept[[(first + i) // step for i in known]])
+        taken = torch.from_numpy(sample[[(first + i) // step for i in known]])
         values[known], scale[known] = arrays.quantise(taken, where.unit)
         rest = [i for i in rest if (first + i) % step]
     if rest:

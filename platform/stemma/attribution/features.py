@@ -29,9 +29,6 @@ from stemma.models.protocol import Example, Family
 
 BATCH_TOKENS = 4096
 """Tokens of one pass, padding included."""
-DAMPING = 0.1
-"""λ, as a multiple of the mean Λ, at which coordinates are chosen."""
-
 MEMORY = 1 << 28
 """Bytes of inputs and gradients that are kept for a second look; what is beyond is computed again."""
 
@@ -74,7 +71,7 @@ class Directions:
     second: Tensor
     """[k] Λ: mean square of each coordinate over examples."""
     damping: Tensor
-    """[k] mean of Λ over all coordinates: the unit of λ."""
+    """Mean of Λ over all coordinates, a single number: the unit of λ."""
 
     @property
     def size(self) -> int:
@@ -118,12 +115,9 @@ def explored(family: Family, examples: Sequence[Example], *, rank: int, keep: in
         squares += part.double().square().sum(dim=0)
     _check(rows, examples)
     second = squares / len(examples)
-    means = second.mean().expand(len(second))
-    # What a coordinate adds to the variance of a score.
-    weight = second / (second + DAMPING * means).clamp_min(1e-300)
-    kept = torch.sort(torch.topk(weight, min(keep, len(weight)), sorted=False).indices).values
-    where = Directions(tuple(found), kept, second[kept].float(), means[kept].float())
-    return where, rows if len(kept) == len(weight) else rows[:, kept]
+    kept = torch.sort(torch.topk(second, min(keep, len(second)), sorted=False).indices).values
+    where = Directions(tuple(found), kept, second[kept].float(), second.mean().float())
+    return where, rows if len(kept) == len(second) else rows[:, kept]
 
 
 def bases(

@@ -92,6 +92,7 @@ CLASSIFIED = {
     "catalog/<id:recording_id>/reservation/": ACT,
     "catalog/<id:recording_id>/shares/": ACT,
     "catalog/<id:recording_id>/shares/history/": OWN,
+    "catalog/works/<id:work_id>/": OWN,
     "certificate/<id:generation_id>.json": OPEN,
     "certificate/<id:generation_id>/": OPEN,
     "certificates/": MEMBER,
@@ -219,7 +220,6 @@ CLASSIFIED = {
     "webhooks/<id:endpoint_id>/action/": ACT,
     "webhooks/<id:endpoint_id>/keys/": ACT,
     "webhooks/new/": MEMBER,
-    "works/<id:work_id>/": OWN,
 }
 ELSEWHERE = ("accounts/", "api/")
 """Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""

@@ -45,7 +45,7 @@ PAGES = (
     Page("catalog", "rights", "/catalog/"),
     Page("catalog-empty", "rights", "/catalog/?q=nothing-is-called-so"),
     Page("recording", "label", "/catalog/", follow=FIRST),
-    Page("work", "label", f"/works/{named_id('seed', 'work', 'Wachet auf')}/"),
+    Page("work", "label", f"/catalog/works/{named_id('seed', 'work', 'Wachet auf')}/"),
     Page("albums", "label", "/releases/"),
     Page("album", "label", "/releases/", follow=FIRST),
     Page("custodies", "rights", "/custody/"),

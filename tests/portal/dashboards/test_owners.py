@@ -138,12 +138,12 @@ def test_what_a_recording_shaped_over_time(heard: World, client) -> None:
     assert sum(month.weight for month in both.months) == sum(
         month.weight for each in (first, second) for month in selectors.influence([each], []).months
     )
-    page = client.get(f"/works/{first.work_id}/").content.decode()
+    page = client.get(f"/catalog/works/{first.work_id}/").content.decode()
     assert f"/catalog/{first.pk}/" in page
     assert f"/catalog/{second.pk}/" in page
     assert "What it shaped, over time" in page
     client.force_login(heard.stranger)
-    assert client.get(f"/works/{first.work_id}/").status_code == 404
+    assert client.get(f"/catalog/works/{first.work_id}/").status_code == 404
     client.force_login(heard.staff)
 
     unheard = Recording.objects.create(title="Unheard", work=first.work, source_free=True)

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from support.patience import until
+
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 
 GIB = 2**30
@@ -43,10 +45,5 @@ def test_a_killed_portal_comes_back(stack):
 
     for process in marked(stack.home.path)["portal"]:
         process.kill()
-    deadline = time.monotonic() + 60
     stack_now = stack.stack()
-    while time.monotonic() < deadline:
-        if all(line.state == "running" for line in status(stack_now)):
-            return
-        time.sleep(1)
-    pytest.fail("the portal did not come back")
+    until(lambda: all(line.state == "running" for line in status(stack_now)), "The portal is not back", pause=1)

@@ -71,7 +71,7 @@ def ground(session: Session, s3: str, mlflow: str) -> Iterator[Ground]:
     try:
         key, _ = licensee.publish(storage, keys)
         run = releases.train(storage, keys, home.path)
-        served.until(served.alive, 60, "The gateway does not answer")
+        served.until(served.alive, "The gateway does not answer")
         yield Ground(served, storage, keys, wire, home.path, key, releases.build(run, storage, keys, home.path), run)
     finally:
         served.stop()

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from support.patience import PATIENCE, until
+
 T = TypeVar("T")
 
 
@@ -39,18 +41,18 @@ class Served:
                 stdin=subprocess.DEVNULL,
             )
 
-    def until(self, wanted: Callable[[], T], seconds: float, what: str) -> T:
+    def until(self, wanted: Callable[[], T], what: str) -> T:
         """The first true answer, asked again and again."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                if found := wanted():
-                    return found
-            except httpx.HTTPError:
-                pass
+
+        def asked() -> T | None:
             assert self._process is None or self._process.poll() is None, self.logs()
-            assert time.monotonic() < deadline, f"{what} after {seconds} s\n{self.logs()}"
-            time.sleep(0.2)
+            with suppress(httpx.HTTPError):
+                return wanted()
+            return None
+
+        found = until(asked, lambda: f"{what}\n{self.logs()}", pause=0.2)
+        assert found is not None
+        return found
 
     def logs(self) -> str:
         """The end of what the main process and the generator said."""
@@ -113,7 +115,7 @@ class Served:
         start = time.monotonic()
         self.tree()
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(timeout=60)
+        self._process.wait(timeout=PATIENCE)
         self._process = None
         return time.monotonic() - start
 

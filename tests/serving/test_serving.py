@@ -29,6 +29,7 @@ from stemma.client import quickstart
 from stemma.proof.canonical import sha256
 from stemma.provenance.certificate import pcm_sha256
 from stemma.royalties import lake
+from support.patience import PATIENCE, until
 
 pytestmark = pytest.mark.journey  # one Ray at a time on one machine
 SHORT = {"style": "fiddle", "bars": 4, "seed": 11}
@@ -76,7 +77,6 @@ def test_without_a_release_it_runs_and_says_so(ground: Ground) -> None:
     assert httpx.get(f"{ground.served.url}/livez").json() == {"status": "ok", "release": None}
     ground.served.until(
         lambda: httpx.get(f"{ground.served.url}/healthz").json()["code"] == "no-release",
-        30,
         "It does not say no-release",
     )
     assert "stemma train" in problem(ground.served.post(ground.key, SHORT), 503, "no-release")["remedy"]
@@ -88,11 +88,10 @@ def test_an_altered_release_is_refused_and_a_whole_one_is_picked_up(ground: Grou
     ground.storage.put(f"releases/{name}/README.md", card + b"altered")
     ground.served.until(
         lambda: httpx.get(f"{ground.served.url}/healthz").json().get("code") == "altered",
-        60,
         "It takes an altered release",
     )
     ground.storage.put(f"releases/{name}/README.md", card)
-    ground.served.until(ground.served.healthy, 60, "The release is not picked up")
+    ground.served.until(ground.served.healthy, "The release is not picked up")
 
 
 def test_a_piece_is_delivered_marked_and_accounted(ground: Ground) -> None:
@@ -112,7 +111,7 @@ def test_a_piece_is_delivered_marked_and_accounted(ground: Ground) -> None:
     for stem in made["files"]["stems"].values():
         assert len(soundfile.read(io.BytesIO(content(stem)))[0]) == len(flac)
 
-    fact = ground.served.until(lambda: facts(ground).get(made["id"]), 15, "The fact does not reach the lake")
+    fact = ground.served.until(lambda: facts(ground).get(made["id"]), "The fact does not reach the lake")
     assert fact["billable_ms"] == made["duration_ms"]
     assert fact["audio_sha256"] == made["files"]["flac"]["sha256"]
     assert fact["prompt_sha256"] == sha256(b"a merry reel")
@@ -192,7 +191,7 @@ def test_the_same_request_with_the_same_key_is_made_and_billed_once(ground: Grou
     other = send(asked, "another").json()
     assert other["id"] != first["id"]
     wanted = {first["id"], other["id"]}
-    ground.served.until(lambda: wanted <= facts(ground).keys(), 15, "A fact is missing")
+    ground.served.until(lambda: wanted <= facts(ground).keys(), "A fact is missing")
     rows = [row for row in facts(ground).values() if row["id"] == first["id"]]
     assert len({row["billable_ms"] for row in rows}) == 1
 
@@ -252,10 +251,10 @@ def test_who_may_not_is_told_why(ground: Ground) -> None:
 
 def test_a_revocation_reaches_serving_within_a_minute(ground: Ground) -> None:
     key, given = licensee.publish(ground.storage, ground.keys)
-    ground.served.until(lambda: ground.served.get(key, "/v1/models").status_code == 200, 15, "The key is not known")
+    ground.served.until(lambda: ground.served.get(key, "/v1/models").status_code == 200, "The key is not known")
     licensee.revoke(ground.storage, ground.keys, licenses=(given.license,))
     start = time.monotonic()
-    ground.served.until(lambda: ground.served.get(key, "/v1/models").status_code == 403, 60, "It is not revoked")
+    ground.served.until(lambda: ground.served.get(key, "/v1/models").status_code == 403, "It is not revoked")
     assert time.monotonic() - start < 60
     problem(ground.served.post(key, SHORT), 403, "revoked-license")
 
@@ -284,8 +283,8 @@ def test_a_generator_killed_at_work_is_replaced_and_nothing_is_billed_twice(grou
         problem(result, 503, result.json()["code"])
         assert "retry-after" in result.headers
         made = set()
-    ground.served.until(ground.served.healthy, 60, "No new generator comes")
-    ground.served.until(lambda: made <= facts(ground).keys(), 15, "The fact is missing")
+    ground.served.until(ground.served.healthy, "No new generator comes")
+    ground.served.until(lambda: made <= facts(ground).keys(), "The fact is missing")
     assert set(facts(ground)) - before <= made | set(facts(ground)) & before
     assert {g for g in facts(ground) if g not in generations(ground)} == set()
 
@@ -301,8 +300,8 @@ def test_storage_that_is_down_is_told_and_loses_nothing(ground: Ground) -> None:
         assert generations(ground) == before
     finally:
         ground.wire.mend()
-    served.until(lambda: made["id"] in facts(ground), 30, "The fact was lost")
-    served.until(lambda: served.post(ground.key, SHORT).status_code == 201, 30, "It does not recover")
+    served.until(lambda: made["id"] in facts(ground), "The fact was lost")
+    served.until(lambda: served.post(ground.key, SHORT).status_code == 201, "It does not recover")
 
 
 def test_a_full_disk_lets_nothing_out(ground: Ground) -> None:
@@ -330,7 +329,7 @@ def test_a_new_release_comes_in_without_a_refusal(ground: Ground) -> None:
     asking.start()
     try:
         name = releases.publish(second, ground.storage, ground.keys)
-        served.until(lambda: served.get(ground.key, "/v1/models").json()["release"] == name, 60, "It is not taken up")
+        served.until(lambda: served.get(ground.key, "/v1/models").json()["release"] == name, "It is not taken up")
     finally:
         stop.set()
         asking.join()
@@ -352,7 +351,7 @@ def test_a_taken_port_is_named(ground: Ground, tmp_path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert done.returncode == 3
     assert f"Port {port} of serving is taken" in done.stderr
@@ -363,20 +362,18 @@ def test_killed_and_started_again_it_keeps_what_was_pending(ground: Ground) -> N
     served = ground.served
     made = served.post(ground.key, SHORT).json()
     served.kill()
-    deadline = time.monotonic() + 15
-    while served.left() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: not served.left(), "What it began lives on")
     served.start()
-    served.until(served.healthy, 90, "It does not start again")
+    served.until(served.healthy, "It does not start again")
     assert served.post(ground.key, SHORT).status_code == 201
     assert served.left() == []
-    served.until(lambda: made["id"] in facts(ground), 20, "The fact was lost")
+    served.until(lambda: made["id"] in facts(ground), "The fact was lost")
 
     releases.explain(
         ground.home / "second" / made["model_release"].split("/")[1], ground.storage, ground.home / "store"
     )
     answer = served.until(
-        lambda: (a := served.get(ground.key, made["attribution"])).status_code == 200 and a, 60, "It is not attributed"
+        lambda: (a := served.get(ground.key, made["attribution"])).status_code == 200 and a, "It is not attributed"
     )
     fact = answer.json()
     assert fact["generation"] == made["id"]
@@ -387,7 +384,7 @@ def test_killed_and_started_again_it_keeps_what_was_pending(ground: Ground) -> N
         found = lake.read(ground.storage, starts=moment - timedelta(days=1), ends=moment + timedelta(days=1))
         return made["id"] in found.attribution.column("generation").to_pylist()
 
-    served.until(attributed, 20, "The attribution does not reach the lake")
+    served.until(attributed, "The attribution does not reach the lake")
 
 
 def test_asked_to_end_it_leaves_no_process(ground: Ground) -> None:

@@ -12,6 +12,7 @@ from stemma.stack import health
 from stemma.stack.engines import bucket_of
 from stemma.stack.ports import PortTakenError, is_free
 from stemma.stack.processes import marked
+from support.patience import until
 
 pytestmark = pytest.mark.journey  # whole stacks, which would starve one another
 
@@ -90,9 +91,7 @@ def test_an_engine_that_dies_is_restarted(redis_only):
     redis_only.start()
     (first,) = marked(redis_only.home.path)["redis"]
     first.kill()
-    deadline = time.monotonic() + 15
-    while states(redis_only)["redis"] != "running" and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(lambda: states(redis_only)["redis"] == "running", "Redis is not back")
     (second,) = marked(redis_only.home.path)["redis"]
     assert second.pid != first.pid
 

@@ -28,6 +28,7 @@ from stemma.stack.engines import bucket_of, engines, postgres_binary
 from stemma.stack.home import Home, Secrets
 from stemma.stack.ports import GRPC_OFFSET, LOOPBACK, Ports, is_free
 from stemma.stack.services import Service
+from support.patience import PATIENCE
 
 FOLDER = "TEST_SESSION_FOLDER"
 """Names the session's folder to its worker processes."""
@@ -158,7 +159,7 @@ class Session:
                 start_new_session=True,
             )
         (self.folder / f"{label}.pid").write_text(str(process.pid))
-        deadline = time.monotonic() + service.start_seconds
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 service.healthy()

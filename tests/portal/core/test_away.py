@@ -1,13 +1,12 @@
 """Redis or object storage away: pages say so, and background work heals what was missed."""
 
-import time
-
 import pytest
 from django.test import Client
 
 from stemma.config import load
 from stemma.rights.consent import STATUS_KEY
 from stemma.storage import Storage
+from support.patience import until
 
 pytestmark = pytest.mark.services
 
@@ -28,10 +27,7 @@ def test_the_worker_publishes_what_was_missed(portal, portal_worker):
     storage = Storage(load(portal.environ))
     storage.delete(STATUS_KEY)
     portal.shell("from stemma_portal.consent.tasks import rights_status_publish\nrights_status_publish.delay()")
-    deadline = time.monotonic() + 30
-    while not storage.exists(STATUS_KEY):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: storage.exists(STATUS_KEY), "Nothing is published")
 
 
 @pytest.mark.django_db(transaction=True)

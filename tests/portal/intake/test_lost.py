@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 
 import pytest
@@ -19,6 +18,7 @@ from stemma_portal.core.models import AuditEvent, Job
 from stemma_portal.intake import importing, tasks
 from stemma_portal.intake.models import Import
 from stemma_portal.intake.services import import_cancel, import_confirm, import_resume
+from support.patience import until
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -86,14 +86,13 @@ def handed_out(monkeypatch):
 def kill(process):
     process.send_signal(signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:  # until the database has seen it
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
-            if cursor.fetchone() == (0,):
-                return
-        time.sleep(0.05)
-    raise AssertionError("the lock outlives its process")
+    until(lambda: not advisory_locks(), "The lock outlives its process")
+
+
+def advisory_locks():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        return cursor.fetchone()[0]
 
 
 def test_an_import_whose_worker_is_killed_goes_on_and_never_twice(bring, labels, worker, handed_out, monkeypatch):

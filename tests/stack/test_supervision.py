@@ -54,6 +54,18 @@ def test_start_and_stop_leave_no_process(stack):
     stack.stop()  # again: nothing to end
 
 
+def test_it_ends_wholly_though_nobody_reads_what_is_told(redis_only):
+    def told(name, state, seconds):
+        if state == "stopped":
+            raise BrokenPipeError
+
+    redis_only.start()
+    with pytest.raises(BrokenPipeError):
+        redis_only.stop(told)
+    assert marked(redis_only.home.path) == {}
+    assert redis_only.supervisor.process() is None
+
+
 def test_a_killed_supervisor_is_recovered_from(stack):
     stack.start()
     bucket_of(stack.home, stack.ports, "stemma").put("kept", b"over a kill")

@@ -6,7 +6,8 @@ import sys
 
 
 def down(*_: object) -> None:
-    subprocess.run([sys.executable, "-c", "from stemma.cli import main; main()", "down"], check=False)
+    command = [sys.executable, "-c", "from stemma.cli import main; main()", "down"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # nobody reads our own output any more
     sys.exit(0)
 
 

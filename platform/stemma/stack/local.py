@@ -179,10 +179,12 @@ class Stack:
         if not self.home.path.exists():
             return
         with self._alone():
-            if self.supervisor.alive():
-                self._stop_all(watch)
-            self.supervisor.shutdown()
-            self._end_leftovers()
+            try:
+                if self.supervisor.alive():
+                    self._stop_all(watch)
+            finally:  # also where nobody reads what is told any more
+                self.supervisor.shutdown()
+                self._end_leftovers()
 
     def _stop_all(self, watch: Watch) -> None:
         began = time.monotonic()

@@ -1,8 +1,8 @@
 """Claims `lds-ceiling`, `store-compression` and `calibration`, from the quick study of the house catalog.
 
 - `lds-ceiling`: LDS on generated queries, work level, against what the noise of training seeds allows.
-- `store-compression`: LDS of the compressed store against one that keeps every coordinate in 32 bits; the
-  bytes of both are printed.
+- `store-compression`: LDS of the compressed store against one that keeps every coordinate; its bytes against
+  those of every coordinate in 32 bits.
 - `calibration`: slope of measured on predicted effects of owners, on retrainings not fitted to; peer 1.
 
 The first run trains for some twenty minutes on two free cores and keeps every training; later ones read them.

@@ -33,7 +33,7 @@ from support.patience import PATIENCE, until
 
 pytestmark = pytest.mark.journey  # one Ray at a time on one machine
 SHORT = {"style": "fiddle", "bars": 4, "seed": 11}
-LONG = {"style": "chorale", "bars": 64, "seed": 3}
+LONG = {"style": "chorale", "bars": 32, "seed": 3}
 
 
 def facts(ground: Ground) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ import symusic
 from stemma.ids import named_id, new_id, now, timestamp
 from stemma.proof.canonical import sha256
 from stemma.rights.identifiers import iswc_check
+from support.card import card
 
 RATE = 22050
 PARTS = ("Soprano", "Alto", "Tenor", "Bass")
@@ -204,6 +205,7 @@ def model() -> str:
     """Two snapshots and a release of the eligible one; returns the identifier of that snapshot."""
     from stemma.provenance.statement import RELEASE, ReleaseStatement
     from stemma.storage import storage
+    from stemma.training.fidelity import words
     from stemma_portal.core.keys import keyring
     from stemma_portal.operations.models import ModelRelease, Snapshot
     from stemma_portal.operations.services import release_register, snapshot_create
@@ -233,6 +235,8 @@ def model() -> str:
     for name, body in {**files, "statement.jws": token.encode()}.items():
         storage().put(f"releases/house-symbolic/1/{name}", body)
     storage().put_json("stores/house-symbolic/1/manifest.json", {"lds": 0.71, "lds_low": 0.64, "lds_high": 0.77})
+    storage().put_json("fidelity/house-symbolic/1/fidelity.json", card())
+    storage().put("fidelity/house-symbolic/1/fidelity.md", words(card()).encode())
     storage().put_json("releases/production.json", {"release": "house-symbolic/1"})
     return snapshot.id
 

@@ -13,9 +13,8 @@ from stemma.models.symbolic.network import Shape
 from stemma.training import fidelity
 from stemma.training.presets import Preset
 from stemma.training.study import Profile, Study
+from support.card import card
 from training.ground import recordings
-
-pytestmark = pytest.mark.unit
 
 TINY = Profile(
     "tiny",
@@ -123,3 +122,31 @@ def test_a_matrix_that_says_the_same_of_everything_is_told():
     assert abs(different.alike) < 0.1
     assert different.effective_rank > 7
     assert different.column_mass < same.column_mass
+
+
+@pytest.mark.services
+def test_a_card_is_logged_with_every_figure_and_its_pictures(mlflow):
+    from stemma.config import settings
+    from stemma.training.tracking import client
+
+    made = card()
+    run = client(settings()).get_run(fidelity.log(made, "house-symbolic/9"))
+    figures = run.data.metrics
+    assert figures["lds.generated.works.this_method.low"] == pytest.approx(0.42)
+    assert figures["differences.held_out.owners.one_checkpoint.mean"] == pytest.approx(0.13)
+    assert figures["removal.this_method.worse"] == 7
+    assert figures["styles.joik.lds"] == pytest.approx(0.3)
+    assert {"calibration.slope", "stability", "diagnosis.this_method.alike"} <= figures.keys()
+    assert (run.info.status, run.data.tags["stemma.release"]) == ("FINISHED", "house-symbolic/9")
+    kept = {file.path: file.file_size for file in client(settings()).list_artifacts(run.info.run_id)}
+    assert set(kept) == {
+        "fidelity.json", "fidelity.md", "sizes.svg", "diagnosis.svg", "lds-generated.svg", "lds-held-out.svg"
+    }  # fmt: skip
+
+
+def test_a_card_in_words_says_how_much_better_how_steady_and_for_whom():
+    said = fidelity.words(card())
+    assert "| one checkpoint | 0.350 | 0.290 to 0.410 | +0.130 (+0.080 to +0.180) |" in said
+    assert "another seed correlate with these at 0.44" in said
+    assert said.index("| joik | 3 |") < said.index("| fiddle | 60 |")
+    assert "not known" in fidelity.words({**card(), "stability": None})

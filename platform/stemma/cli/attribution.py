@@ -100,7 +100,7 @@ def show(
 @app.command()
 def evaluate(
     release: Annotated[str, typer.Argument(help="Model release, such as house-symbolic/1.")],
-    profile: Annotated[str, typer.Option(help="quick (a quarter of an hour on 2 cores), or full (a night).")] = "quick",
+    profile: Annotated[str, typer.Option(help="quick (twenty minutes on 2 free cores), or full (a night).")] = "quick",
     processes: Annotated[int, typer.Option(min=1, help="Trainings side by side, one thread each.")] = 2,
 ) -> None:
     """Measure how much of attribution is true, by training again without.  Cut off, it goes on where it stopped.

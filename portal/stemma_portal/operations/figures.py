@@ -17,6 +17,7 @@ from stemma.rights.covenant import AnyCovenant, Use
 from stemma.rights.snapshot import Offence
 from stemma.storage import storage
 from stemma_portal.catalog.models import Party
+from stemma_portal.design.markdown import rendered
 from stemma_portal.design.svg.bars import curve
 from stemma_portal.design.svg.interval import interval
 from stemma_portal.operations.models import Snapshot
@@ -185,17 +186,36 @@ class Fidelity:
     low: float
     high: float
     picture: SafeString
+    ceiling: float | None
+    """What a perfect prediction could reach, given the noise of training."""
+    slope: float | None
+    """Measured effect of owners for each unit predicted; 1 is right."""
+    words: SafeString | None
+    """The whole card: similarities it is compared with, sizes, small repertoires, what it cannot say."""
 
 
 def fidelity(release: str) -> Fidelity | None:
-    """As the release's attribution store tells it; None where it was not measured, or cannot be read now."""
+    """As the release's attribution store or its card tells it; None where neither does, or it cannot be read now."""
+    card = _stored(f"fidelity/{release}/fidelity.json")
+    said = _stored(f"stores/{release}/manifest.json")
     try:
-        said = storage().get_json(f"stores/{release}/manifest.json")
-        lds, low, high = (float(said[name]) for name in ("lds", "lds_low", "lds_high"))
+        fact = said if said.get("lds") is not None else card["fact"]
+        lds, low, high = (float(fact[name]) for name in ("lds", "lds_low", "lds_high"))
+        ceiling = card["lds"]["generated"]["works"]["this method"]["ceiling"] if card else None
+        slope = float(card["calibration"]["slope"]) if card else None
+        words = rendered(storage().get(f"fidelity/{release}/fidelity.md").decode()) if card else None
     except (NotFoundError, UnavailableError, KeyError, TypeError, ValueError):
         return None
     label = f"Fidelity of attribution: {lds:.2f}, between {low:.2f} and {high:.2f}"
-    return Fidelity(lds, low, high, interval(lds, low, high, label=label))
+    return Fidelity(lds, low, high, interval(lds, low, high, label=label), ceiling, slope, words)
+
+
+def _stored(key: str) -> dict[str, Any]:
+    try:
+        found = storage().get_json(key)
+    except (NotFoundError, UnavailableError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def works(snapshot: Snapshot) -> int:

@@ -14,8 +14,12 @@ import sys
 import pytest
 
 pytestmark = pytest.mark.journey
-EXAMPLES = int(os.environ.get("API_EXAMPLES", "4"))
-"""Requests by operation and phase; `make test-api` asks for longer."""
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "0"))
+"""Requests by operation and phase, where `make test-api` asks for long: then everybody asks everything."""
+OF_MUSIC = (
+    "/(catalog|claims|consents|custody|duplicates|imports|invitations|share-questions|statements|uploads|webhooks)"
+)
+"""What a label uses; otherwise it asks this and the operators the rest."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -62,8 +66,8 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("who", ["ops", "label"])
-def test_every_answer_is_as_described(house, who, tmp_path):
+@pytest.mark.parametrize(("who", "what"), [("ops", "--exclude-path-regex"), ("label", "--include-path-regex")])
+def test_every_answer_is_as_described(house, who, what, tmp_path):
     known = json.loads(house.shell(KNOWN, who=who).splitlines()[-1])
     token = known.pop("token")
     named = "".join(f'"path.{name}" = {json.dumps(value)}\n' for name, value in known.items())
@@ -72,11 +76,12 @@ def test_every_answer_is_as_described(house, who, tmp_path):
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{house.url}/api/v1/openapi.json"),
         *("--header", f"Authorization: Bearer {token}"),
         *("--checks", ",".join(CHECKS), "--phases", "coverage,fuzzing"),
-        *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-deterministic"),
+        *(() if EXAMPLES else (what, OF_MUSIC)),
+        *("--max-examples", str(EXAMPLES or 4), "--seed", "1", "--generation-deterministic"),
         *("--request-timeout", "20", "--no-color"),
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-3000:]
     made = re.search(r"([\d,]+) generated, \1 passed", done.stdout)
     assert made, done.stdout[-2000:]
-    assert int(made[1].replace(",", "")) > 1000
+    assert int(made[1].replace(",", "")) > 500

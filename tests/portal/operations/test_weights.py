@@ -24,6 +24,7 @@ from stemma_portal.licensing.services import covenant_accept, license_grant, lic
 from stemma_portal.operations.models import ModelRelease, Snapshot, WeightsDownload
 from stemma_portal.operations.services import release_register, snapshot_create
 from stemma_portal.operations.weights import checks, files_of
+from support.card import card
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -177,6 +178,8 @@ def test_what_is_not_what_was_signed_does_not_appear(accepted, api, keyring, sto
 
 
 def test_the_page_tells_what_holds_and_hands_out(license_, cast, storage, redis):
+    from stemma.training.fidelity import words  # with torch, which the portal itself never needs
+
     browser = Client()
     browser.force_login(cast.licensee)
     address = reverse("operations:release", args=["house-symbolic", "1"])
@@ -185,6 +188,13 @@ def test_the_page_tells_what_holds_and_hands_out(license_, cast, storage, redis)
     assert "<script>alert" not in page
     assert page.count('<li class="no">') == 0
     assert 'name="file"' not in page
+    assert "No measurement at hand" in page
+    storage.put_json(f"fidelity/{NAME}/fidelity.json", card())
+    storage.put(f"fidelity/{NAME}/fidelity.md", words(card()).encode())
+    page = browser.get(address).content.decode()
+    assert "No measurement at hand" not in page
+    for figure in ("0.480", "0.810", "0.82", "trigrams of tokens", "joik", "What it does not say"):
+        assert figure in page
     covenant_accept(license_=license_, covenant=license_.covenant, replaces=license_.covenant_id, by=cast.licensee)
     assert 'name="file" value="model.safetensors"' in browser.get(address).content.decode()
     handed = browser.post(f"{address}download/", {"file": "model.safetensors"}).content.decode()

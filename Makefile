@@ -93,9 +93,8 @@ browser: $(DEV) ## Install a browser for the journeys, where there is none
 # --- Checking -----------------------------------------------------------------------------------
 
 .PHONY: test
-test: install-dev browser ## Run all tests: without services, with the real engines, then whole journeys
-	@$(PYTEST) -m unit -n $(WORKERS)
-	@$(PYTEST) -m services -n $(WORKERS)
+test: install-dev browser ## Run all tests: without services and with the real engines, then whole journeys
+	@$(PYTEST) -m "unit or services" -n $(WORKERS)
 	@$(MAKE) --no-print-directory -j2 --output-sync=target journeys-on-the-web journeys-elsewhere
 
 # Journeys go in two lines beside each other, each a session with engines of its own.

@@ -96,10 +96,20 @@ class World:
         self.store = Store.build(released, folder / "store", given, load=Toy.load, plan=PLAN)
 
     def defended(self, query: Example) -> float:
-        """The attacker's share as it is paid: what is attributed, and their part of the commons as trained works."""
+        """The attacker's part of what is attributed."""
         shares = attribute(self.store, query).shares
         mine = sum(ppb for name, ppb in shares.items() if name != COMMONS and self.catalog.owners[name][0] == "a")
         return mine / PPB
+
+    def paid(self, query: Example) -> float:
+        """The attacker's part of all of a piece's money: also of the commons, which is equal for each trained work.
+
+        Exact copies are one work: of a cluster the canonical recording alone comes into a snapshot.
+        """
+        trained = [n for n in self.catalog.tunes if n not in self.catalog.held_out]
+        works = {self.catalog.tunes[n]: self.catalog.owners[n] for n in reversed(trained)}
+        equal = sum(owner[0] == "a" for owner in works.values()) / len(works)
+        return self.defended(query) + attribute(self.store, query).shares.get(COMMONS, 0) / PPB * equal
 
     def naive(self, query: Example) -> float:
         """Plain influence: nothing is normalised, clustered or compared with decoys; what is positive is paid."""
@@ -124,11 +134,11 @@ def honest(tmp_path_factory) -> World:
     return World(Catalog.honest(), tmp_path_factory.mktemp("honest"))
 
 
-def gains(honest: World, world: World) -> tuple[float, float]:
+def gains(honest: World, world: World) -> tuple[float, ...]:
     asked = queries()
     return tuple(
         float(np.mean([how(world, q) for q in asked]) / np.mean([how(honest, q) for q in asked]))
-        for how in (World.naive, World.defended)
+        for how in (World.naive, World.defended, World.paid)
     )
 
 
@@ -145,6 +155,6 @@ def gains(honest: World, world: World) -> tuple[float, float]:
     ],
 )
 def test_an_attack_gains_nothing(honest, tmp_path, how):
-    naive, defended = gains(honest, World(attacked(how), tmp_path))
-    print(f"| {how} | {naive:.2f} | {defended:.2f} |")
+    naive, defended, paid = gains(honest, World(attacked(how), tmp_path))
+    print(f"| {how} | {naive:.2f} | {defended:.2f} | {paid:.2f} |")
     assert defended <= TARGET

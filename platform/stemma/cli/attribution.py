@@ -28,37 +28,57 @@ class Form(StrEnum):
 def build(
     release: Annotated[str, typer.Argument(help="Model release, such as house-symbolic/1.")],
     form: Annotated[
-        Form, typer.Option(help="ekfac (any size), or dual (exact, up to 20 000 recordings).")
-    ] = Form.ekfac,
-    checkpoints: Annotated[int, typer.Option(min=1, help="Checkpoints compared at most.")] = 5,
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens taken of a recording at most.")] = 96,
-    rank: Annotated[int, typer.Option(min=1, help="Directions kept on each side of a layer.")] = 64,
-    keep: Annotated[int, typer.Option(min=1, help="Coordinates kept: bytes of a recording and checkpoint.")] = 16_384,
+        Form | None, typer.Option(help="ekfac (any size), or dual (exact, up to 20 000 recordings).")
+    ] = None,
+    checkpoints: Annotated[int | None, typer.Option(min=1, help="Checkpoints compared at most.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens taken of a recording at most.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="Directions kept on each side of a layer.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Coordinates kept: bytes of a recording and checkpoint.")
+    ] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option(
+            help="Release whose store is taken over as far as it fits; else this one's, or an earlier version's."
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
 ) -> None:
     """Make the store of a release and publish it.  An interrupted build goes on where it stopped.
 
-    What the release's present store holds at the same checkpoints is not computed again.
+    What the release's store, or that of an earlier version of the model, holds at the same checkpoints is not
+    computed again.  What is not said is as the documentation of attribution tells.
     """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
 
-    from stemma.attribution.manifest import Plan
-    from stemma.attribution.store import Store, contents
+    from stemma.attribution.manifest import MANIFEST, Plan
+    from stemma.attribution.store import Contents, Store
     from stemma.storage import storage
     from stemma.training import release as releases
 
     console = Console()
     with told("Attribution store", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
-        plan = Plan(form=form.value, checkpoints=checkpoints, tokens=tokens, rank=rank, keep=keep)
+        said = {"form": form, "checkpoints": checkpoints, "tokens": tokens, "rank": rank, "keep": keep}
+        plan = Plan.model_validate({name: value for name, value in said.items() if value is not None})
         # Spawned, not forked: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else nullcontext() as executor:
             out = settings().home / "stores" / release
+            kept = settings().home / "stores" / "kept" / (previous or release)
+            earlier = None
+            if previous or not (out / MANIFEST).exists():
+                earlier = Store.earlier(storage(), bundle, kept, plan=plan, named=previous)
             store = Store.build(
-                bundle, out, contents(bundle, storage()), progress=progress, plan=plan, executor=executor
+                bundle,
+                out,
+                Contents(bundle, storage()),
+                progress=progress,
+                plan=plan,
+                executor=executor,
+                previous=earlier,
             )
         store.publish(storage())
     console.print(

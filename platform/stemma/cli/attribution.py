@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +14,10 @@ from rich.table import Table
 from stemma.cli.bars import told
 from stemma.config import settings
 from stemma.errors import ProofError, UnavailableError
+
+if TYPE_CHECKING:
+    from stemma.rights.shares import Share
+    from stemma.rights.snapshot import SnapshotRecording
 
 app = typer.Typer(help="Trace outputs back to the recordings that shaped them.", no_args_is_help=True)
 
@@ -107,7 +112,9 @@ def show(
         typer.echo(json.dumps(fact, indent=2))
         return
     console = Console()
-    console.print(_table(fact, _titles(fact["snapshot"]), top))
+    recordings = _recordings(fact["snapshot"])
+    console.print(_table(fact, {name: (r.title, r.composer) for name, r in recordings.items()}, top))
+    console.print(_owners(fact, {name: r.shares for name, r in recordings.items()}, top))
     fidelity = (
         "not measured" if fact["lds"] is None else f"{fact['lds']:.2f} ({fact['lds_low']:.2f}…{fact['lds_high']:.2f})"
     )
@@ -188,20 +195,20 @@ def recompute(
         )
 
 
-def _titles(snapshot: str) -> dict[str, tuple[str, str]]:
-    """Title and composer by recording."""
+def _recordings(snapshot: str) -> dict[str, SnapshotRecording]:
+    """The snapshot's recordings by their names."""
     from stemma.rights.snapshot import Manifest
     from stemma.storage import storage
 
     manifest = Manifest.model_validate_json(storage().get(f"snapshots/{snapshot}/manifest.json"))
-    return {r.recording: (r.title, r.composer) for r in manifest.recordings}
+    return {r.recording: r for r in manifest.recordings}
 
 
 def _table(fact: dict[str, Any], titles: dict[str, tuple[str, str]], top: int) -> Table:
+    from stemma.attribution.ranked import ranked
     from stemma.royalties.facts import COMMONS, PPB
 
-    shares: dict[str, int] = dict(fact["shares"])
-    commons = shares.pop(COMMONS, 0)
+    found = ranked(fact["shares"], top)
     table = Table(title=f"Who shaped {fact['generation']}")
     between: dict[str, tuple[int, int]] = fact.get("intervals") or {}
     table.add_column("Share", justify="right")
@@ -215,11 +222,25 @@ def _table(fact: dict[str, Any], titles: dict[str, tuple[str, str]], top: int) -
         spread = [f"{low / PPB:.2%} to {high / PPB:.2%}" if name in between else ""] if between else []
         table.add_row(f"{ppb / PPB:.2%}", *spread, *told)
 
-    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    for recording, ppb in ordered[:top]:
+    for recording, ppb in found.top:
         title, composer = titles.get(recording, ("", ""))
         row(recording, ppb, title, composer, recording)
-    if rest := ordered[top:]:
-        row("", sum(ppb for _, ppb in rest), f"{len(rest)} more recordings", "", "")
-    row(COMMONS, commons, "Commons: shared equally by all trained works", "", "")
+    if found.others:
+        row("", found.rest, f"{found.others} more recordings", "", "")
+    row(COMMONS, found.commons, "Commons: shared equally by all trained works", "", "")
+    return table
+
+
+def _owners(fact: dict[str, Any], owned: Mapping[str, Sequence[Share]], top: int) -> Table:
+    from stemma.attribution.ranked import by_owner, ranked
+    from stemma.royalties.facts import PPB
+
+    found = ranked(by_owner(fact["shares"], owned), top)
+    table = Table(title="By owner, the commons apart")
+    table.add_column("Share", justify="right")
+    table.add_column("Party", overflow="fold")
+    for party, ppb in found.top:
+        table.add_row(f"{ppb / PPB:.2%}", party)
+    if found.others:
+        table.add_row(f"{found.rest / PPB:.2%}", f"{found.others} more")
     return table

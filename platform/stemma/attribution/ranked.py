@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 from stemma.errors import InvalidError
 from stemma.rights.shares import WORLD, Share, split
-from stemma.royalties.facts import COMMONS, PPB
+
+PPB = 1_000_000_000
+COMMONS = "commons"
+"""The unit and the name that facts use; see `stemma.royalties.facts`."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from stemma.cli.bars import told
 from stemma.config import settings
-from stemma.errors import ProofError, UnavailableError
+from stemma.errors import InvalidError, ProofError, UnavailableError
 
 if TYPE_CHECKING:
     from stemma.rights.shares import Share
@@ -169,19 +170,40 @@ def evaluate(
 @app.command()
 def recompute(
     generation: Annotated[str, typer.Argument(help="Identifier of a generation.")],
+    inputs: Annotated[
+        Path | None, typer.Option(help="What the portal handed out for it; else the platform's own storage is read.")
+    ] = None,
+    release: Annotated[
+        Path | None, typer.Option(help="Folder with the files of the model release, for use with --inputs.")
+    ] = None,
 ) -> None:
-    """Compute an attribution again from what is kept, and compare it with what was stated, to the ppb."""
+    """Compute an attribution again from what is kept, and compare it with what was stated, to the ppb.
+
+    With --inputs and --release on any machine, without the platform's storage.
+    """
     from stemma.attribution import recompute as again
     from stemma.attribution.store import Store
     from stemma.storage import storage
     from stemma.training import release as releases
 
-    fact = again.fact_of(storage(), generation)
-    name = fact["model_release"]
-    bundle = releases.fetch(name, settings().home / "releases" / name)
-    folder = settings().home / "stores" / "kept" / name / fact["store"]
-    store = Store.fetch(storage(), name, folder, bundle, version=fact["store"])
-    found = again.recompute(storage(), fact, store)
+    if (inputs is None) != (release is None):
+        raise InvalidError("--inputs and --release belong together.", remedy="Give both, or neither.")
+    if inputs is not None and release is not None:
+        given = again.Inputs.read(inputs)
+        fact, example = given.fact, given.example
+        if fact.get("generation") != generation:
+            raise InvalidError(f"{inputs} is about generation {fact.get('generation')}.", remedy="Name that one.")
+        name = fact["model_release"]
+        folder = settings().home / "stores" / "kept" / name / fact["store"]
+        given.fetch(folder)
+        store = Store.load(folder, release)
+    else:
+        fact, example = again.fact_of(storage(), generation), again.example_of(storage(), generation)
+        name = fact["model_release"]
+        bundle = releases.fetch(name, settings().home / "releases" / name)
+        folder = settings().home / "stores" / "kept" / name / fact["store"]
+        store = Store.fetch(storage(), name, folder, bundle, version=fact["store"])
+    found = again.recompute(example, fact, store)
     about = f"{len(found.stated)} shares of {generation} by store {store.version} of {name}"
     if not found.apart:
         Console().print(f"{about}: the same, to the last part per billion.")

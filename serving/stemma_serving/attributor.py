@@ -1,7 +1,8 @@
 """Who shaped a generation: found out after the answer, never before it.
 
 What waits are files in the spool, so that a restart, a missing store or a storage that is down only
-delays it.
+delays it.  What no waiting mends (an output without notes, a lost file) is laid aside with its reason, and the others
+go on.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemma.config import settings
-from stemma.errors import NotFoundError, StemmaError
+from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
 from stemma.ids import named_id, now, timestamp
 from stemma.models.protocol import Example
 from stemma.royalties.facts import AttributionFact
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("ray.serve")
 MISSING_SECONDS = 5.0
 """How long after a miss a release's store is looked for again."""
+TRIES = 3
+"""How often a generation is tried whose attribution fails for a reason that nobody foresaw."""
 
 
 class Desk:
@@ -43,22 +47,43 @@ class Desk:
         self._journal = Journal(spool / "attribution", config)
         self._store: tuple[str, Store] | None = None
         self._missing: dict[str, float] = {}
+        self._failed: Counter[str] = Counter()
 
     def work(self) -> int:
-        """Attribute everything that can be; how many were.  Raises `UnavailableError`; nothing is lost then."""
+        """Attribute everything that can be; how many were.
+
+        One that cannot be is laid aside and the others go on.  Raises `UnavailableError` or `OSError` where storage
+        or disk are away, which is nobody's fault: nothing is lost or laid aside then.
+        """
         done = 0
         for item in pending.items(self._spool):
             store = self._open(item.release)
             if store is None:
                 continue
-            self._attribute(item, store)
-            done += 1
+            try:
+                self._attribute(item, store)
+            except (UnavailableError, OSError):
+                raise
+            except StemmaError as error:
+                self._set_aside(item, error.code, str(error))
+            except Exception as error:
+                self._failed[item.generation] += 1
+                log.exception("Attribution of generation %s failed.", item.generation)
+                if self._failed[item.generation] >= TRIES:
+                    self._set_aside(item, "failed", f"{type(error).__name__}: {error}")
+            else:
+                done += 1
         self._journal.close_old()
         return done
 
     def close(self) -> None:
         """Hand the last facts over for shipping."""
         self._journal.close()
+
+    def _set_aside(self, item: Pending, code: str, reason: str) -> None:
+        log.error("Generation %s cannot be attributed and is laid aside (%s): %s", item.generation, code, reason)
+        pending.set_aside(self._spool, item, code, reason)
+        self._failed.pop(item.generation, None)
 
     def _attribute(self, item: Pending, store: Store) -> None:
         key = folder(item.generation) + "attribution.json"
@@ -77,7 +102,13 @@ class Desk:
 
         start = time.monotonic()
         said = json.loads(self._storage.get(folder(item.generation) + "example.json"))
-        found = attribute(store, Example(tuple(said["tokens"]), tuple(said["condition"])))
+        try:
+            example = Example(tuple(said["tokens"]), tuple(said["condition"]))
+        except (KeyError, TypeError) as error:
+            raise InvalidError(
+                f"The example of {item.generation} cannot be read: {error!r}.", code="bad-example"
+            ) from error
+        found = attribute(store, example)
         log.info("Generation %s attributed in %.2f s.", item.generation, time.monotonic() - start)
         return AttributionFact(
             id=named_id("attribution", item.generation, found.store),

@@ -77,6 +77,7 @@ class Keeper:
                 f'stemma_keeper_spool_age_seconds{{kind="{kind}"}} {max(0.0, time.time() - oldest):.1f}',
             ]
         lines.append(f"stemma_keeper_attributions_pending {pending.count(self._spool)}")
+        lines.append(f"stemma_keeper_attributions_aside {pending.count(self._spool, pending.ASIDE)}")
         return "\n".join(lines) + "\n"
 
     def _ship(self) -> None:

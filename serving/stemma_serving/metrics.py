@@ -71,3 +71,8 @@ class SpoolMetrics:
     def pending(self) -> Gauge:
         """Generations that wait for their attribution."""
         return Gauge("stemma_attributions_pending", "Generations that wait for attribution.")
+
+    @cached_property
+    def aside(self) -> Gauge:
+        """Generations whose attribution cannot be found, each with its reason in the spool."""
+        return Gauge("stemma_attributions_aside", "Generations that cannot be attributed and were laid aside.")

@@ -1,4 +1,8 @@
-"""Generations whose attribution is still to be found: one small file each, so that it survives a restart."""
+"""Generations whose attribution is still to be found: one small file each, so that it survives a restart.
+
+What cannot be attributed is laid aside with its reason, so that it holds up nothing else.  Moved back into
+`pending/` it is tried again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from pathlib import Path
 from stemma_serving.files import write_whole
 
 FOLDER = "pending"
+ASIDE = "aside"
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,12 @@ def items(spool: Path) -> Iterator[Pending]:
     """All that wait, oldest first."""
     for path in sorted((spool / FOLDER).glob("*.json")):
         try:
-            yield Pending(**json.loads(path.read_text()))
+            said = json.loads(path.read_text())
+            yield Pending(said["generation"], said["release"], said["at"])
         except FileNotFoundError:
             continue  # another replica was faster
+        except (ValueError, KeyError, TypeError) as error:  # only a damaged disk does this
+            _lay(spool, path, {"file": path.read_text(errors="replace")}, "damaged", f"It cannot be read: {error!r}")
 
 
 def done(spool: Path, generation: str) -> None:
@@ -40,9 +48,19 @@ def done(spool: Path, generation: str) -> None:
     _path(spool, generation).unlink(missing_ok=True)
 
 
-def count(spool: Path) -> int:
-    """How many wait."""
-    return sum(1 for _ in (spool / FOLDER).glob("*.json"))
+def set_aside(spool: Path, item: Pending, code: str, reason: str) -> None:
+    """Take it out of what waits, and keep it with why."""
+    _lay(spool, _path(spool, item.generation), asdict(item), code, reason)
+
+
+def count(spool: Path, folder: str = FOLDER) -> int:
+    """How many wait, or are in the folder `ASIDE`."""
+    return sum(1 for _ in (spool / folder).glob("*.json"))
+
+
+def _lay(spool: Path, path: Path, said: dict[str, str], code: str, reason: str) -> None:
+    write_whole(spool / ASIDE / path.name, json.dumps({**said, "code": code, "reason": reason}, indent=1).encode())
+    path.unlink(missing_ok=True)
 
 
 def _path(spool: Path, generation: str) -> Path:

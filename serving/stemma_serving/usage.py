@@ -119,4 +119,5 @@ class UsageShipper:
             for kind in ("usage", "attribution"):
                 self._metrics.waiting.set(self._shipper.waiting(kind), {"kind": kind})
             self._metrics.pending.set(pending.count(self._spool))
+            self._metrics.aside.set(pending.count(self._spool, pending.ASIDE))
             time.sleep(self._config.segment_seconds / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,54 @@ def fisher(training: Sequence[Gradients], query: Gradients, ridge: float) -> np.
 
 def checkpoints(folder: Path, names: Sequence[str]) -> list[Toy]:
     return [Toy.load(folder / "checkpoints" / name) for name in names]
+
+
+def explain(
+    recordings: Sequence[str],
+    scores: Sequence[float],
+    decoys: Sequence[float],
+    *,
+    z: float,
+    clusters: Sequence[str] | None = None,
+    weights: Sequence[float] | None = None,
+    curve: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> dict[str, int]:
+    """Shares by the seven steps of the documentation, one number at a time; `curve` are knots and slopes."""
+    count = len(recordings)
+    clusters, weights = clusters or recordings, weights if weights is not None else [1.0] * count
+    members = {c: [i for i in range(count) if clusters[i] == c] for c in clusters}
+    score = {c: float(np.mean([scores[i] for i in some])) for c, some in members.items()}
+    weight = {c: float(np.mean([weights[i] for i in some])) for c, some in members.items()}
+
+    null = sorted(decoys if len(decoys) > 1 else scores)
+    middle = (null[(len(null) - 1) // 2] + null[len(null) // 2]) / 2
+
+    def spread(values: Sequence[float]) -> float:
+        return float(np.sqrt(np.mean([(v - middle) ** 2 for v in values]))) if values else 0.0
+
+    sigma = max(spread([v for v in null if v <= middle]), spread([v for v in score.values() if v < middle]))
+    counted = {}
+    for c, value in score.items():
+        over = value - middle
+        shrunk = over - (z * sigma) ** 2 / over if over > z * sigma else 0.0
+        counted[c] = min(shrunk, max(value, 0.0))
+    positive = sum(max(value, 0.0) * weight[c] for c, value in score.items())
+    excess = {c: counted[c] * weight[c] for c in members}
+    excess = {c: value if value * 10**9 >= positive else 0.0 for c, value in excess.items()}
+    if not any(excess.values()):
+        return {"commons": 10**9}
+    attributable = int(10**9 * min(1.0, sum(excess.values()) / positive))
+
+    def nats(x: float) -> float:
+        assert curve is not None
+        knots, slopes = curve
+        return slopes[0] * x + sum(s * max(x - k, 0.0) for k, s in zip(knots[1:], slopes[1:], strict=True))
+
+    told = excess if curve is None else {c: nats(counted[c]) * weight[c] if excess[c] else 0.0 for c in members}
+    told = told if sum(told.values()) > 0 else excess
+    each = [told[clusters[i]] / len(members[clusters[i]]) for i in range(count)]
+    exact = [Fraction(attributable) * Fraction(value) / sum(map(Fraction, each)) for value in each]
+    parts = [int(value) for value in exact]
+    for i in sorted(range(count), key=lambda i: (parts[i] - exact[i], i))[: attributable - sum(parts)]:
+        parts[i] += 1
+    return {**{n: p for n, p in zip(recordings, parts, strict=True) if p}, "commons": 10**9 - attributable}

@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import shutil
+import signal
 from concurrent.futures import ProcessPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 
 from attribution import oracle
 from attribution.conftest import PLAN
-from attribution.toy import Toy, bundle, recording, tune
+from attribution.toy import Toy, bundle, killed_build, recording, tune
 from stemma.attribution.arrays import SAMPLE, products, quantise, restore
 from stemma.attribution.features import directions, features
 from stemma.attribution.manifest import MANIFEST, Plan, clusters
@@ -265,6 +267,143 @@ def test_another_plan_makes_another_store(world, tmp_path):
     assert [c.name for c in other.manifest.checkpoints] == ["step-0080", "step-0120"]
 
 
+class Counting(Toy):
+    """Counts the examples that go through it."""
+
+    counted: ClassVar[list[int]] = []
+
+    def losses(self, examples):
+        self.counted.append(len(examples))
+        return super().losses(examples)
+
+
+def test_a_finished_store_is_never_lost_and_is_taken_over_as_far_as_it_fits(world, tmp_path):
+    plan = PLAN.model_copy(update={"checkpoints": 1})
+    out, arguments = tmp_path / "store", {"load": Counting.load}
+    first = Store.build(world.bundle, out, world.recordings, plan=plan, **arguments).version
+    other = Store.build(world.bundle, out, world.recordings, plan=plan.model_copy(update={"rank": 4}), **arguments)
+    assert other.version != first
+    aside = Store.load(tmp_path / f"store-{first}", world.bundle)
+    assert aside.version == first
+
+    Counting.counted.clear()  # asked for again it comes back, and the other is laid aside
+    assert Store.build(world.bundle, out, world.recordings, plan=plan, **arguments).version == first
+    assert Store.load(tmp_path / f"store-{other.version}", world.bundle).version == other.version
+    assert not Counting.counted
+
+    bundle = tmp_path / "bundle"  # the release was evaluated since: only its card is new
+    shutil.copytree(world.bundle, bundle)
+    card = {"fact": {"lds": 0.4, "lds_low": 0.3, "lds_high": 0.5, "curve": None}}
+    (bundle / "fidelity.json").write_text(json.dumps(card))
+    told = Store.build(bundle, out, world.recordings, plan=plan, **arguments)
+    assert (told.manifest.lds, told.version == first) == (0.4, False)
+    assert not Counting.counted
+    query = near_copy(world.tunes["r05"])
+    kept = Store.load(tmp_path / f"store-{first}", world.bundle, load=Toy.load)
+    assert attribute(told, query).shares == attribute(kept, query).shares
+
+
+class OneByOne:
+    """Contents that count how many of them are in memory."""
+
+    class Content(bytes):
+        alive = most = 0
+
+        def __new__(cls, body):
+            cls.alive += 1
+            cls.most = max(cls.most, cls.alive)
+            return super().__new__(cls, body)
+
+        def __del__(self):
+            type(self).alive -= 1
+
+    def __init__(self, tunes):
+        self.tunes = tunes
+
+    def __iter__(self):
+        for name, midi in self.tunes.items():
+            yield recording(name, midi), self.Content(midi)
+
+
+def test_contents_are_read_one_at_a_time(world, tmp_path):
+    plan = PLAN.model_copy(update={"checkpoints": 1})
+    contents = OneByOne(dict(sorted(world.tunes.items(), reverse=True)))  # in any order
+    store = Store.build(world.bundle, tmp_path / "a", contents, load=Toy.load, plan=plan)
+    assert OneByOne.Content.most <= 2
+    given = iter(world.recordings)
+    assert Store.build(world.bundle, tmp_path / "b", given, load=Toy.load, plan=plan).version == store.version
+
+
+def test_a_content_that_changes_meanwhile_is_refused(world, tmp_path):
+    class Changing(OneByOne):
+        def __iter__(self):
+            yield from super().__iter__()
+            self.tunes = {**self.tunes, "r07": self.tunes["r08"]}
+
+    class Same(Changing):
+        def __iter__(self):
+            for found, midi in super().__iter__():
+                yield recording(found.recording, world.tunes[found.recording]), midi
+
+    with pytest.raises(ProofError, match="r07 changed"):
+        Store.build(world.bundle, tmp_path, Same(world.tunes), load=Toy.load, plan=PLAN)
+
+
+def test_a_build_that_was_killed_goes_on_to_the_same_store(world, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=killed_build, args=(world.bundle, tmp_path, world.recordings, PLAN))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    kept = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy") if p.name != SAMPLE}
+    assert kept
+    with pytest.raises(NotFoundError, match="no attribution store"):
+        Store.load(tmp_path, world.bundle)
+    assert Store.build(world.bundle, tmp_path, world.recordings, load=Toy.load, plan=PLAN).version == (
+        world.store.version
+    )
+    assert all(p.stat().st_mtime_ns == at for p, at in kept.items())
+
+
+def test_a_work_of_one_note_has_its_place_and_an_empty_one_is_named(tmp_path):
+    rng = np.random.default_rng(4)
+    tunes = {f"r{i}": tune(rng, i) for i in range(8)} | {"one": b"\3"}
+    plan = PLAN.model_copy(update={"checkpoints": 1})
+
+    def build(name, tunes, held_out):
+        released = bundle(tmp_path / name, tunes, held_out=held_out)
+        given = [(recording(name, midi), midi) for name, midi in tunes.items()]
+        return Store.build(released, tmp_path / f"store of {name}", given, load=Toy.load, plan=plan)
+
+    store = build("one note", tunes, ["r6", "r7"])
+    for query in (near_copy(tunes["r1"]), Example(tokens=(3,))):
+        assert np.isfinite(store.scores(query)).all()
+        assert sum(attribute(store, query).shares.values()) == PPB
+    with pytest.raises(InvalidError, match=r"none \(none\) has nothing the model could learn from") as error:
+        build("empty", tunes | {"none": b""}, ["r6", "r7", "none"])
+    assert (error.value.code, error.value.remedy) == ("empty-recording", "Leave it out of the snapshot.")
+    assert not (tmp_path / "store of empty" / MANIFEST).exists()
+
+
+class Broken(Toy):
+    """A model whose losses have no gradient that is a number, as one has that diverged in training."""
+
+    def losses(self, examples):
+        return super().losses(examples) * float("nan")
+
+
+def test_gradients_that_are_no_numbers_make_no_store_and_no_shares(world, tmp_path):
+    with pytest.raises(InvalidError) as error:
+        Store.build(world.bundle, tmp_path, world.recordings, load=Broken.load, plan=PLAN)
+    assert error.value.code == "bad-gradients"
+    assert error.value.remedy
+    assert not (tmp_path / MANIFEST).exists()
+    asked = Store.load(world.store.folder, world.bundle, load=Broken.load)
+    with pytest.raises(InvalidError) as error:
+        attribute(asked, near_copy(world.tunes["r01"]))
+    assert error.value.code == "bad-gradients"
+
+
 @pytest.fixture
 def copy(world, tmp_path):
     """A folder to spoil."""
@@ -384,6 +523,13 @@ def test_through_object_storage(world, tmp_path, storage):
     assert Store.fetch(storage, "toy/1", tmp_path / "store", world.bundle, load=Toy.load).version == fetched.version
     world.dual.publish(storage)
     assert Store.fetch(storage, "toy/1", tmp_path / "now", world.bundle, load=Toy.load).version == world.dual.version
+    for plan, kept in ((world.dual.manifest.plan, world.dual), (PLAN, None)):  # the present one is of the dual form
+        folder = Store.earlier(storage, world.bundle, tmp_path / "earlier", plan=plan)
+        assert (folder and folder.name) == (kept and kept.version)
+    with pytest.raises(InvalidError, match="nothing of it can be taken over"):
+        Store.earlier(storage, world.bundle, tmp_path / "earlier", plan=PLAN, named="toy/1")
+    with pytest.raises(NotFoundError):
+        Store.earlier(storage, world.bundle, tmp_path / "earlier", named="toy/7")
     first = Store.fetch(storage, "toy/1", tmp_path / "old", world.bundle, version=world.store.version, load=Toy.load)
     assert first.version == world.store.version
     with pytest.raises(NotFoundError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from stemma.attribution.manifest import Plan
+from stemma.attribution.store import Store
 from stemma.models.protocol import Example
 from stemma.proof.canonical import sha256
 from stemma.rights.shares import Share
@@ -149,3 +153,15 @@ def bundle(
     about = {"name": "toy", "version": version, "family": "toy", "snapshot": "s1", "snapshot_root": manifest.root}
     (folder / "stemma.json").write_text(json.dumps({**about, "held_out": list(held_out)}))
     return folder
+
+
+def killed_build(
+    released: Path, out: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: Plan, after: int = 4
+) -> None:
+    """Build a store in a process of its own, which is killed after so many steps."""
+
+    def progress(done: int, total: int, note: str = "") -> None:
+        if done == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Store.build(released, out, given, load=Toy.load, plan=plan, progress=progress)

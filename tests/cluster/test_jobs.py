@@ -36,7 +36,7 @@ print('signed and explained')
 REBUILT = """
 import tempfile
 from pathlib import Path
-from stemma.attribution.store import Store, contents
+from stemma.attribution.store import Contents, Store
 from stemma.storage import storage
 from stemma.training import release
 name = release.production()
@@ -44,7 +44,7 @@ with tempfile.TemporaryDirectory() as folder:
     folder = Path(folder)
     bundle = release.fetch(name, folder / name)
     theirs = Store.fetch(storage(), name, folder / 'theirs', bundle)
-    ours = Store.build(bundle, folder / 'ours', contents(bundle, storage()), plan=theirs.manifest.plan)
+    ours = Store.build(bundle, folder / 'ours', Contents(bundle, storage()), plan=theirs.manifest.plan)
     print(name, len(ours.rows), 'the same' if ours.version == theirs.version else 'another')
 """
 """From public inputs, on this machine: a version is the digest of all that a store holds."""

@@ -118,13 +118,19 @@ def test_an_interval_that_does_not_hold_its_share_makes_no_fact(fields):
         stated("g", {"r1": 7}, **fields)
 
 
+@pytest.mark.parametrize("shares", [{}, {"r1": 7}, {"r1": -7, COMMONS: PPB + 7}, {COMMONS: PPB + 1}])
+def test_shares_that_do_not_sum_make_no_fact(shares):
+    with pytest.raises(ValidationError, match="sum to 1000000000 ppb"):
+        AttributionFact.model_validate({**attribution("g", {"r1": 7}).model_dump(), "shares": shares})
+
+
 @pytest.mark.parametrize(
     ("usages", "attributions"),
     [
         ([usage("g", "l", 1), usage("g", "l", 2)], []),
         ([usage("g", "l", 1)], [attribution("g", {"r1": 5}), attribution("g", {"r2": 5})]),
         ([usage("g", "l", 1)], [attribution("g", {}).model_copy(update={"shares": {"r1": 5}})]),
-        ([usage("g", "l", 1)], [attribution("g", {"r1": -5})]),
+        ([usage("g", "l", 1)], [attribution("g", {}).model_copy(update={"shares": {"r1": -5, COMMONS: PPB + 5}})]),
     ],
 )
 def test_what_contradicts_or_does_not_add_up_is_refused(usages, attributions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stemma.attribution.store import Store, contents
+from stemma.attribution.store import Contents, Store
 from stemma.ids import new_id, now, timestamp
 from stemma.models.symbolic.network import Shape
 from stemma.proof.canonical import sha256
@@ -71,4 +71,4 @@ def produce(storage: Storage, name: str) -> None:
 
 def explain(bundle: Path, storage: Storage, out: Path) -> None:
     """Build and publish the attribution store of a release."""
-    Store.build(bundle, out, contents(bundle, storage)).publish(storage)
+    Store.build(bundle, out, Contents(bundle, storage)).publish(storage)

@@ -21,10 +21,13 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 from serving import licensee, releases
 from serving.conftest import Ground
 from serving.served import limit_file_size
+from stemma.attribution.recompute import Inputs, StoreFile
+from stemma.cli import build
 from stemma.client import quickstart
 from stemma.proof.canonical import sha256
 from stemma.provenance.certificate import pcm_sha256
@@ -385,6 +388,52 @@ def test_killed_and_started_again_it_keeps_what_was_pending(ground: Ground) -> N
         return made["id"] in found.attribution.column("generation").to_pylist()
 
     served.until(attributed, "The attribution does not reach the lake")
+
+
+def test_the_command_line_tells_who_shaped_a_piece_and_computes_it_again(
+    ground: Ground, settings_changed: Any, tmp_path: Path
+) -> None:
+    made = ground.served.post(ground.key, {**SHORT, "seed": 12}).json()
+    ground.served.until(
+        lambda: ground.served.get(ground.key, made["attribution"]).status_code == 200, "It is not attributed"
+    )
+    settings_changed(home=str(tmp_path), s3_bucket=ground.storage.bucket, serving_url=ground.served.url, api_key="")
+
+    def stemma(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(build({"attribution"}), ["attribution", *words], env={"COLUMNS": "200"})
+        assert done.exit_code == code, (words, done.output, done.exception)
+        return done.output
+
+    told = ("show", made["id"], "--api-key", ground.key)
+    fact = json.loads(stemma(*told, "--json"))
+    page = stemma(*told, "--top", "1")
+    assert "Who shaped" in page
+    assert "By owner" in page
+    assert fact["store"] in page
+    assert "the same, to the last part per billion" in stemma("recompute", made["id"])
+
+    release = fact["model_release"]
+    rebuilt = stemma("build", release)  # on another machine: the published store is taken over
+    assert f"Store {fact['store']} of {release}" in rebuilt
+
+    prefix = f"stores/{release}/{fact['store']}/"
+    files = [
+        StoreFile(path=key.removeprefix(prefix), sha256=sha256(ground.storage.get(key)), url=ground.storage.url(key))
+        for key in ground.storage.keys(prefix)
+    ]
+    example = ground.storage.get_json(f"generations/{made['id']}/example.json")
+    handed = tmp_path / "inputs.json"
+    handed.write_text(Inputs(fact=fact, example=example, store=files).model_dump_json())
+    bundle = tmp_path / "releases" / release
+    (tmp_path / "elsewhere").mkdir()
+    settings_changed(home=str(tmp_path / "elsewhere"), s3_endpoint="http://127.0.0.1:9")
+    given = ("--inputs", str(handed), "--release", str(bundle))
+    assert "the same, to the last part per billion" in stemma("recompute", made["id"], *given)
+    stemma("recompute", made["id"], *given[:2], code=1)  # they belong together
+    handed.write_text(
+        Inputs(fact={**fact, "shares": {"commons": 10**9}}, example=example, store=files).model_dump_json()
+    )
+    stemma("recompute", made["id"], *given, code=1)  # it is not what was stated
 
 
 def test_asked_to_end_it_leaves_no_process(ground: Ground) -> None:

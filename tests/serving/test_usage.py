@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -186,6 +187,58 @@ def test_a_generation_attributed_twice_is_one_fact(storage: Storage, tmp_path: P
     assert len(list(storage.keys("attribution/"))) == 3
     assert (stated.generation, stated.store, sum(stated.shares.values())) == (fact.id, made[0].version, PPB)
     assert stated.intervals.keys() == stated.shares.keys()
+
+
+def test_what_cannot_be_attributed_is_laid_aside_and_holds_up_nothing(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No notes, a lost example, one that says nothing, a damaged file; and what only waits stays."""
+    rng = np.random.default_rng(0)
+    tunes = {f"r{i}": tune(rng, i) for i in range(6)}
+    released = bundle(tmp_path / "bundle", tunes, held_out=["r4", "r5"])
+    given = [(recording(name, midi), midi) for name, midi in tunes.items()]
+    plan = Plan(checkpoints=1, keep=256)
+    store = Store.build(released, tmp_path / "store", given, load=Toy.load, plan=plan)
+    spool, names = tmp_path / "spool", sorted(new_id() for _ in range(5))
+    empty, lost, vague, odd, good = names
+    examples = {empty: {"tokens": []}, vague: {"notes": []}, odd: {"tokens": [99]}, good: {"tokens": list(tunes["r1"])}}
+    for name, example in examples.items():
+        storage.put_json(f"generations/{name}/example.json", {"condition": [], **example})
+    for name in names:
+        pending.add(spool, pending.Pending(name, "toy/1", "2026-06-01T00:00:00.000Z"))
+    (spool / pending.FOLDER / "0.json").write_text("{")
+    desk = Desk(spool, storage, tmp_path, CONFIG)
+    desk._store = ("toy/1", store)
+
+    away = Settings(**{**settings().model_dump(), "s3_endpoint": "http://127.0.0.1:9"})
+    with monkeypatch.context() as context:
+        context.setattr(desk, "_storage", Storage(away))
+        with pytest.raises(UnavailableError):
+            desk.work()
+    assert pending.count(spool) == 5  # all that can be read
+
+    assert desk.work() == 1
+    assert [item.generation for item in pending.items(spool)] == [odd]  # nobody foresaw a token that does not exist
+    desk.work()
+    desk.work()
+    assert pending.count(spool) == 0
+    said = {path.stem: json.loads(path.read_text()) for path in (spool / pending.ASIDE).iterdir()}
+    assert {name: each["code"] for name, each in said.items()} == {
+        "0": "damaged",
+        empty: "empty-generation",
+        lost: "not-found",
+        vague: "bad-example",
+        odd: "failed",
+    }
+    assert all(each["reason"] for each in said.values())
+    keeper = Keeper(spool, storage, tmp_path, ServingConfig(keepers="sidecar", spool=CONFIG))
+    assert "stemma_keeper_attributions_aside 5" in keeper.figures()
+
+    (spool / pending.ASIDE / f"{lost}.json").rename(spool / pending.FOLDER / f"{lost}.json")  # it was found again
+    storage.put_json(f"generations/{lost}/example.json", {"tokens": list(tunes["r2"]), "condition": []})
+    assert desk.work() == 1
+    desk.close()
+    assert Shipper(spool, storage).ship()["attribution"] == 2
 
 
 def test_a_keeper_that_is_stopped_ships_what_a_killed_gateway_left(storage: Storage, tmp_path: Path) -> None:

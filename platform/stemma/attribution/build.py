@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +15,8 @@ import torch
 
 from stemma.attribution import arrays, scores
 from stemma.attribution.features import explored, features
-from stemma.attribution.manifest import MANIFEST, Checkpoint, Manifest, Plan
-from stemma.errors import InvalidError
+from stemma.attribution.manifest import MANIFEST, Checkpoint, Manifest, Plan, read, same_vectors
+from stemma.errors import InvalidError, ProofError
 from stemma.models.protocol import Example, Family
 from stemma.proof.canonical import canonical, sha256
 from stemma.rights.snapshot import SnapshotRecording
@@ -39,7 +39,7 @@ class Progress(Protocol):
 
 def build(
     draft: Manifest,
-    given: Sequence[tuple[SnapshotRecording, bytes]],
+    given: Iterable[tuple[SnapshotRecording, bytes]],
     *,
     bundle: Path,
     out: Path,
@@ -50,14 +50,16 @@ def build(
 ) -> None:
     """Write every file of the drafted store into `out`, the manifest last.
 
+    `given` is read once, one content at a time: what is kept of each are the segments to be compared.
     With an `executor` (processes of this machine, or any that see the same folders) shards are made side
     by side.  From `previous`, a store at some of the same checkpoints, what it holds of a recording is
     copied instead of computed.
     """
     _resume(out, draft)
     plan = draft.plan
-    starts = range(0, len(given), plan.shard)
-    step = -(-len(given) // plan.sample)  # directions are learned from every so many recordings
+    count = len(draft.recordings)
+    starts = range(0, count, plan.shard)
+    step = -(-count // plan.sample)  # directions are learned from every so many recordings
     total, done = len(draft.checkpoints) * (len(starts) + 1), 0
     segments, extents = _every_segment(draft, given, bundle, load)
     for checkpoint in draft.checkpoints:
@@ -119,8 +121,36 @@ def _taken(every: Sequence[Example], tokens: int) -> list[Example]:
     return [Example(e.tokens[:tokens], e.condition, e.recording) for e in taken]
 
 
+def make_room(out: Path, draft: Manifest) -> Path | None:
+    """Lay a finished store of another draft beside `out`, where it stays; its new folder, None if there was none.
+
+    One of this very draft that was laid aside comes back.
+    """
+    if not (out / MANIFEST).exists():
+        return None
+    there = read(out)
+    if _drafted(there) == draft:
+        return None
+    beside = out.with_name(f"{out.name}-{there.version}")
+    out.rename(beside)
+    for path in out.parent.glob(f"{out.name}-*/{MANIFEST}"):
+        if path.parent != beside and _drafted(read(path.parent)) == draft:
+            path.parent.rename(out)
+            break
+    return beside
+
+
+def finished(out: Path, draft: Manifest) -> bool:
+    """Whether the store of this draft is made."""
+    return (out / MANIFEST).exists() and _drafted(read(out)) == draft
+
+
+def _drafted(about: Manifest) -> Manifest:
+    return about.model_copy(update={"files": {}})
+
+
 def _resume(out: Path, draft: Manifest) -> None:
-    """Keep what an interrupted build of the same draft left; clear anything else."""
+    """Keep what an interrupted build of the same draft left; clear what one of another draft left unfinished."""
     path = out / DRAFT
     if path.exists() and path.read_bytes() == canonical(draft):
         return
@@ -130,16 +160,25 @@ def _resume(out: Path, draft: Manifest) -> None:
 
 
 def _every_segment(
-    draft: Manifest, given: Sequence[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
+    draft: Manifest, given: Iterable[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
 ) -> tuple[list[list[Example]], Extents]:
     """What is taken of each recording, and how many tokens that is and the recording has."""
     family = _loaded(load, bundle / "checkpoints" / draft.checkpoints[0].name)
-    segments, extents = [], []
+    place = {r.recording: i for i, r in enumerate(draft.recordings)}
+    segments: list[list[Example]] = [[] for _ in place]
+    extents = np.zeros((len(place), 2))
     for recording, content in given:
+        i = place[recording.recording]
+        if sha256(content) != draft.recordings[i].score:
+            raise ProofError(
+                f"The content of {recording.recording} changed while the store was made.",
+                remedy="Fetch it again from object storage, and build again.",
+                code="content-hash",
+            )
         every = _whole(family, recording, content)
-        segments.append(_taken(every, draft.plan.tokens))
-        extents.append([sum(len(e.tokens) for e in some) for some in (segments[-1], every)])
-    return segments, np.array(extents, dtype=np.float64)
+        segments[i] = _taken(every, draft.plan.tokens)
+        extents[i] = [sum(len(e.tokens) for e in some) for some in (segments[i], every)]
+    return segments, extents
 
 
 @lru_cache(maxsize=1)
@@ -165,8 +204,8 @@ def _kept(checkpoint: Checkpoint, draft: Manifest, previous: tuple[Path, Manifes
     if previous is None:
         return None
     folder, about = previous
-    same = about.plan.model_copy(update={"shard": draft.plan.shard}) == draft.plan and about.code == draft.code
-    return _Kept(folder / checkpoint.name, about) if same and checkpoint in about.checkpoints else None
+    same = same_vectors(about, draft.plan) and checkpoint in about.checkpoints
+    return _Kept(folder / checkpoint.name, about) if same else None
 
 
 def _explore(folder: Path, family: Family, segments: Segments, plan: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,8 @@ METHODS: dict[Form, str] = {"ekfac": "ekfac/2", "dual": "exact-dual/3"}
 """Names of the methods in facts."""
 MAX_DUAL = 20_000
 """Recordings beyond which the dual form's square matrix (1.6 GB a checkpoint) is no longer small."""
+Mark = tuple[str, list[int]]
+"""SHA-256 of a recording's content, and the sketch of its notes."""
 ALIKE = 0.8
 """Part of their n-grams that two scores share at least to count as one piece of music."""
 
@@ -114,30 +116,36 @@ class Manifest(BaseModel):
         return digest(self)[:16]
 
 
-def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: Plan) -> Manifest:
+def draft(bundle: Path, given: Iterable[tuple[SnapshotRecording, bytes]], plan: Plan) -> Manifest:
     """The manifest of a store that is still to be made, without its files.
 
+    Contents are read once, one at a time; what is kept of each is its hash and a sketch of its notes.
     Raises `InvalidError` unless the recordings are those of the bundle's snapshot, `ProofError` when
     a score has another hash there, `NotFoundError` when the bundle lacks what a store needs.
     """
     about = _about(bundle)
     own = _snapshot(bundle, about)
-    if {r.recording: r for r, _ in given} != {r.recording: r for r in own.recordings}:
+    source = source_of(about["family"])
+    found: dict[str, SnapshotRecording] = {}
+    marks: dict[str, Mark] = {}
+    for recording, content in given:
+        found[recording.recording] = recording
+        marks[recording.recording] = (sha256(content), _sketch(content))
+    if found != {r.recording: r for r in own.recordings}:
         raise InvalidError(
             f"These are not the {len(own.recordings)} recordings of snapshot {own.id}.",
             remedy="Give every recording of the release's manifest, and no other.",
         )
-    if plan.form == "dual" and len(given) > MAX_DUAL:
-        raise InvalidError(f"The dual form holds {MAX_DUAL} recordings, not {len(given)}.", remedy="Use form ekfac.")
-    source = source_of(about["family"])
-    if changed := [r.recording for r, content in given if sha256(content) != content_hash(r, source)]:
+    if plan.form == "dual" and len(found) > MAX_DUAL:
+        raise InvalidError(f"The dual form holds {MAX_DUAL} recordings, not {len(found)}.", remedy="Use form ekfac.")
+    if changed := [name for name, r in sorted(found.items()) if marks[name][0] != content_hash(r, source)]:
         raise ProofError(
             f"{len(changed)} {source}s are not those of the snapshot, first {changed[0]}.",
             remedy="Fetch them again from object storage.",
             code="content-hash",
         )
     held_out = set(about["held_out"])
-    same = clusters({r.recording: content for r, content in given})
+    same = _same(marks)
     card = _card(bundle)
     checkpoints = tuple(_checkpoints(bundle, plan.checkpoints, about["checkpoints"]))
     return Manifest(
@@ -156,9 +164,23 @@ def draft(bundle: Path, given: Sequence[tuple[SnapshotRecording, bytes]], plan: 
                 score=content_hash(r, source),
                 cluster=same[r.recording],
             )
-            for r, _ in given
+            for _, r in sorted(found.items())
         ),
         **card,
+    )
+
+
+def same_vectors(about: Manifest, plan: Plan) -> bool:
+    """Whether a store made by this plan, at one of its checkpoints, would hold the vectors that this one holds."""
+    return about.plan.model_copy(update={"shard": plan.shard}) == plan and about.code == stemma.__version__
+
+
+def common_checkpoints(about: Manifest, bundle: Path) -> bool:
+    """Whether a store compares gradients at a checkpoint that this bundle has, byte for byte."""
+    root = bundle / "checkpoints"
+    return any(
+        all((p := root / c.name / name).is_file() and sha256(p.read_bytes()) == at for name, at in c.files.items())
+        for c in about.checkpoints
     )
 
 
@@ -167,18 +189,19 @@ def clusters(scores: Mapping[str, bytes]) -> dict[str, str]:
 
     Recordings meet through the hashes their sketches have in common, so that strangers are never compared.
     """
+    return _same({name: (sha256(content), _sketch(content)) for name, content in scores.items()})
+
+
+def _same(marks: Mapping[str, Mark]) -> dict[str, str]:
     first: dict[str, str] = {}
     found: dict[str, str] = {}
-    sketches: dict[str, list[int]] = {}
     known: dict[int, list[str]] = defaultdict(list)
-    for name in sorted(scores):
-        sketch = _sketch(scores[name])
+    for name, (content, sketch) in sorted(marks.items()):
         met = Counter(other for value in sketch for other in known[value])
         near = [other for other, count in met.most_common() if 2 * count >= len(sketch)]
-        like = [other for other in near if jaccard(sketch, sketches[other]) >= ALIKE]
-        found[name] = first.get(sha256(scores[name])) or (min(found[other] for other in like) if like else name)
-        first.setdefault(sha256(scores[name]), found[name])
-        sketches[name] = sketch
+        like = [other for other in near if jaccard(sketch, marks[other][1]) >= ALIKE]
+        found[name] = first.get(content) or (min(found[other] for other in like) if like else name)
+        first.setdefault(content, found[name])
         for value in sketch:
             known[value].append(name)
     return found
@@ -267,6 +290,11 @@ def inside(folder: Path, name: str) -> Path:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ProofError(f"The manifest names {name!r}, which leads out of its folder.", code="store-tampered")
     return path
+
+
+def release_of(bundle: Path) -> str:
+    """Name of a bundle's release, such as `house-symbolic/1`."""
+    return str(_about(bundle)["release"])
 
 
 def _about(bundle: Path) -> dict[str, Any]:

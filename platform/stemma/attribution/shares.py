@@ -29,13 +29,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stemma.attribution.calibration import Curve
+from stemma.attribution.ranked import COMMONS, PPB
 from stemma.attribution.store import Store
 from stemma.errors import InvalidError
 from stemma.models.protocol import Example
-
-PPB = 1_000_000_000
-COMMONS = "commons"
-"""The unit and the name that facts use; see `stemma.royalties.facts`."""
 
 Z = 3.0
 """Standard deviations above the decoys' median: of what means nothing, one in seven hundred passes by chance."""

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from stemma.attribution import arrays, manifest, scores
 from stemma.attribution.arrays import Float32, Shard
-from stemma.attribution.build import Load, Progress, build
+from stemma.attribution.build import Load, Progress, build, finished, make_room
 from stemma.attribution.features import Directions, features
 from stemma.attribution.manifest import MANIFEST, Manifest, Plan
-from stemma.errors import InvalidError, ProofError
+from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.models import family_of
 from stemma.models.content import content_key, source_of
 from stemma.models.protocol import Example, Family
@@ -100,15 +100,18 @@ class Store:
     ) -> Self:
         """Make the store of a bundle in `out`, from the recordings of its snapshot with their MIDI.
 
+        `recordings` are read twice, one at a time: as `Contents` gives them, they need not fit into memory.
         A build that was cut off goes on where it stopped; one that is done is only checked.  See
         `manifest.draft` for what is refused.  `previous` is the folder of an earlier store: what it
-        holds at the same checkpoints is not computed again.
+        holds at the same checkpoints is not computed again.  A finished store of another draft that lies in
+        `out` is laid beside it by its version, and is `previous` where no other is given.
         """
         load = load or _load_family
-        given = sorted(recordings, key=lambda pair: pair[0].recording)
+        given = list(recordings) if isinstance(recordings, Iterator) else recordings
         draft = manifest.draft(bundle, given, plan or Plan())
-        if not (out / MANIFEST).exists() or manifest.read(out).model_copy(update={"files": {}}) != draft:
-            earlier = None
+        beside = make_room(out, draft)
+        if not finished(out, draft):
+            previous, earlier = previous or beside, None
             if previous is not None:
                 about = manifest.read(previous)
                 manifest.check_files(previous, about.files)
@@ -156,11 +159,41 @@ class Store:
         about = manifest.parse(body)
         if version and about.version != version:
             raise ProofError(f"Under {version} lies another store of {release}.", code="store-tampered")
-        if not (folder / MANIFEST).exists() or (folder / MANIFEST).read_bytes() != body:
-            for name in about.files:
-                storage.download(f"{prefix}{about.version}/{name}", manifest.inside(folder, name))
-            (folder / MANIFEST).write_bytes(body)  # last: without it the folder holds no store
+        _download(storage, prefix, about, body, folder)
         return cls.load(folder, bundle, load=load)
+
+    @staticmethod
+    def earlier(
+        storage: Storage, bundle: Path, folder: Path, *, plan: Plan | None = None, named: str | None = None
+    ) -> Path | None:
+        """A published store whose vectors a new one of this bundle can take over, fetched into `folder`.
+
+        That of the release itself or of an earlier version of the same model, the latest first; or the one of the
+        release that is `named`, which raises `InvalidError` when it has nothing to take over.  None when there is none.
+        """
+        name, _, number = manifest.release_of(bundle).rpartition("/")
+        numbers = range(int(number), 0, -1) if number.isdigit() else [number]
+        for release in [named] if named else [f"{name}/{n}" for n in numbers]:
+            prefix = f"{PREFIX}{release}/"
+            try:
+                body = storage.get(prefix + MANIFEST)
+            except NotFoundError:
+                if named:
+                    raise
+                continue
+            about = manifest.parse(body)
+            if manifest.same_vectors(about, plan or Plan()) and manifest.common_checkpoints(about, bundle):
+                out = folder / about.version
+                _download(storage, prefix, about, body, out)
+                return out
+        if named:
+            raise InvalidError(
+                f"The store of {named} was made by another plan, another version of Stemma, or at other checkpoints: "
+                f"nothing of it can be taken over.",
+                remedy="Leave --previous out: everything is computed.",
+                code="nothing-in-common",
+            )
+        return None
 
     @cached_property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -231,14 +264,32 @@ class Store:
         return states
 
 
-def contents(bundle: Path, storage: Storage) -> Iterator[tuple[SnapshotRecording, bytes]]:
+def _download(storage: Storage, prefix: str, about: Manifest, body: bytes, folder: Path) -> None:
+    """The files of a store, unless they are there.  Whether they are whole is checked on loading."""
+    if (folder / MANIFEST).exists() and (folder / MANIFEST).read_bytes() == body:
+        return
+    (folder / MANIFEST).unlink(missing_ok=True)  # first and last: without it the folder holds no store
+    for name in about.files:
+        storage.download(f"{prefix}{about.version}/{name}", manifest.inside(folder, name))
+    (folder / MANIFEST).write_bytes(body)
+
+
+@dataclass(frozen=True)
+class Contents:
     """What a store of this bundle is made from: each recording of its snapshot with what the model learned from.
 
-    Fetched one by one, as they are asked for.
+    Fetched one by one, as they are asked for, and again whenever they are gone through: one is in memory.
     """
-    frozen = snapshot.Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
-    source = source_of(family_of(bundle))
-    return ((each, storage.get(content_key(each, source))) for each in frozen.recordings)
+
+    bundle: Path
+    storage: Storage
+
+    def __iter__(self) -> Iterator[tuple[SnapshotRecording, bytes]]:
+        """Recordings with their content, in the snapshot's order."""
+        frozen = snapshot.Manifest.model_validate_json((self.bundle / "manifest.json").read_bytes())
+        source = source_of(family_of(self.bundle))
+        for each in frozen.recordings:
+            yield each, self.storage.get(content_key(each, source))
 
 
 @contextmanager

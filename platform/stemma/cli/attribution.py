@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,7 +14,11 @@ from rich.table import Table
 
 from stemma.cli.bars import told
 from stemma.config import settings
-from stemma.errors import ProofError, UnavailableError
+from stemma.errors import InvalidError, ProofError, UnavailableError
+
+if TYPE_CHECKING:
+    from stemma.rights.shares import Share
+    from stemma.rights.snapshot import SnapshotRecording
 
 app = typer.Typer(help="Trace outputs back to the recordings that shaped them.", no_args_is_help=True)
 
@@ -28,37 +34,57 @@ class Form(StrEnum):
 def build(
     release: Annotated[str, typer.Argument(help="Model release, such as house-symbolic/1.")],
     form: Annotated[
-        Form, typer.Option(help="ekfac (any size), or dual (exact, up to 20 000 recordings).")
-    ] = Form.ekfac,
-    checkpoints: Annotated[int, typer.Option(min=1, help="Checkpoints compared at most.")] = 5,
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens taken of a recording at most.")] = 96,
-    rank: Annotated[int, typer.Option(min=1, help="Directions kept on each side of a layer.")] = 64,
-    keep: Annotated[int, typer.Option(min=1, help="Coordinates kept: bytes of a recording and checkpoint.")] = 16_384,
+        Form | None, typer.Option(help="ekfac (any size), or dual (exact, up to 20 000 recordings).")
+    ] = None,
+    checkpoints: Annotated[int | None, typer.Option(min=1, help="Checkpoints compared at most.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens taken of a recording at most.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="Directions kept on each side of a layer.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Coordinates kept: bytes of a recording and checkpoint.")
+    ] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option(
+            help="Release whose store is taken over as far as it fits; else this one's, or an earlier version's."
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
 ) -> None:
     """Make the store of a release and publish it.  An interrupted build goes on where it stopped.
 
-    What the release's present store holds at the same checkpoints is not computed again.
+    What the release's store, or that of an earlier version of the model, holds at the same checkpoints is not
+    computed again.  What is not said is as the documentation of attribution tells.
     """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
 
-    from stemma.attribution.manifest import Plan
-    from stemma.attribution.store import Store, contents
+    from stemma.attribution.manifest import MANIFEST, Plan
+    from stemma.attribution.store import Contents, Store
     from stemma.storage import storage
     from stemma.training import release as releases
 
     console = Console()
     with told("Attribution store", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
-        plan = Plan(form=form.value, checkpoints=checkpoints, tokens=tokens, rank=rank, keep=keep)
+        said = {"form": form, "checkpoints": checkpoints, "tokens": tokens, "rank": rank, "keep": keep}
+        plan = Plan.model_validate({name: value for name, value in said.items() if value is not None})
         # Spawned, not forked: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else nullcontext() as executor:
             out = settings().home / "stores" / release
+            kept = settings().home / "stores" / "kept" / (previous or release)
+            earlier = None
+            if previous or not (out / MANIFEST).exists():
+                earlier = Store.earlier(storage(), bundle, kept, plan=plan, named=previous)
             store = Store.build(
-                bundle, out, contents(bundle, storage()), progress=progress, plan=plan, executor=executor
+                bundle,
+                out,
+                Contents(bundle, storage()),
+                progress=progress,
+                plan=plan,
+                executor=executor,
+                previous=earlier,
             )
         store.publish(storage())
     console.print(
@@ -87,7 +113,9 @@ def show(
         typer.echo(json.dumps(fact, indent=2))
         return
     console = Console()
-    console.print(_table(fact, _titles(fact["snapshot"]), top))
+    recordings = _recordings(fact["snapshot"])
+    console.print(_table(fact, {name: (r.title, r.composer) for name, r in recordings.items()}, top))
+    console.print(_owners(fact, {name: r.shares for name, r in recordings.items()}, top))
     fidelity = (
         "not measured" if fact["lds"] is None else f"{fact['lds']:.2f} ({fact['lds_low']:.2f}…{fact['lds_high']:.2f})"
     )
@@ -142,19 +170,40 @@ def evaluate(
 @app.command()
 def recompute(
     generation: Annotated[str, typer.Argument(help="Identifier of a generation.")],
+    inputs: Annotated[
+        Path | None, typer.Option(help="What the portal handed out for it; else the platform's own storage is read.")
+    ] = None,
+    release: Annotated[
+        Path | None, typer.Option(help="Folder with the files of the model release, for use with --inputs.")
+    ] = None,
 ) -> None:
-    """Compute an attribution again from what is kept, and compare it with what was stated, to the ppb."""
+    """Compute an attribution again from what is kept, and compare it with what was stated, to the ppb.
+
+    With --inputs and --release on any machine, without the platform's storage.
+    """
     from stemma.attribution import recompute as again
     from stemma.attribution.store import Store
     from stemma.storage import storage
     from stemma.training import release as releases
 
-    fact = again.fact_of(storage(), generation)
-    name = fact["model_release"]
-    bundle = releases.fetch(name, settings().home / "releases" / name)
-    folder = settings().home / "stores" / "kept" / name / fact["store"]
-    store = Store.fetch(storage(), name, folder, bundle, version=fact["store"])
-    found = again.recompute(storage(), fact, store)
+    if (inputs is None) != (release is None):
+        raise InvalidError("--inputs and --release belong together.", remedy="Give both, or neither.")
+    if inputs is not None and release is not None:
+        given = again.Inputs.read(inputs)
+        fact, example = given.fact, given.example
+        if fact.get("generation") != generation:
+            raise InvalidError(f"{inputs} is about generation {fact.get('generation')}.", remedy="Name that one.")
+        name = fact["model_release"]
+        folder = settings().home / "stores" / "kept" / name / fact["store"]
+        given.fetch(folder)
+        store = Store.load(folder, release)
+    else:
+        fact, example = again.fact_of(storage(), generation), again.example_of(storage(), generation)
+        name = fact["model_release"]
+        bundle = releases.fetch(name, settings().home / "releases" / name)
+        folder = settings().home / "stores" / "kept" / name / fact["store"]
+        store = Store.fetch(storage(), name, folder, bundle, version=fact["store"])
+    found = again.recompute(example, fact, store)
     about = f"{len(found.stated)} shares of {generation} by store {store.version} of {name}"
     if not found.apart:
         Console().print(f"{about}: the same, to the last part per billion.")
@@ -168,20 +217,20 @@ def recompute(
         )
 
 
-def _titles(snapshot: str) -> dict[str, tuple[str, str]]:
-    """Title and composer by recording."""
+def _recordings(snapshot: str) -> dict[str, SnapshotRecording]:
+    """The snapshot's recordings by their names."""
     from stemma.rights.snapshot import Manifest
     from stemma.storage import storage
 
     manifest = Manifest.model_validate_json(storage().get(f"snapshots/{snapshot}/manifest.json"))
-    return {r.recording: (r.title, r.composer) for r in manifest.recordings}
+    return {r.recording: r for r in manifest.recordings}
 
 
 def _table(fact: dict[str, Any], titles: dict[str, tuple[str, str]], top: int) -> Table:
+    from stemma.attribution.ranked import ranked
     from stemma.royalties.facts import COMMONS, PPB
 
-    shares: dict[str, int] = dict(fact["shares"])
-    commons = shares.pop(COMMONS, 0)
+    found = ranked(fact["shares"], top)
     table = Table(title=f"Who shaped {fact['generation']}")
     between: dict[str, tuple[int, int]] = fact.get("intervals") or {}
     table.add_column("Share", justify="right")
@@ -195,11 +244,25 @@ def _table(fact: dict[str, Any], titles: dict[str, tuple[str, str]], top: int) -
         spread = [f"{low / PPB:.2%} to {high / PPB:.2%}" if name in between else ""] if between else []
         table.add_row(f"{ppb / PPB:.2%}", *spread, *told)
 
-    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    for recording, ppb in ordered[:top]:
+    for recording, ppb in found.top:
         title, composer = titles.get(recording, ("", ""))
         row(recording, ppb, title, composer, recording)
-    if rest := ordered[top:]:
-        row("", sum(ppb for _, ppb in rest), f"{len(rest)} more recordings", "", "")
-    row(COMMONS, commons, "Commons: shared equally by all trained works", "", "")
+    if found.others:
+        row("", found.rest, f"{found.others} more recordings", "", "")
+    row(COMMONS, found.commons, "Commons: shared equally by all trained works", "", "")
+    return table
+
+
+def _owners(fact: dict[str, Any], owned: Mapping[str, Sequence[Share]], top: int) -> Table:
+    from stemma.attribution.ranked import by_owner, ranked
+    from stemma.royalties.facts import PPB
+
+    found = ranked(by_owner(fact["shares"], owned), top)
+    table = Table(title="By owner, the commons apart")
+    table.add_column("Share", justify="right")
+    table.add_column("Party", overflow="fold")
+    for party, ppb in found.top:
+        table.add_row(f"{ppb / PPB:.2%}", party)
+    if found.others:
+        table.add_row(f"{found.rest / PPB:.2%}", f"{found.others} more")
     return table

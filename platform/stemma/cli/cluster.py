@@ -72,7 +72,7 @@ def make(
     name: Annotated[str, typer.Option(help="Name of the model.")] = "house-symbolic",
 ) -> None:
     """Train past the gate, release, and build the attribution store: what a training job does from end to end."""
-    from stemma.attribution.store import Store, contents
+    from stemma.attribution.store import Contents, Store
     from stemma.capacity.energy import watt_hours
     from stemma.config import settings
     from stemma.storage import storage
@@ -84,7 +84,7 @@ def make(
     bundle = release.build(outcome.folder, home / "releases" / name, name=name)
     release.sign(bundle)
     identifier = release.publish(bundle)
-    Store.build(bundle, home / "stores" / identifier, contents(bundle, store)).publish(store)
+    Store.build(bundle, home / "stores" / identifier, Contents(bundle, store)).publish(store)
     typer.echo(f"{identifier} is in production.")
 
 

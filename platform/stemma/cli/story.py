@@ -239,11 +239,11 @@ class Story:
 
     def attribution(self, progress: Callable[..., None]) -> str:
         """Build the store from which later outputs are traced back."""
-        from stemma.attribution.store import Store, contents
+        from stemma.attribution.store import Contents, Store
 
         bundle = Path(self.state["bundle"])
         out = self.config.home / "stores" / self.state["release"]
-        store = Store.build(bundle, out, contents(bundle, self.storage), progress=progress)
+        store = Store.build(bundle, out, Contents(bundle, self.storage), progress=progress)
         store.publish(self.storage)
         return f"{len(store.manifest.recordings)} recordings × {store.checkpoints} checkpoints"
 

@@ -85,6 +85,12 @@ class AttributionFact(BaseModel):
         return (None, None) if self.intervals is None else self.intervals[name]
 
     @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if any(ppb < 0 for ppb in self.shares.values()) or sum(self.shares.values()) != PPB:
+            raise ValueError(f"shares are never negative and sum to {PPB} ppb, not to {sum(self.shares.values())}")
+        return self
+
+    @model_validator(mode="after")
     def _intervals(self) -> Self:
         if (self.intervals is None) != (self.version == 1 or self.checkpoints < 2):
             raise ValueError("intervals belong to facts of version 2 that rest on two checkpoints or more")

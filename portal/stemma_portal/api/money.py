@@ -1,5 +1,6 @@
 """Generations, periods, statements, balances and the ledger's own proof."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,9 @@ from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
 from stemma_portal.billing.bookkeeping import billing_verify
 from stemma_portal.core.models import Job
-from stemma_portal.metering.access import generations_access
+from stemma_portal.metering.access import generation_access, generations_access
 from stemma_portal.metering.services import facts_ingest
+from stemma_portal.operations.recomputation import recomputation
 from stemma_portal.royalties import selectors
 from stemma_portal.royalties.access import party_access, payment_access, period_access, statement_access
 from stemma_portal.royalties.models import PaymentDetails, Period, Statement
@@ -60,6 +62,29 @@ class Generations(Page):
     """A page of generations."""
 
     items: list[GenerationOut]
+
+
+class StoreFileOut(Schema):
+    """A file of the attribution store."""
+
+    path: str
+    sha256: str
+    url: str
+
+
+class RecomputationOut(Schema):
+    """What an attribution is made again from, with `stemma attribution recompute --inputs`."""
+
+    fact: dict[str, Any]
+    """As it was stated."""
+    example: dict[str, Any]
+    """The output as the model sees it: tokens and what they were asked for by."""
+    store: list[StoreFileOut]
+    """Files of the store that the fact names; empty without a license that covers open weights."""
+    expires_at: datetime | None
+    """Until when the addresses begin a download."""
+    lacking: str
+    """Why there are no files, and what to do; else empty."""
 
 
 class PeriodIn(Request):
@@ -224,6 +249,18 @@ def list_generations(
         for row in rows
     ]
     return Generations(items=items, next=following)
+
+
+@router.post("generations/{generation}/recomputation", response=RecomputationOut)
+def recompute_generation(request: HttpRequest, generation: UUID) -> RecomputationOut:
+    """What anyone who may see a generation needs to compute its attribution again.
+
+    The store of gradients goes to staff and to callers whose license covers open weights, each time written down; the
+    weights themselves are handed out by `POST /releases/{name}/{version}/downloads`.
+    """
+    user = caller(request)
+    found = recomputation(generation=generation_access(user=user, generation_id=str(generation)), by=user)
+    return RecomputationOut(**asdict(found))
 
 
 @router.post("periods", response={200: PeriodOut, 201: PeriodOut})

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Coalesce, TruncDay
 
+from stemma.attribution.ranked import COMMONS, PPB, by_owner, ranked
+from stemma.rights import shares as shares_of
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.models import Share
 from stemma_portal.metering.access import generations_access
 from stemma_portal.metering.models import FactConflict, FactObject, Generation, GenerationShare
 
@@ -24,6 +29,44 @@ def generation_shares(*, generation: Generation) -> QuerySet[GenerationShare]:
         GenerationShare.objects.filter(generation=generation)
         .select_related("recording__work")
         .order_by("-ppb", "recording")
+    )
+
+
+@dataclass(frozen=True)
+class Owners:
+    """What owners' recordings come to in a generation, in ppb; with the commons it is `PPB` exactly."""
+
+    named: list[tuple[str, int]]
+    """Names of the largest, the largest first."""
+    rest: int
+    others: int
+    """How many owners `rest` is of."""
+    unseen: int
+    """Of recordings that the reader may not see."""
+    beside: dict[str, str]
+    """For each recording its owners' names."""
+
+
+def generation_owners(*, shares: Sequence[GenerationShare], seen: Collection[str], top: int) -> Owners:
+    """Owners as they are today, of the recordings that the reader may see."""
+    owned: dict[str, list[shares_of.Share]] = defaultdict(list)
+    names: dict[str, str] = {}
+    beside: dict[str, dict[str, None]] = defaultdict(dict)
+    rows = Share.objects.filter(recording__in=seen, territory=shares_of.WORLD).select_related("party")
+    for row in rows.order_by("side", "-ppm", "party__name"):
+        owned[row.recording_id].append(shares_of.Share(party=row.party_id, side=row.side, ppm=row.ppm))
+        names[row.party_id] = row.party.name
+        beside[row.recording_id][row.party.name] = None  # each once, in this order
+    stated = {share.recording_id or COMMONS: share.ppb for share in shares}
+    sums = by_owner(stated, owned)
+    known = {party: ppb for party, ppb in sums.items() if party not in stated}
+    found = ranked({**known, COMMONS: PPB - sum(known.values())}, top)
+    return Owners(
+        named=[(names[party], ppb) for party, ppb in found.top],
+        rest=found.rest,
+        others=found.others,
+        unseen=sum(ppb for name, ppb in sums.items() if name in stated and name != COMMONS),
+        beside={recording: ", ".join(each) for recording, each in beside.items()},
     )
 
 

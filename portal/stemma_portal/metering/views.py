@@ -25,11 +25,13 @@ from stemma_portal.metering.access import generation_access
 from stemma_portal.metering.heard import generation_beside, generation_player, generation_record, generation_text
 from stemma_portal.metering.models import GenerationShare
 from stemma_portal.metering.selectors import generation_list as generations_of
-from stemma_portal.metering.selectors import generation_shares
+from stemma_portal.metering.selectors import generation_owners, generation_shares
 
 NAMED = 40
 """Shares that are drawn and listed one by one; those below them are summed up."""
 COLOURS = 8
+OWNERS = 12
+"""Owners listed one by one."""
 SPREAD = 9
 """Shares whose intervals are drawn large."""
 
@@ -64,6 +66,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         "rest": sum(share.ppb for share in rest),
         "rest_count": len(rest),
         "seen": seen,
+        "owners": generation_owners(shares=shares, seen=seen, top=OWNERS) if shares else None,
         "credited": {name: each.custody.community for name, each in keepers.items() if each.credited},
         "short": str(generation.pk)[-8:],
         "whole": PPB,

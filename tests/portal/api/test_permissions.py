@@ -115,6 +115,7 @@ CLASSIFIED = {
     "GET /duplicates/{duplicate}": MUSIC,
     "POST /duplicates/{duplicate}/decision": ACT,
     "GET /generations": MEMBER,
+    "POST /generations/{generation}/recomputation": OWN,
     "GET /health": OPEN,
     "GET /imports": MEMBER,
     "POST /imports": ACT,
@@ -274,6 +275,10 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         recording=recordings[2], party=mine, refused=["data_mining"], reason="x", by=cast.owner
     )
     assert reservation is not None
+    generation = certified(license_, keyring, storage)
+    storage.put_json(f"generations/{generation}/attribution.json", {"model_release": "toy/1", "store": "s"})
+    storage.put_json(f"generations/{generation}/example.json", {"tokens": [], "condition": []})
+    storage.put_json("stores/toy/1/s/manifest.json", {"files": {}})
     seat = Seat.objects.create(license=license_, user=cast.teammate, given_at=now(), given_by="x")
     return {
         "custody": kept.id,
@@ -293,7 +298,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         "license_id": license_.id,
         "digest": license_.covenant_id,
         "key_id": key.id,
-        "generation": certified(license_, keyring, storage),
+        "generation": generation,
         "snapshot": snapshot.id,
         "import_id": batch.id,
         "duplicate": likeness.id,

@@ -91,7 +91,22 @@ def test_the_page_of_a_generation_says_how_sure_its_shares_are(world: World, cli
     assert (
         ("Single moments</th>" in page) == ("intervals" in fields) == ("21 % to 39 %".replace(" %", "\u202f%") in page)
     )
+    assert "Owned by Beech &amp; Sons, =Cedar, writer" in page
     assert page.count('class="whisker"') == (4 if "intervals" in fields else 0)
+
+
+def test_owners_of_a_generation_are_summed_exactly(world: World) -> None:
+    fact = world.usage()
+    world.put_usage(fact)
+    world.put_attribution(world.attribution(fact, {0: 300_000_001, 1: 200_000_000, 2: 100_000_000}))
+    ingest(world)
+    shares = list(selectors.generation_shares(generation=Generation.objects.get(pk=fact.id)))
+    names = [each.pk for each in world.recordings]
+    found = selectors.generation_owners(shares=shares, seen={names[0], names[1]}, top=2)
+    beech = 194_999_851  # of the first, all of the master and 299,999 of a million of the work
+    assert found.named == [("Beech & Sons", beech), ("=Cedar, writer", 105_000_150 + 70_000_100)]
+    assert (found.rest, found.others, found.unseen) == (129_999_900, 1, 100_000_000)
+    assert found.beside[names[1]] == "Alder Records, =Cedar, writer"
 
 
 def test_an_object_written_before_there_were_intervals_is_read_and_known_again(world: World) -> None:

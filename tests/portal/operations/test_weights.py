@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.bundling import bundle_make, bundle_upload
+from portal.certificates.made import certified
 from portal.making import SCOPES, problem
 from serving.wire import Wire
 from stemma.client.weights import bring
@@ -96,6 +97,33 @@ def test_every_address_is_written_down_and_stays(accepted, api, cast):
     problem(api("licensee").post(DOWNLOADS, {"files": ["../production.json"]}), 404)
     ModelRelease.objects.update(state=ModelRelease.State.RETIRED)
     problem(api("licensee").post(DOWNLOADS), 422, "retired")
+
+
+def test_an_attribution_can_be_made_again_by_whoever_may_see_it(license_, api, cast, keyring, storage):
+    """Its fact and what the model saw by the licensee and staff; the store of gradients as weights are."""
+    generation = certified(license_, keyring, storage)
+    address = f"generations/{generation}/recomputation"
+    problem(api("licensee").post(address), 404, "pending")
+    fact, example = {"model_release": NAME, "store": "0a1b"}, {"tokens": [1, 2], "condition": []}
+    storage.put_json(f"generations/{generation}/attribution.json", fact)
+    storage.put_json(f"generations/{generation}/example.json", example)
+    storage.put_json(f"stores/{NAME}/0a1b/manifest.json", {"files": {"step-1/length.npy": "a" * 64}})
+    storage.put(f"stores/{NAME}/0a1b/step-1/length.npy", b"gradients")
+
+    problem(api("owner").post(address), 404)
+    told = api("licensee").post(address).json()
+    assert (told["fact"], told["example"], told["store"], told["expires_at"]) == (fact, example, [], None)
+    assert "stemma covenant accept" in told["lacking"]
+    assert not AuditEvent.objects.filter(action="store.download").exists()
+    own = {"covenant": license_.covenant_id, "replaces": license_.covenant_id}
+    assert api("licensee").post(f"licenses/{license_.id}/covenant", own).status_code == 200
+    for who in ("licensee", "rights"):
+        told = api(who).post(address).json()
+        assert [file["path"] for file in told["store"]] == ["manifest.json", "step-1/length.npy"]
+        assert httpx.get(told["store"][1]["url"]).content == b"gradients"
+        assert told["lacking"] == ""
+    events = AuditEvent.objects.filter(action="store.download")
+    assert [(e.subject, e.detail["store"]) for e in events] == [(generation, "0a1b")] * 2
 
 
 def test_an_address_can_be_gone_on_with_and_runs_out(accepted, api, monkeypatch):

@@ -1,0 +1,74 @@
+"""What an attribution is made again from, for whoever may see the generation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from stemma.errors import NotFoundError
+from stemma.ids import now
+from stemma.proof.canonical import sha256
+from stemma.storage import storage
+from stemma_portal.accounts.access import is_staff
+from stemma_portal.accounts.models import User
+from stemma_portal.core.errors import ForbiddenError
+from stemma_portal.core.services import audit
+from stemma_portal.metering.models import Generation
+from stemma_portal.operations.weights import URL_SECONDS, weights_license
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class StoreFile:
+    """A file of the store that the fact names."""
+
+    path: str
+    sha256: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """The inputs of one attribution; the weights of its release are handed out apart."""
+
+    fact: dict[str, Any]
+    """As it was stated."""
+    example: dict[str, Any]
+    """The output as the model sees it."""
+    store: list[StoreFile] = field(default_factory=list)
+    """Empty where the caller may not have what a model learned from its recordings; `lacking` says why."""
+    expires_at: datetime | None = None
+    """Until when the addresses begin a download."""
+    lacking: str = ""
+
+
+def recomputation(*, generation: Generation, by: User) -> Recomputation:
+    """Fact and example of a generation that `by` may see, with addresses of the store's files.
+
+    A store tells of a model's gradients as much as its weights do: it goes to staff and to those whose license covers
+    open weights, and each time is written down.  Raises `NotFoundError` while the generation is not attributed.
+    """
+    lake = storage()
+    try:
+        fact = lake.get_json(f"{generation.prefix}attribution.json")
+    except NotFoundError:
+        raise NotFoundError(
+            f"Generation {generation.pk} is not attributed yet.", remedy="Ask again in a minute.", code="pending"
+        ) from None
+    example = lake.get_json(f"{generation.prefix}example.json")
+    if not is_staff(by):
+        try:
+            weights_license(by)
+        except ForbiddenError as error:
+            return Recomputation(fact, example, lacking=str(error))
+    prefix = f"stores/{fact['model_release']}/{fact['store']}/"
+    body = lake.get(prefix + MANIFEST)
+    files = {**json.loads(body)["files"], MANIFEST: sha256(body)}
+    handed = [
+        StoreFile(path, digest, lake.url(prefix + path, seconds=URL_SECONDS)) for path, digest in sorted(files.items())
+    ]
+    audit(by=by, action="store.download", subject=generation.pk, release=fact["model_release"], store=fact["store"])
+    return Recomputation(fact, example, handed, now() + timedelta(seconds=URL_SECONDS))

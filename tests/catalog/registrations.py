@@ -63,11 +63,12 @@ def song(n: int, *, recorded: bool = True, publisher: str = "05000", writer: str
     return [*found, line("REC", isrc=f"QZSTM26{n:05d}", title=f"Take {n}", duration="000345")] if recorded else found
 
 
-def message(*songs: list[str], transactions: int | None = None, trailer: bool = True) -> str:
-    """A message of one group."""
+def message(*songs: list[str], transactions: int | None = None, trailer: bool = True, version: str = "") -> str:
+    """A message of one group; one of CWR 2.2 says so in its header, one of 2.1 has no place for it."""
     body = [record for each in songs for record in each]
     count = len(songs) if transactions is None else transactions
-    found = [line("HDR", sender="EXAMPLE MUSIC"), line("GRH", kind="NWR", group="00001", version="02.10"), *body]
+    group = line("GRH", kind="NWR", group="00001", version=f"0{version or '2.1'}0")
+    found = [line("HDR", sender="EXAMPLE MUSIC", version=version), group, *body]
     found.append(line("GRT", transactions=f"{count:08d}", records=f"{len(body) + 2:08d}"))
     if trailer:
         found.append(line("TRL", groups="00001", transactions=f"{len(songs):08d}", records=f"{len(body) + 4:08d}"))

@@ -104,6 +104,18 @@ def test_the_same_isrc_twice_is_told(path):
     assert rules(two) == ["twice"]
 
 
+def test_a_message_that_says_it_is_in_cwr_two_two_is_read_as_one_of_two_one(path):
+    text = message(song(0), song(1, recorded=False), version="2.2")
+    header, group, *_ = text.splitlines()
+    assert (header[101:104], group[11:16]) == ("2.2", "02.20")
+    said, older = (
+        [row.record().model_dump() for row in read(path, each)]
+        for each in (text, message(song(0), song(1, recorded=False)))
+    )
+    assert said == older
+    assert said[0]["isrc"] == "QZSTM2600000"
+
+
 # --- CWR 3 ------------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,23 @@ def _mined(text: str, *, kind: str = "UseForTrainingGenerativeAI") -> str:
             "UseForTrainingGenerativeAI: only in DE, FR",
         ),
         (
+            _mined(ern43(1)).replace(
+                "</DealTerms>",
+                "<ExcludedDistributionChannel><PartyId>PADPIDA1</PartyId><PartyName><FullName>Other</FullName>"
+                "</PartyName></ExcludedDistributionChannel></DealTerms>",
+            ),
+            "constrained",
+            "UseForTrainingGenerativeAI: not through PADPIDA1 Other",
+        ),
+        (
+            _mined(ern43(1)).replace(
+                "</DealTerms>",
+                "<DistributionChannel><PartyId>PADPIDA1</PartyId></DistributionChannel></DealTerms>",
+            ),
+            "constrained",
+            "UseForTrainingGenerativeAI: only through PADPIDA1",
+        ),
+        (
             _mined(ern43(1, deal="<EndDate>2031-12-31</EndDate>")),
             "constrained",
             "UseForTrainingGenerativeAI: until 2031-12-31",

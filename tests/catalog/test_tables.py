@@ -10,7 +10,7 @@ from datetime import date
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -18,6 +18,7 @@ from stemma.catalog import columns
 from stemma.catalog.corrections import write_corrections
 from stemma.catalog.reading import LONGEST_LINE, headings, open_rows, sniff
 from stemma.catalog.table import Table
+from stemma.catalog.text import alike, skeleton
 from stemma.cli.catalog import app
 from stemma.errors import InvalidError
 from stemma.rights.shares import WHOLE
@@ -104,6 +105,19 @@ def test_a_code_that_comes_twice_is_told_with_the_row_that_has_it(path):
     assert [p.remedy for p in rows[1].problems] == ["Row 2 has it already: leave one of them out, or correct it."]
 
 
+def test_rows_that_are_the_same_are_told_where_nothing_identifies_them(path):
+    """The first is taken; a code, or one cell that differs, makes another recording."""
+    same, other, coded = "One,A,,3:00,,,,,\n", "One,A,,3:01,,,,,\n", "One,A,QZSTM2600001,3:00,,,,,\n"
+    rows = read(path, HEAD + same + other + coded + same + "Far,B,,,,,,,\n" * 3000)
+    told = {row.number: [p.remedy for p in row.problems] for row in rows if row.problems}
+    remedy = "says the same: leave one of them out, or give each its ISRC or your own number."
+    assert told.pop(5) == [f"Row 2 {remedy}"]
+    assert len(told) == 2999
+    assert set(map(tuple, told.values())) == {(f"Row 6 {remedy}",)}
+    assert rows[0].record() is not None
+    assert rows[3].record() is None
+
+
 def test_codes_are_unique_over_the_whole_file_not_only_near_each_other(path):
     lines = [f"Song {n},A,QZSTM{n % 1500:07d},,,,,,\n" for n in range(2000)]
     rows = read(path, HEAD + "".join(lines))
@@ -183,6 +197,36 @@ def test_names_that_deceive_are_flagged_or_refused(path):
     assert ("title", "text") in problems(path, "So\x07ng", "A", *[""] * 7)
     assert problems(path, "Зимфира", "Зимфира", *[""] * 7) == set()
     assert problems(path, "می\u200cخواهم", "Sigur Rós", *[""] * 7) == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("Косо", "Koco", True),  # all of it Cyrillic
+        ("ΑΒΒΑ", "ABBA", True),  # all of it Greek
+        ("Аdеlе", "Adele", True),
+        ("Beyoncé", "Beyonce", False),  # an accent hides nobody
+        ("Sigur Rós", "sigur ros", False),
+        ("Кино", "Kino", False),  # another script, another look
+        ("Com", "Corn", False),  # both are plain
+    ],
+)
+def test_names_in_another_script_that_look_alike(one, other, expected):
+    assert alike(one, other) == alike(other, one) == expected
+
+
+LOOKALIKES = dict(zip("ABCEHIKMOPTXaceopxsij", "АВСЕНІКМОРТХасеорхѕіј", strict=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=30), st.text("ABCEHKMOPTXaceopxsj .'2", min_size=1, max_size=12), st.data())
+def test_a_skeleton_is_its_own_and_outlives_letters_of_another_script(anything, latin, data):
+    """Published look-alikes (Unicode TS 39, confusables.txt) leave it as it is, wherever they stand."""
+    assert skeleton(skeleton(anything)) == skeleton(anything)
+    assert skeleton(anything.swapcase()) == skeleton(anything) or not anything.isascii()
+    swapped = "".join(LOOKALIKES.get(c, c) if data.draw(st.booleans()) else c for c in latin)
+    assert skeleton(swapped) == skeleton(latin)
+    assert alike(swapped, latin) == (swapped != latin)
 
 
 def test_formulas_are_only_text_and_what_was_defused_comes_back(path):

@@ -14,8 +14,11 @@ COLUMN = "What to correct"
 
 
 def told(problems: Iterable[Problem]) -> str:
-    """What is wrong with a row, in one cell."""
-    return " ".join(f"{problem.field or 'row'}: {problem.remedy}" for problem in problems)
+    """What is wrong with a row, in one cell: of each problem the field, the rule in brackets, and the remedy.
+
+    The values stand in the cells beside it.
+    """
+    return " ".join(f"{problem.field or 'row'} [{problem.rule}]: {problem.remedy}" for problem in problems)
 
 
 def write_corrections(rows: Iterable[Row], out: TextIO) -> int:

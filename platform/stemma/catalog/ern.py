@@ -118,11 +118,22 @@ def _told(terms: Any, created: str, *, ended: bool) -> tuple[Use, bool, str]:
         conditions.append(f"only in {', '.join(territories)}")
     if excluded := sorted({(code.text or "").strip() for code in _all(terms, "ExcludedTerritoryCode")} - {""}):
         conditions.append(f"not in {', '.join(excluded)}")
+    # Channels are services by name: whether Stemma is one of them, no message says.  Any is a condition, so that
+    # what a deal keeps to some is never taken as allowed.
+    if channels := _channels(terms, "DistributionChannel"):
+        conditions.append(f"only through {channels}")
+    if channels := _channels(terms, "ExcludedDistributionChannel"):
+        conditions.append(f"not through {channels}")
     if (start := _period(terms, "Start")) and start > created:
         conditions.append(f"from {start}")
     if end:
         conditions.append(f"until {end}")
     return ("constrained" if conditions else "allowed"), False, " ".join(conditions)
+
+
+def _channels(terms: Any, name: str) -> str:
+    named = {" ".join(" ".join(channel.itertext()).split()) or "unnamed" for channel in terms.iter(f"{{*}}{name}")}
+    return ", ".join(shown(each, 100) for each in sorted(named))
 
 
 def _period(terms: Any, side: str) -> str:

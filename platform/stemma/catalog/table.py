@@ -124,6 +124,8 @@ class Table:
         self._checks = {field: _Check(_CHECKS[field]) for field in self._plain if field in _CHECKS}
         self._owners = _Owners({field: place for field, place in places.items() if "." in field})
         self._seen: dict[str, dict[int, int]] = {name: {} for name in ("isrc", "reference") if name in self._plain}
+        self._rows: dict[int, int] = {}
+        """Rows that nothing identifies, by the hash of their cells."""
 
     def rows(self, cells: Iterable[Sequence[str]], first: int = 2) -> Iterator[TableRow]:
         """The rows of these cells, numbered from `first`; those with no cell filled are left out."""
@@ -165,9 +167,25 @@ class Table:
             values["shares"] = self._owners.column(columns, problems)
         for field, seen in self._seen.items():
             _unique(field, values[field], numbers, seen, problems)
+        self._same(numbers, block, values, problems)
         headings, none = self.headings, ()
         for i, number in enumerate(numbers):
             yield TableRow(number, headings, block[i], values, i, tuple(problems[i]) if i in problems else none)
+
+    def _same(
+        self, numbers: list[int], block: list[Sequence[str]], values: dict[str, Sequence[Value]], problems: Problems
+    ) -> None:
+        """Note rows without ISRC and number that say what an earlier one says, word for word."""
+        coded = [values[name] for name in self._seen]
+        if any(all(column) for column in coded):
+            return
+        for i, number in enumerate(numbers):
+            if any(column[i] for column in coded) or i in problems:
+                continue
+            at = self._rows.setdefault(hash(tuple(block[i])), number)
+            if at != number:
+                remedy = f"Row {at} says the same: leave one of them out, or give each its ISRC or your own number."
+                _note(problems, i, Problem("", "", "twice", remedy))
 
     def _too_wide(self, row: Sequence[str]) -> Problem:
         extra = len(row) - len(self.headings)

@@ -92,6 +92,20 @@ def skeleton(name: str) -> str:
     return folded.replace("rn", "m").replace("vv", "w").replace("1", "l").replace("i", "l").replace("0", "o")
 
 
+def alike(one: str, other: str) -> bool:
+    """Whether two names look alike and are written with other letters: one of them with letters outside ASCII.
+
+    Accents, case, spaces and signs make no other name: Beyoncé is Beyonce.
+    """
+    if one.isascii() and other.isascii():
+        return False
+    return skeleton(one) == skeleton(other) and _bare(one) != _bare(other)
+
+
+def _bare(name: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if char.isalnum())
+
+
 @lru_cache(maxsize=4096)
 def _prototype(char: str) -> str:
     if char.isascii() or unicodedata.combining(char):

@@ -7,7 +7,7 @@ clause.  The data decides in case of doubt.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from stemma.rights.covenant import USES, Covenant, Covenant1, Tier, lift
 from stemma.rights.wording import MAY, amount, days, percent, priced, words
@@ -231,6 +231,14 @@ def _creators(terms: Covenant) -> Said:
 
 def _notice(terms: Covenant) -> Said:
     yield "notice", f"The attribution notice reads: “{terms.notice}”"
+
+
+def on_withdrawal(
+    terms: Covenant1 | Covenant, part: Literal["outputs", "weights", "prompting_days", "owner_earns"]
+) -> str:
+    """What the terms say of one thing when an owner withdraws.  Form 1 says one text of all."""
+    said = dict(_withdrawal(terms, lift(terms)))
+    return said.get("on_withdrawal") or said[f"withdrawal.{part}"]
 
 
 def _withdrawal(terms: Covenant1 | Covenant, lifted: Covenant) -> Said:

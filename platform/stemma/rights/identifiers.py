@@ -65,24 +65,6 @@ def ipi(text: str) -> str:
     return plain
 
 
-def ipi_base(text: str) -> str:
-    """The IPI base number as `I-123456789-C` (CISAC).  Raises `InvalidError` for a wrong check digit.
-
-    The check is that of the ISWC with 2 in place of its 1: (10 - (2 + sum of i * d_i) mod 10) mod 10.
-    """
-    plain = re.sub(r"[\s.\-]", "", text.upper())
-    if not re.fullmatch(r"I[0-9]{10}", plain):
-        raise InvalidError(f"{text!r} is not an IPI base number.", remedy="Write I and ten digits.", code="ipi-base")
-    digits = plain[1:10]
-    if (10 - (2 + sum(i * int(d) for i, d in enumerate(digits, start=1))) % 10) % 10 != int(plain[10]):
-        raise InvalidError(
-            f"The check digit of IPI base number {text!r} is wrong.",
-            remedy="Compare it with the society's register.",
-            code="ipi-base",
-        )
-    return f"I-{digits}-{plain[10]}"
-
-
 def isni(text: str) -> str:
     """The ISNI as sixteen characters (ISO 27729; check character by ISO 7064 mod 11-2).  Raises `InvalidError`."""
     plain = re.sub(r"[\s-]", "", text.upper()).removeprefix("ISNI")

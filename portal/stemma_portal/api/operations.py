@@ -21,6 +21,9 @@ from stemma_portal.api.schemas import (
     HandedFile,
     HandedOut,
     LearnedOut,
+    OwnerGrantOut,
+    PieceOut,
+    Pieces,
     ReleaseDetail,
     ReleaseFileOut,
     ReleaseIn,
@@ -29,11 +32,12 @@ from stemma_portal.api.schemas import (
     SnapshotIn,
     SnapshotOut,
     Snapshots,
+    WithdrawalSaidOut,
 )
-from stemma_portal.catalog.access import access_recording
+from stemma_portal.catalog.access import access_own_recording, access_recording, is_theirs
 from stemma_portal.catalog.rules import RuleError, check_text
 from stemma_portal.operations.access import access_absence, access_release, access_snapshot, snapshots_visible
-from stemma_portal.operations.carrying import absence_proof, carried
+from stemma_portal.operations.carrying import Said, absence_proof, carried, certificates, pieces
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases
 from stemma_portal.operations.services import release_register, snapshot_create
@@ -164,15 +168,56 @@ def list_downloads(
 def show_carried(request: HttpRequest, recording: UUID) -> CarriedOut:
     """Which snapshots, models and pieces carry a recording, and where it is not."""
     found = access_recording(caller(request), str(recording))
-    where = carried(found)
+    where = carried(found, owners=is_theirs(caller(request), found))
     return CarriedOut(
         recording=found.id,
         snapshots=[_carrier(row) for row in where.snapshots],
         snapshots_in_all=where.snapshots_in_all,
-        releases=[LearnedOut(id=r.id, snapshot=r.snapshot_id, created_at=r.created_at) for r in where.releases],
+        releases=[
+            LearnedOut(id=r.id, snapshot=r.snapshot_id, created_at=r.created_at, said=_said(said))
+            for r, said in where.releases
+        ],
         generations=where.generations,
+        outputs=_said(where.outputs),
+        grants=[
+            OwnerGrantOut(
+                party=each.party.id,
+                name=each.party.name,
+                covenant=each.covenant,
+                withdrawn_at=each.withdrawn_at,
+                prompting=each.prompting,
+                prompting_ends=each.prompting_ends,
+                earns=each.earns,
+            )
+            for each in where.grants
+        ],
+        withdrawn_at=where.withdrawn_at,
         without=[_carrier(row) for row in where.without],
         terms=where.terms,
+    )
+
+
+@router.get("catalog/recordings/{recording}/carried/pieces", response=Pieces)
+def list_pieces(
+    request: HttpRequest, recording: UUID, cursor: str | None = None, limit: int = Query(50, ge=1, le=MAX_LIMIT)
+) -> Pieces:
+    """Pieces whose attribution names a recording, each with the hash of its certificate, newest first."""
+    found = access_own_recording(caller(request), str(recording))
+    rows = pieces(found).select_related("generation")
+    shares, following = page(rows, cursor=cursor, limit=limit, newest_first=True, by="pk")
+    signed = certificates(shares)
+    return Pieces(
+        items=[
+            PieceOut(
+                made_at=share.generation.at,
+                release=share.generation.model_release,
+                ppb=share.ppb,
+                certificate=one.sha256 if (one := signed.get(share.generation_id)) else None,
+                log_index=one.entry.position if one else None,
+            )
+            for share in shares
+        ],
+        next=following,
     )
 
 
@@ -183,6 +228,10 @@ def show_absence(request: HttpRequest, recording: UUID, snapshot: UUID) -> Any:
     Refused with `present` where it does, and with `old-snapshot` for a form in which that cannot be proved.
     """
     return absence_proof(*access_absence(caller(request), str(recording), str(snapshot)))
+
+
+def _said(found: list[Said]) -> list[WithdrawalSaidOut]:
+    return [WithdrawalSaidOut(**asdict(each)) for each in found]
 
 
 def _carrier(row: Snapshot) -> CarrierOut:

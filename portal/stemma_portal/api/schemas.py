@@ -343,12 +343,59 @@ class CarrierOut(Schema):
     created_at: datetime
 
 
+class WithdrawalSaidOut(Schema):
+    """What a version of the covenant says happens when an owner withdraws."""
+
+    covenant: str
+    """Version."""
+    under_it: int
+    """How many licenses, or pieces, have it under this version."""
+    text: str
+    ends: bool
+    """Whether it ends, with the withdrawal; else it stays."""
+
+
+class OwnerGrantOut(Schema):
+    """An owner's newest grant for a recording, and what the covenant it was given under says of the owner."""
+
+    party: Id
+    name: str
+    covenant: str
+    """Version."""
+    withdrawn_at: datetime | None
+    prompting: str
+    prompting_ends: datetime | None
+    """When style prompting ends; null while nothing was withdrawn."""
+    earns: str
+
+
+class PieceOut(Schema):
+    """A piece whose attribution names a recording.  Whose it is, its licensee tells."""
+
+    made_at: datetime
+    release: str
+    ppb: int
+    """The recording's part, in parts per billion."""
+    certificate: str | None
+    """SHA-256 of its certificate; null for pieces of before there were any."""
+    log_index: int | None
+    """Place of that hash in the log."""
+
+
+class Pieces(Page):
+    """A page of pieces."""
+
+    items: list[PieceOut]
+
+
 class LearnedOut(Schema):
     """A model release, by the snapshot it learned from."""
 
     id: str
     snapshot: Id
     created_at: datetime
+    said: list[WithdrawalSaidOut]
+    """What becomes of its weights, for each version of the covenant under which they are licensed."""
 
 
 class CarriedOut(Schema):
@@ -361,11 +408,17 @@ class CarriedOut(Schema):
     releases: list[LearnedOut]
     """Every model that learned from it."""
     generations: int
-    """Pieces whose attribution names it."""
+    """Pieces whose attribution names it: `…/carried/pieces` lists them."""
+    outputs: list[WithdrawalSaidOut]
+    """What becomes of them, for each version of the covenant under which they were made."""
+    grants: list[OwnerGrantOut]
+    """To owners and staff; none are shown to others, nor when they withdrew."""
+    withdrawn_at: datetime | None
+    """When the first owner withdrew whose yes is missing since: from then on what ends has ended."""
     without: list[CarrierOut]
     """Snapshots that do not hold it, newest first, at most 50: each can prove it."""
     terms: str
-    """What the covenant says happens when an owner withdraws."""
+    """What the covenant in force says happens when an owner withdraws: it holds for what is granted now."""
 
 
 class ReleaseIn(Request):

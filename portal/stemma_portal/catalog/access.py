@@ -27,6 +27,22 @@ def access_recording(user: User, identifier: str) -> Recording:
     return found
 
 
+def is_theirs(user: User, recording: Recording) -> bool:
+    """Whether the user is staff, or of who brought the recording, has a share in it or looks after it."""
+    if is_staff(user) or user.memberships.filter(organisation=recording.organisation_id).exists():
+        return True
+    own = parties_of(user)
+    return recording.shares.filter(party__in=own).exists() or recordings_kept(own).filter(pk=recording.pk).exists()
+
+
+def access_own_recording(user: User, identifier: str) -> Recording:
+    """A recording that is the user's: licensees, who may see it, are told nothing of what is its owners'."""
+    found = access_recording(user, identifier)
+    if not is_theirs(user, found):
+        raise NotFoundError(f"There is no recording {identifier} of yours.")
+    return found
+
+
 def access_work(user: User, identifier: str) -> tuple[Work, QuerySet[Recording]]:
     """A work with its recordings that the user may see.  Raises `NotFoundError` where there is none."""
     work = by_id(Work.objects.all(), identifier)

@@ -21,6 +21,7 @@ from stemma.rights.shares import WHOLE, WORLD, Share
 from stemma.storage import storage
 from stemma_portal.catalog.models import Party, Work
 from stemma_portal.catalog.sharing import shares_check
+from stemma_portal.intake.lookalikes import tell_lookalikes
 from stemma_portal.intake.models import Import, ImportRow
 
 CHUNK = 5_000
@@ -108,6 +109,7 @@ def judge(batch: Import) -> None:
         names = {"organisation": batch.organisation_id, "batch": batch.id}
         cursor.execute(TAKEN, names)
         _reject_taken(batch, dict(cursor.fetchall()))
+        tell_lookalikes(batch)
         cursor.execute(JUDGE, names)
         _judge_works(batch)
         _tell_absent(batch)

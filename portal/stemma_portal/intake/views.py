@@ -167,7 +167,7 @@ def _shown(batch: Import, row: ImportRow) -> dict[str, Any]:
     inverse = {field: heading for heading, field in batch.mapping.items()}
     title = record.get("title") or raw.get(inverse.get("title", ""), "") or "–"
     problems = [
-        {"where": inverse.get(p[0], p[0]) or "row", "value": p[1], "remedy": p[3], "severity": p[4]}
+        {"where": inverse.get(p[0], p[0]) or "row", "value": p[1], "rule": p[2], "remedy": p[3], "severity": p[4]}
         for p in row.problems
     ]
     return {

@@ -15,15 +15,16 @@ from stemma.errors import NotFoundError, ProofError, UnavailableError
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_owner, is_staff
 from stemma_portal.accounts.models import User
-from stemma_portal.catalog.access import access_recording
+from stemma_portal.catalog.access import access_recording, is_theirs
 from stemma_portal.design.markdown import rendered
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.lineage import Generation, lineage
 from stemma_portal.design.svg.treemap import Leaf, treemap
 from stemma_portal.licensing.models import CovenantVersion
+from stemma_portal.metering.models import GenerationShare
 from stemma_portal.operations import figures
 from stemma_portal.operations.access import access_absence, access_release, access_snapshot
-from stemma_portal.operations.carrying import absence_proof, carried
+from stemma_portal.operations.carrying import absence_proof, carried, certificates, pieces
 from stemma_portal.operations.diversity import shape
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshot_offences, snapshots_visible
@@ -99,7 +100,18 @@ def _diversity(snapshot: Snapshot, rows: list[figures.Repertoire]) -> str:
 def recording_carried(request: HttpRequest, recording_id: str) -> HttpResponse:
     """Which snapshots, models and pieces carry a recording, what the covenant says of each, and where it is not."""
     recording = access_recording(request.user, recording_id)
-    return render(request, "operations/carried.html", {"recording": recording, "carried": carried(recording)})
+    theirs = is_theirs(request.user, recording)
+    rows = pieces(recording) if theirs else GenerationShare.objects.none()
+    shown = page(rows.select_related("generation"), request.GET, by="pk", descending=True)
+    found = certificates(shown.items)
+    context = {
+        "recording": recording,
+        "carried": carried(recording, owners=theirs),
+        "page": shown,
+        "pieces": [(share, found.get(share.generation_id)) for share in shown.items],
+        "staff": is_staff(request.user),
+    }
+    return render(request, "operations/carried.html", context)
 
 
 @login_required

@@ -62,6 +62,11 @@ def test_what_was_withdrawn_is_proved_to_be_in_no_later_snapshot(granted, api, r
     assert [each["name"] for each in where["without"]] == ["after"]
     assert (where["snapshots_in_all"], where["releases"], where["generations"]) == (1, [], 0)
     assert where["terms"]
+    assert [each["name"] for each in where["grants"]] == ["Artist", "Label"]
+    [_, mine] = where["grants"]
+    assert mine["withdrawn_at"] == where["withdrawn_at"] == mine["prompting_ends"]
+    assert mine["earns"] == "The owner keeps earning from what was licensed before."
+    assert owner.get(f"catalog/recordings/{gone.id}/carried/pieces").json() == {"items": [], "next": None}
     assert verdict(owner.get(f"catalog/recordings/{gone.id}/absence/{after.id}")) == "verified"
     told = owner.get(f"catalog/recordings/{gone.id}/absence/{before.id}")
     assert "holds the recording" in problem(told, 422, "present")["detail"]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from portal.certificates.made import Output, put
+from portal.making import SCOPES
 from portal.royalties.world import World
 from stemma.ids import now
+from stemma.proof.canonical import digest
+from stemma.rights.covenant import OnWithdrawal, house_covenant
 from stemma.royalties.facts import PPB
+from stemma_portal.accounts.services import membership_set, user_create
 from stemma_portal.catalog.models import Recording
 from stemma_portal.consent import cases
+from stemma_portal.consent.services import consent_grant, consent_withdraw
+from stemma_portal.core.services import log_append
 from stemma_portal.dashboards import homes, owners, selectors
+from stemma_portal.licensing.models import CovenantVersion, License
+from stemma_portal.metering.models import Certificate
 from stemma_portal.metering.services import facts_ingest
+from stemma_portal.operations.carrying import carried
 from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMember
 from stemma_portal.royalties.models import Account, StatementLine
 from stemma_portal.royalties.services import estimates_refresh, period_open
@@ -160,3 +170,73 @@ def test_what_a_recording_shaped_over_time(heard: World, client) -> None:
     assert "nothing has been made with them" in why()
     ModelRelease.objects.all().delete()
     assert "no model has been made" in why()
+
+
+def test_what_carries_a_recording_says_what_the_covenant_of_each_says(heard: World, client, keyring) -> None:
+    """Each license, piece and grant by its own version; licensees are told nothing of what is the owners'."""
+    house = house_covenant()
+    ending = OnWithdrawal(outputs="end", weights="end", prompting_days=30, owner_earns=False)
+    later = house.model_copy(update={"version": "9", "withdrawal": ending})
+    # Nobody may publish it while others hold more: it is put where published ones are.
+    receipt = log_append(kind="covenant", subject="9", document_digest=digest(later), at=now()).model_dump(mode="json")
+    CovenantVersion.objects.create(
+        digest=digest(later), version="9", document=later.model_dump(mode="json"), receipt=receipt, published_at=now()
+    )
+    recording = heard.recordings[1]
+    first = consent_grant(party=heard.parties[0], recordings=[recording.pk], scopes=list(SCOPES), by=heard.staff)
+    second = consent_grant(party=heard.parties[2], recordings=[recording.pk], scopes=list(SCOPES), by=heard.staff)
+    assert first.covenant == second.covenant == digest(later)
+    new = heard.licenses[1]
+    License.objects.filter(pk=new.pk).update(covenant=digest(later))
+    usage = heard.usage(of=1, covenant=digest(later))
+    token = Output(new, keyring, generation=usage.id)
+    put(heard.lake, token.fact(), usage)
+    heard.put_attribution(heard.attribution(usage, {1: PPB}))
+    facts_ingest(lake=heard.lake)
+    gone = consent_withdraw(consent=first, recording_id=recording.pk, by=heard.owner)
+
+    where = carried(recording, owners=True)
+    [(release, weights)] = where.releases
+    assert release.id == "house-symbolic/1"
+    kept, lost = "A model that was trained on it before keeps its license.", "A model that was trained on it before"
+    assert [(each.covenant, each.under_it, each.ends) for each in weights] == [
+        ("9", 1, True),
+        (house.version, 1, False),
+    ]
+    assert weights[1].text == kept
+    assert weights[0].text == f"{lost} loses its license."
+    assert [(each.covenant, each.under_it, each.ends) for each in where.outputs] == [
+        ("9", 1, True), (house.version, 2, False),
+    ]  # fmt: skip
+    owner = {each.party: each for each in where.grants}
+    mine, theirs = owner[heard.parties[0]], owner[heard.parties[2]]
+    assert where.withdrawn_at == mine.withdrawn_at == gone.at
+    assert mine.prompting_ends == gone.at + timedelta(days=30)
+    assert mine.earns == "The owner earns nothing more from what was licensed before."
+    assert (theirs.withdrawn_at, theirs.prompting_ends) == (None, None)
+
+    client.force_login(heard.owner)
+    certificate = Certificate.objects.get()
+    page = client.get(f"/catalog/{recording.pk}/carried/").content.decode()
+    for said in (kept, mine.prompting, "Under covenant 9, 1 piece:", certificate.sha256):
+        assert said in page
+    assert usage.id not in page  # whose it is, its licensee tells
+    client.force_login(heard.staff)
+    assert f"/certificate/{usage.id}/" in client.get(f"/catalog/{recording.pk}/carried/").content.decode()
+    listed = client.get(f"/api/v1/catalog/recordings/{recording.pk}/carried/pieces", {"limit": 1}).json()
+    assert listed["items"][0]["certificate"] == certificate.sha256
+    assert listed["items"][0]["log_index"] == certificate.entry.position
+    assert listed["next"]
+    _told_to_a_licensee(client, recording, new, certificate)
+
+
+def _told_to_a_licensee(client, recording, license_, certificate) -> None:
+    buyer = user_create(email="buyer@example.org", name="Buyer", password=None, by=None)
+    membership_set(user=buyer, organisation=license_.organisation, role="owner", by=None)
+    client.force_login(buyer)
+    page = client.get(f"/catalog/{recording.pk}/carried/").content.decode()
+    assert "house-symbolic/1" in page
+    assert certificate.sha256 not in page
+    assert "What it means for each owner" not in page
+    assert client.get(f"/api/v1/catalog/recordings/{recording.pk}/carried").json()["grants"] == []
+    assert client.get(f"/api/v1/catalog/recordings/{recording.pk}/carried/pieces").status_code == 404

@@ -73,7 +73,9 @@ def test_rows_to_correct_come_as_a_table_that_no_spreadsheet_runs(browse, bring)
     assert rows[0] == [*HEAD.split(","), "What to correct"]
     assert len(rows) == 2
     assert rows[1][1] == "'=cmd()"
+    assert rows[1][-1].startswith("isrc [isrc]: ")
     assert "not an ISRC" in rows[1][-1]
+    assert "<code>isrc</code>" in browse("owner").text(f"/imports/{batch.id}/")
 
 
 def test_a_file_that_cannot_be_read_is_told_on_the_page(browse):

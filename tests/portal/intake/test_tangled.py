@@ -22,6 +22,22 @@ def test_two_people_of_one_name_and_two_ipis_are_two_parties(bring, together):
     assert {p.ipi for p in Party.objects.filter(name="Pablo")} == {"00014107338", "00000000199"}
 
 
+def test_a_name_that_looks_like_a_known_one_is_told_with_both(bring, labels):
+    """Whole words in another script: Cyrillic Косо beside Latin Koco of another label."""
+    bring(table(line(1, artist="Koco"), line(2, artist="Océan", isrc="QZSTM2600002")))
+    theirs = {"organisation": labels.other, "by": labels.stranger}
+    batch = bring(table(line(3, artist="Косо"), line(4, artist="Ocean"), line(5, one="Косо")), **theirs)
+    assert batch.counts["warnings"] == 2, [row.problems for row in batch.rows.all()]
+    for row, field in zip(batch.rows.exclude(problems=[]).order_by("number"), ("artist", "shares"), strict=True):
+        [(where, value, rule, remedy, severity)] = row.problems
+        assert (where, value, rule, severity) == (field, "Косо", "homograph", "warning")
+        assert "“Косо” looks like “Koco”" in remedy
+    assert Recording.objects.filter(artist="Косо").exists()  # a warning keeps nothing out
+    (row,) = bring(table(line(6, artist="KOCO"))).rows.all()
+    assert [problem[2] for problem in row.problems] == ["homograph"]
+    assert bring(table(line(7, artist="Ocean"))).counts["warnings"] == 0
+
+
 def test_a_number_that_another_recording_has_takes_no_other_row_along(bring):
     bring(table(line(1), line(2)))
     batch = bring(table(line(1, reference="EX-2"), line(4)))

@@ -25,14 +25,24 @@ def allow_training(here) -> None:
     here.step("has signed")
 
 
+def withdraw(here) -> None:
+    tab = here.tab
+    tab.get_by_role("link", name="Withdraw", exact=True).click()
+    tab.get_by_label(re.compile("I withdraw it")).check()
+    here.step("withdraws")
+    tab.get_by_role("button", name="Withdraw").click()
+    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
+    here.step("has withdrawn")
+
+
 def downloaded(tab, name: str) -> bytes:
     with tab.expect_download() as download:
         tab.get_by_role("link", name=name, exact=True).first.click()
     return download.value.path().read_bytes()
 
 
-def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(house, visit, browser) -> None:
-    # The label has granted the recording, and stated since that a tenth of its publishing is Erika's.
+def a_writer_is_stated(house) -> None:
+    """The label has granted the recording, and states now that a tenth of its publishing is Erika's."""
     house.shell(
         "from stemma.rights.shares import Share\n"
         "from stemma_portal.accounts.models import User\n"
@@ -47,6 +57,10 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
         "stated.append({**largest, 'party': erika.id, 'ppm': 100_000})\n"
         "shares_set(recording=recording, shares=[Share(**each) for each in stated], by=owner, cause='editor: letter')"
     )
+
+
+def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(house, visit, browser) -> None:
+    a_writer_is_stated(house)
     label, staff = visit("label"), visit("rights")
     tab = label.tab
     tab.goto(f"{house.url}/consent/")
@@ -97,12 +111,7 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     allow_training(artist)
     keys = KeyRing(house.home.path / "keys").jwks()
     assert verify_document(downloaded(tab, "Receipt (JSON)"), keys).verdict is Verdict.VERIFIED
-    tab.get_by_role("link", name="Withdraw", exact=True).click()
-    tab.get_by_label(re.compile("I withdraw it")).check()
-    artist.step("withdraws")
-    tab.get_by_role("button", name="Withdraw").click()
-    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
-    artist.step("has withdrawn")
+    withdraw(artist)
     assert verify_document(downloaded(tab, "JSON"), keys).verdict is Verdict.VERIFIED
     assert artist.complaints == label.complaints == []
 

@@ -184,6 +184,11 @@ bench: $(DEV) soundfont ## Measure every claim (CLAIM=id: only that one)
 screenshots: install-dev browser ## Take pictures of the pages of the running stack into docs/img
 	@PYTHONPATH=tests $(BIN)/python -m support.screenshots
 
+.PHONY: pictures
+pictures: install-dev browser ## Walk the journeys of labels, artists and staff; pictures of each step into build/journeys
+	@rm -rf build/journeys
+	@JOURNEY_PICTURES=build/journeys $(PYTEST) -m journey tests/journeys/pages -k "whole_catalog or joining or case_is_opened"
+
 .PHONY: clean
 clean: ## Remove what checks leave behind; .venv and .stemma stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov build dist benchmarks/out

@@ -53,7 +53,7 @@ class CaseForm(forms.Form):
         label="Right", required=False, choices=[("", "Not about one share"), *((s, s.capitalize()) for s in SIDES)]
     )
     percent = forms.CharField(
-        label="Our share of it, in percent",
+        label="Our share, in %",
         max_length=9,
         required=False,
         help_text="Where the shares are not right: what you say is yours, in the whole world.",

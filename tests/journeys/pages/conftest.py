@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
@@ -37,6 +40,13 @@ def entered(browser: Browser, house) -> Callable[[str | None], dict]:
     return state
 
 
+PICTURES = os.environ.get("JOURNEY_PICTURES")
+"""Folder for pictures of the steps (`make pictures`); without it none are taken."""
+
+WAYS_TO_LOOK = (("light", "light", 1280), ("dark", "dark", 1280), ("narrow", "dark", 360))
+"""Name in a picture's file, colour scheme and width in pixels."""
+
+
 class Visit:
     """A tab with a complaint for everything that the browser complains about."""
 
@@ -49,6 +59,21 @@ class Visit:
 
     def _note(self, text: str) -> None:
         self.complaints.append(text)
+
+    def step(self, name: str) -> None:
+        """A journey has come this far: where pictures are wanted, keep the page as everybody sees it."""
+        if not PICTURES:
+            return
+        test = re.split(r"::|\s", os.environ["PYTEST_CURRENT_TEST"])[1].removeprefix("test_")
+        folder = Path(PICTURES) / test
+        folder.mkdir(parents=True, exist_ok=True)
+        number = len(list(folder.glob("*.light.png"))) + 1
+        for kind, scheme, width in WAYS_TO_LOOK:
+            self.tab.emulate_media(color_scheme=scheme)
+            self.tab.set_viewport_size({"width": width, "height": 800})
+            self.tab.screenshot(path=folder / f"{number:02d} {name}.{kind}.png", full_page=True)
+        self.tab.emulate_media(color_scheme="light")
+        self.tab.set_viewport_size({"width": 1280, "height": 800})
 
 
 ABORTED = "net::ERR_ABORTED"

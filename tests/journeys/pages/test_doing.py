@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from playwright.sync_api import expect
 
-from stemma.proof.canonical import sha256
-from stemma.proof.keys import KeyRing, verify
-from stemma.proof.log import Receipt, check_receipt
-from stemma.rights.consent import CONSENT, Grant
 from support.pages import PAGES
 from support.visit import confirm
 
@@ -59,42 +54,6 @@ def test_the_light_is_remembered(house, visit) -> None:
     assert here.complaints == []
 
 
-def test_granting_and_withdrawing(house, visit) -> None:
-    here = visit("label-two")
-    tab = here.tab
-    tab.goto(f"{house.url}/consent/new/")
-    assert "reauthenticate" in tab.url
-    confirm(tab, house.logins["label-two"])
-    use(tab, "Fine-tuning", "Only under the conditions below")
-    tab.get_by_label("Models that write notes").check()
-    tab.get_by_label(re.compile("to creators, in %")).fill("40")
-    tab.get_by_role("button", name="Read the terms").click()
-    expect(tab.locator("h1")).to_have_text("This is what you grant")
-    expect(tab.locator(".terms")).to_contain_text(
-        "only for symbolic models; only where creators get at least 40.0000 %"
-    )
-    expect(tab.get_by_text("Text and data mining")).to_be_visible()
-    tab.get_by_label(re.compile("I may sign for")).check()
-    tab.get_by_role("button", name=re.compile("Sign as")).click()
-    expect(tab.locator(".messages")).to_contain_text("Signed and logged")
-
-    with tab.expect_download() as download:
-        tab.get_by_role("link", name="Receipt (JSON)").click()
-    receipt = json.loads(download.value.path().read_text())
-    keys = KeyRing(house.home.path / "keys").jwks()
-    grant = Grant.model_validate(verify(receipt["document"], keys, "rights", CONSENT))
-    assert grant.use("fine_tuning") == "constrained"
-    assert grant.conditions["fine_tuning"].creators_ppm == 400_000
-    assert grant.signed_by == "label-two@stemma.test"
-    check_receipt(Receipt.model_validate(receipt["receipt"]), keys, digest=sha256(receipt["document"].encode()))
-
-    tab.get_by_role("link", name="Withdraw", exact=True).click()
-    tab.get_by_label(re.compile("I withdraw it")).check()
-    tab.get_by_role("button", name="Withdraw").click()
-    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
-    assert here.complaints == []
-
-
 def test_granting_one_recording(house, visit) -> None:
     tab = visit("label").tab
     tab.goto(f"{house.url}/catalog/?q=Ade zur guten Nacht")
@@ -130,6 +89,7 @@ def test_a_case_is_opened_answered_and_resolved(house, visit) -> None:
     tab.get_by_label("Why").fill("It is ours.")
     tab.get_by_role("button", name="Open the case").click()
     expect(tab.locator(".error")).to_contain_text("There is no recording with this ISRC")
+    claimant.step("says what is theirs")
     tab.get_by_label("Recording", exact=True).fill("QZ-TST-26-00005")
     tab.get_by_role("button", name="Open the case").click()
     tab.get_by_text("Bring evidence").click()
@@ -139,22 +99,29 @@ def test_a_case_is_opened_answered_and_resolved(house, visit) -> None:
     )
     tab.get_by_role("button", name="Bring it").click()
     expect(tab.get_by_role("link", name="Our contract")).to_be_visible()
+    claimant.step("brings evidence")
     case = tab.url
 
     tab = owner.tab
     tab.goto(f"{house.url}/")
     expect(tab.get_by_role("heading", name="Your word is asked: Ein feste Burg")).to_be_visible()
+    owner.step("the owner is asked")
     tab.goto(case)
     tab.get_by_label("Message").fill("That contract ended in 1990.")
     tab.get_by_role("button", name="Send as our answer").click()
     expect(tab.get_by_text("That contract ended in 1990.")).to_be_visible()
+    owner.step("the owner answers")
 
     tab = staff.tab
+    tab.goto(f"{house.url}/claims/")
+    staff.step("the queue of the staff")
     tab.goto(case)
     tab.get_by_label("Everything stays as it is").check()
     tab.get_by_label("Reason", exact=True).fill("They were shown that it ended.")
+    staff.step("resolves")
     tab.get_by_role("button", name="Resolve the case").click()
     expect(tab.get_by_role("heading", name="Everything stays as it is")).to_be_visible()
+    staff.step("resolved")
     assert owner.complaints == staff.complaints == []
 
 

@@ -14,12 +14,25 @@ from support.visit import confirm
 PASSWORD = "a long enough phrase"
 
 
-def allow_training(tab) -> None:
+def allow_training(here) -> None:
+    tab = here.tab
     tab.get_by_role("group", name="Training of generative models").get_by_label("Allowed").check()
     tab.get_by_role("button", name="Read the terms").click()
     tab.get_by_label(re.compile("I may sign for")).check()
+    here.step("reads the terms")
     tab.get_by_role("button", name=re.compile("Sign as")).click()
     expect(tab.locator(".messages")).to_contain_text("Signed and logged")
+    here.step("has signed")
+
+
+def withdraw(here) -> None:
+    tab = here.tab
+    tab.get_by_role("link", name="Withdraw", exact=True).click()
+    tab.get_by_label(re.compile("I withdraw it")).check()
+    here.step("withdraws")
+    tab.get_by_role("button", name="Withdraw").click()
+    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
+    here.step("has withdrawn")
 
 
 def downloaded(tab, name: str) -> bytes:
@@ -28,8 +41,8 @@ def downloaded(tab, name: str) -> bytes:
     return download.value.path().read_bytes()
 
 
-def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(house, visit, browser) -> None:
-    # The label has granted the recording, and stated since that a tenth of its publishing is Erika's.
+def a_writer_is_stated(house) -> None:
+    """The label has granted the recording, and states now that a tenth of its publishing is Erika's."""
     house.shell(
         "from stemma.rights.shares import Share\n"
         "from stemma_portal.accounts.models import User\n"
@@ -44,14 +57,20 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
         "stated.append({**largest, 'party': erika.id, 'ppm': 100_000})\n"
         "shares_set(recording=recording, shares=[Share(**each) for each in stated], by=owner, cause='editor: letter')"
     )
+
+
+def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(house, visit, browser) -> None:
+    a_writer_is_stated(house)
     label, staff = visit("label"), visit("rights")
     tab = label.tab
     tab.goto(f"{house.url}/consent/")
     tab.get_by_role("link", name=re.compile("other owner")).click()
     row = tab.get_by_role("row").filter(has_text="Erika Ährlich")
+    label.step("who is missing")
     row.get_by_label("E-mail address of Erika Ährlich").fill("erika@stemma.test")
     row.get_by_role("button", name="Invite").click()
     expect(tab.locator(".messages")).to_contain_text("erika@stemma.test is invited to act for Erika Ährlich")
+    label.step("invited")
     link = house.shell(
         "from stemma_portal.accounts.models import Invitation\n"
         "from stemma_portal.accounts.invitations import link_of\n"
@@ -62,32 +81,37 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     tab = artist.tab
     tab.goto(house.url + re.sub(r"^https?://[^/]+", "", link))
     expect(tab.locator("h1")).to_have_text("Act for Erika Ährlich")
+    artist.step("the invitation")
     tab.get_by_role("link", name="Make an account and accept").click()
     tab.get_by_label("Your name").fill("Erika Ährlich")
     tab.get_by_label("Password", exact=True).fill(PASSWORD)
     tab.get_by_label("Password (again)").fill(PASSWORD)
+    artist.step("makes an account")
     tab.get_by_role("button", name="Make it").click()
+    tab.get_by_role("button", name="Accept").wait_for()
+    artist.step("accepts")
     tab.get_by_role("button", name="Accept").click()
     expect(tab.locator(".messages")).to_contain_text("You belong to Erika Ährlich now")
+    artist.step("belongs")
     tab.goto(f"{house.url}/consent/new/")
     confirm(tab, {"password": PASSWORD})
     expect(tab.locator("h1")).not_to_have_text("Choose what you allow")  # nobody signs on a label's word alone
+    artist.step("waits for a confirmation")
     artist.complaints.clear()  # the browser tells of the page that is not there
 
     staff.tab.goto(f"{house.url}/identities/")
+    staff.step("who is who")
     staff.tab.get_by_role("button", name="Confirm Erika Ährlich").click()
     expect(staff.tab.get_by_text("Nobody waits")).to_be_visible()
 
     tab.goto(f"{house.url}/consent/new/")
     confirm(tab, {"password": PASSWORD})
     expect(tab.locator(".page-head")).to_contain_text("For Erika Ährlich")
-    allow_training(tab)
+    artist.step("chooses what to allow")
+    allow_training(artist)
     keys = KeyRing(house.home.path / "keys").jwks()
     assert verify_document(downloaded(tab, "Receipt (JSON)"), keys).verdict is Verdict.VERIFIED
-    tab.get_by_role("link", name="Withdraw", exact=True).click()
-    tab.get_by_label(re.compile("I withdraw it")).check()
-    tab.get_by_role("button", name="Withdraw").click()
-    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
+    withdraw(artist)
     assert verify_document(downloaded(tab, "JSON"), keys).verdict is Verdict.VERIFIED
     assert artist.complaints == label.complaints == []
 

@@ -185,6 +185,11 @@ bench: $(DEV) soundfont ## Measure every claim (CLAIM=id: only that one)
 screenshots: install-dev browser ## Take pictures of the pages of the running stack into docs/img
 	@PYTHONPATH=tests $(BIN)/python -m support.screenshots
 
+.PHONY: journey-pictures
+journey-pictures: install-dev browser ## Take a picture of each step of the journeys into build/journeys
+	@rm -rf build/journeys && mkdir -p build/journeys
+	@JOURNEY_PICTURES=$(CURDIR)/build/journeys $(PYTEST) -m journey -k "corrected or dropped or granting_and or resolved or invitation" tests/journeys/pages
+
 .PHONY: clean
 clean: ## Remove what checks leave behind; .venv and .stemma stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov build dist benchmarks/out

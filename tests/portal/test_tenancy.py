@@ -225,12 +225,45 @@ CLASSIFIED = {
 ELSEWHERE = ("accounts/", "api/")
 """Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""
 
-UNSEEN: dict[str, str] = {
+UNSEEN = {
+    "billing/invoices/<id:invoice_id>/refund/": "it needs more money than is owed: tests/portal/billing/test_pages.py",
+    "billing/refunds/<id:refund_id>/": "it needs more money than is owed: tests/portal/billing/test_pages.py",
 }
 """Pages that the journeys do not look at, each with its reason; all others stand in `support.pages.PAGES`."""
 
-UNSEEN_ACCOUNTS: dict[str, str] = {
-}
+UNSEEN_ACCOUNTS = {
+    **dict.fromkeys(
+        (
+            "accounts/2fa/authenticate/", "accounts/2fa/reauthenticate/", "accounts/2fa/recovery-codes/",
+            "accounts/2fa/recovery-codes/generate/", "accounts/2fa/totp/deactivate/",
+            "accounts/2fa/webauthn/keys/<int:pk>/edit/", "accounts/2fa/webauthn/keys/<int:pk>/remove/",
+            "accounts/2fa/webauthn/reauthenticate/",
+        ),
+        "it needs a second step: tests/journeys/pages/test_joining.py makes one",
+    ),
+    **dict.fromkeys(
+        ("accounts/2fa/recovery-codes/download/", "accounts/2fa/webauthn/login/"), "it is a file, or asked by a script"
+    ),
+    **dict.fromkeys(
+        (
+            "accounts/3rdparty/", "accounts/3rdparty/login/cancelled/", "accounts/3rdparty/login/error/",
+            "accounts/3rdparty/signup/", "accounts/social/connections/", "accounts/social/login/cancelled/",
+            "accounts/social/login/error/", "accounts/social/signup/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/acs/", "accounts/^saml/(?P<organization_slug>[^/]+)/acs/finish/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/login/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/metadata/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/sls/",
+            "accounts/oidc/^(?P<provider_id>[^/]+)/login/", "accounts/oidc/^(?P<provider_id>[^/]+)/login/callback/",
+            "accounts/saml/<slug:organization_slug>/acs/finish/",
+        ),
+        "it needs an organisation's own provider",
+    ),
+    "accounts/confirm-email/": "it needs somebody who has just signed up and waits for the code",
+    "accounts/login/code/confirm/": "codes sign nobody in here",
+    "accounts/email/": "no page leads to it",
+    "accounts/inactive/": "nobody is inactive",
+    "accounts/password/set/": "it needs somebody without a password",
+}  # fmt: skip
 """The same for pages of allauth's."""
 
 
@@ -264,7 +297,7 @@ def test_every_page_of_accounts_is_looked_at():
     """Those of allauth's are not asked here, so that each is named: one that it adds fails."""
     found = {each for each in addresses(elsewhere=True) if each.startswith("accounts/")}
     begun = (page.address.partition("?")[0] for page in PAGES if page.address.startswith("/accounts/"))
-    shown = {resolve(address).route for address in begun}
+    shown = {resolve(address).route for address in begun} | set(LINKS.values())
     assert found - shown - UNSEEN_ACCOUNTS.keys() == set(), "put them into PAGES, or into UNSEEN_ACCOUNTS"
     assert UNSEEN_ACCOUNTS.keys() - (found - shown) == set(), "these are gone, or looked at"
 
@@ -375,12 +408,12 @@ def test_who_may_have_what(world, cast, who):
         browser.force_login(getattr(cast, who))
     before = AuditEvent.objects.count()
     house = who in {"rights", "operator"}
-    seen_pages = seen()
+    pages = set()
     for address, kind in CLASSIFIED.items():
         answer = browser.get(filled(address, world))
         told = (who, address, answer.status_code)
         if is_page(answer):
-            assert address in seen_pages or address in UNSEEN, f"put {address} into support.pages.PAGES"
+            pages.add(address)
         assert answer.status_code < 500, told
         if kind == OPEN:
             assert answer.status_code in {200, 405} or answer["Location"] == "/sign-on/", told
@@ -400,6 +433,7 @@ def test_who_may_have_what(world, cast, who):
             if address != "organisation/" or who is None:
                 said = (who, address, answer.status_code, answer.content[:200])
                 assert turned_away(answer) or (who == "teammate" and answer.status_code == 200), said
+    assert pages - seen() - UNSEEN.keys() == set(), "put them into support.pages.PAGES, so that they are looked at"
     assert AuditEvent.objects.count() == before, "looking changes nothing, and who may not act does not"
 
 

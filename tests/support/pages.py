@@ -65,8 +65,13 @@ def named(name: str) -> Page:
     return next(page for page in PAGES if page.name == name)
 
 
-LINKS = {"invitation": "invitations/<str:token>/", "off": "notices/off/<str:signed>/"}
-"""Routes of the addresses that the seed mails."""
+LINKS = {
+    "invitation": "invitations/<str:token>/",
+    "off": "notices/off/<str:signed>/",
+    "quote": "billing/quotes/<id:quote_id>/",
+    "reset": "accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+}
+"""Routes of the addresses that the seed tells, since no page has a link to them."""
 
 CORRECTION = "royalties/statements/<id:statement_id>/recordings/<id:recording_id>/correction/"
 PAGES = (
@@ -95,6 +100,9 @@ PAGES = (
     Page("album", "label", "/releases/", "releases/<id:release_id>/"),
     Page("custodies", "rights", "/custody/"),
     Page("custody", "artist", "/custody/", "custody/<id:custody_id>/"),
+    Page("custody-answer", "artist", "custody", "custody/<id:custody_id>/answer/"),
+    Page("custody-staff", "rights", "/custody/", "custody/<id:custody_id>/"),
+    Page("custody-end", "rights", "custody-staff", "custody/<id:custody_id>/end/"),
     Page("custody-new", "label", f"/custody/new/?recording={named_id('seed', 'recording', 'Wachet auf')}"),
     Page("duplicates", "rights", "/duplicates/"),
     Page("duplicate", "rights", "/duplicates/", "duplicates/<id:likeness_id>/"),
@@ -162,6 +170,7 @@ PAGES = (
     Page("billing", "enterprise", "/billing/"),
     Page("billing-address", "enterprise", "/billing/address/"),
     Page("billing-quote", "enterprise", "/billing/quotes/new/"),
+    Page("quote", "enterprise", "{quote}"),
     Page("invoices", "enterprise", "/billing/invoices/"),
     Page("invoice", "enterprise", "/billing/invoices/", "billing/invoices/<id:invoice_id>/"),
     Page("invoice-staff", "rights", "/billing/invoices/", "billing/invoices/<id:invoice_id>/"),
@@ -171,6 +180,7 @@ PAGES = (
     Page("revenue-new", "enterprise", "/billing/revenue/new/"),
     Page("usage", "enterprise", "/billing/usage/"),
     Page("declarations", "rights", "/billing/declarations/"),
+    Page("usage-of", "rights", "/billing/usage/", "billing/usage/<id:license_id>/"),
     Page("usage-limit", "enterprise", "/billing/usage/", "billing/usage/<id:license_id>/limit/"),
     Page("declaration", "rights", "/billing/declarations/", "billing/declarations/<id:declaration_id>/"),
     Page("credit", "enterprise", "/billing/credit/"),
@@ -192,6 +202,7 @@ PAGES = (
     Page("correction", "artist", "earned", CORRECTION),
     Page("payment", "artist", "/royalties/payment/"),
     Page("payment-change", "artist", "/royalties/payment/change/"),
+    Page("rights-holder", "rights", f"/royalties/parties/{named_id('seed', 'party', 'Northlight Demo Records')}/"),
     Page("periods", "rights", "/royalties/"),
     Page("period", "rights", "/royalties/", "royalties/periods/<str:period_id>/", beside="Closed"),
     Page("status", "ops", "/status/"),

@@ -619,7 +619,7 @@ def desk() -> None:
 
 
 def links() -> dict[str, str]:
-    """Addresses that are mailed: to somebody invited, to one who forgot a password, to one who wants no mails."""
+    """Addresses that no page links: of a mail to somebody invited, of a forgotten password, of no more mails; a quote."""
     from allauth.account.utils import user_pk_to_url_str
     from django.contrib.auth.tokens import default_token_generator
     from django.urls import reverse
@@ -627,6 +627,7 @@ def links() -> dict[str, str]:
     from stemma_portal.accounts.invitations import invite, link_of
     from stemma_portal.accounts.models import Invitation, Organisation, User
     from stemma_portal.accounts.services import user_create
+    from stemma_portal.billing.models import Quote
     from stemma_portal.notices.models import Topic
     from stemma_portal.notices.unsubscribing import sign
 
@@ -643,6 +644,7 @@ def links() -> dict[str, str]:
         "invitation": urlsplit(link_of(invited)).path,
         "reset": reverse("account_reset_password_from_key", kwargs=key),
         "off": reverse("notices:off", args=[sign(user.pk, Topic.SHARES)]),
+        "quote": reverse("billing:quote", args=[Quote.objects.earliest("pk").pk]),
     }
 
 

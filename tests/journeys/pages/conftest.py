@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +53,13 @@ class Visit:
 
     def _note(self, text: str) -> None:
         self.complaints.append(text)
+
+    def step(self, done: str) -> None:
+        """Something is done: where `JOURNEY_PICTURES` names a folder, a picture of the page goes there."""
+        if folder := os.environ.get("JOURNEY_PICTURES"):
+            journey = re.split(r"::test_| ", os.environ["PYTEST_CURRENT_TEST"])[1][:40]
+            number = len(list(Path(folder).glob(f"{journey}.*"))) + 1
+            self.tab.screenshot(path=Path(folder) / f"{journey}.{number:02} {done}.png", full_page=True)
 
 
 ABORTED = "net::ERR_ABORTED"

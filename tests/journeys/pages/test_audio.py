@@ -50,6 +50,7 @@ def test_sounds_are_dropped_and_find_their_recordings(house, portal_worker, visi
     tab.wait_for_function("() => document.querySelector('[data-list] progress')?.value > 0.5", timeout=30_000)
     tab.get_by_role("button", name="Pause: QZST30000001.wav").click()
     expect(tab.get_by_text("paused", exact=False).first).to_be_visible()
+    here.step("paused")
     tab.unroute(broken)
     here.complaints.clear()
     tab.goto(f"{house.url}/audio/")
@@ -63,6 +64,7 @@ def test_sounds_are_dropped_and_find_their_recordings(house, portal_worker, visi
     assert len([url for url in sent if "partNumber=2" in url]) == 1
     assert len(sent) == 5, "of the file that was begun only the missing part is sent"
     assert tab.locator("[data-list] li").count() == 5
+    here.step("brought")
 
     tab.goto(f"{house.url}/audio/?show=taken")
     for name in ("QZST30000001.wav", "A-2.flac", "QZST30000003.wav"):
@@ -77,8 +79,10 @@ def test_sounds_are_dropped_and_find_their_recordings(house, portal_worker, visi
     tab.get_by_role("button", name="Look").click()
     tab.get_by_role("button", name="It is this one").click()
     expect(tab.get_by_text("The recording has a sound already", exact=False).first).to_be_visible()
+    here.step("which recording")
     tab.get_by_role("button", name="It is right as it is").click()
     expect(tab.get_by_text("Taken", exact=True)).to_be_visible()
     tab.get_by_role("link", name="Song 92").click()
     expect(tab.locator("[data-play]")).to_be_visible()
+    here.step("heard")
     assert here.complaints == []

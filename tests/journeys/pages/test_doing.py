@@ -70,6 +70,7 @@ def test_granting_and_withdrawing(house, visit) -> None:
     tab.get_by_label(re.compile("to creators, in %")).fill("40")
     tab.get_by_role("button", name="Read the terms").click()
     expect(tab.locator("h1")).to_have_text("This is what you grant")
+    here.step("terms in plain words")
     expect(tab.locator(".terms")).to_contain_text(
         "only for symbolic models; only where creators get at least 40.0000 %"
     )
@@ -77,6 +78,7 @@ def test_granting_and_withdrawing(house, visit) -> None:
     tab.get_by_label(re.compile("I may sign for")).check()
     tab.get_by_role("button", name=re.compile("Sign as")).click()
     expect(tab.locator(".messages")).to_contain_text("Signed and logged")
+    here.step("signed")
 
     with tab.expect_download() as download:
         tab.get_by_role("link", name="Receipt (JSON)").click()
@@ -92,6 +94,7 @@ def test_granting_and_withdrawing(house, visit) -> None:
     tab.get_by_label(re.compile("I withdraw it")).check()
     tab.get_by_role("button", name="Withdraw").click()
     expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
+    here.step("withdrawn")
     assert here.complaints == []
 
 
@@ -139,6 +142,7 @@ def test_a_case_is_opened_answered_and_resolved(house, visit) -> None:
     )
     tab.get_by_role("button", name="Bring it").click()
     expect(tab.get_by_role("link", name="Our contract")).to_be_visible()
+    claimant.step("claimed with evidence")
     case = tab.url
 
     tab = owner.tab
@@ -148,13 +152,16 @@ def test_a_case_is_opened_answered_and_resolved(house, visit) -> None:
     tab.get_by_label("Message").fill("That contract ended in 1990.")
     tab.get_by_role("button", name="Send as our answer").click()
     expect(tab.get_by_text("That contract ended in 1990.")).to_be_visible()
+    owner.step("answered")
 
     tab = staff.tab
     tab.goto(case)
     tab.get_by_label("Everything stays as it is").check()
+    staff.step("about to be resolved")
     tab.get_by_label("Reason", exact=True).fill("They were shown that it ended.")
     tab.get_by_role("button", name="Resolve the case").click()
     expect(tab.get_by_role("heading", name="Everything stays as it is")).to_be_visible()
+    staff.step("resolved")
     assert owner.complaints == staff.complaints == []
 
 

@@ -44,7 +44,8 @@ OUT_OF_REACH = """() => {
   const found = [];
   const tell = (what, each) => found.push(`${what}: ${each.outerHTML.slice(0, 200)}`);
   for (const each of window.clicked)  // a control in it or beside it does the same
-    if (!each.matches(usable) && !each.parentElement?.querySelector(usable)) tell("only a mouse can click", each);
+    if (!each.matches(usable) && !each.closest("section, form, tr, li")?.querySelector(usable))
+      tell("only a mouse can click", each);
   for (const each of document.querySelectorAll("[role=button], [role=link], [onclick]"))
     if (!each.matches(usable)) tell("only a mouse can click", each);
   for (const each of document.querySelectorAll(usable)) {

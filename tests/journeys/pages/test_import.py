@@ -36,6 +36,7 @@ def test_a_catalog_with_errors_is_corrected_and_comes_in(house, portal_worker, v
     bring(tab, house.url, "autumn.csv", body)
     tab.get_by_role("heading", name="autumn.csv").wait_for()
     tab.get_by_role("link", name="To correct 3").wait_for(timeout=120_000)
+    here.step("rows with errors")
     for told in ("This is not an ISRC", "sum to 90 %", "The check digit is wrong."):
         assert tab.get_by_text(told).count() == 1
     with tab.expect_download() as download:
@@ -45,12 +46,15 @@ def test_a_catalog_with_errors_is_corrected_and_comes_in(house, portal_worker, v
     assert len(rows) == 4
     taken(tab)
     assert tab.get_by_role("link", name=re.compile("New 4.997")).is_visible()
+    here.step("the good rows came in")
 
     mended = text.replace("QZSTM-17", "QZST20000017").replace(",40,", ",50,").replace("036000291453", "036000291452")
     bring(tab, house.url, "autumn corrected.csv", mended.encode())
     tab.get_by_role("link", name="New 3").wait_for(timeout=60_000)
     assert tab.get_by_role("link", name="To correct").count() == 0
+    here.step("corrected")
     taken(tab)
+    here.step("confirmed")
 
     found = tab.get_by_role("link", name="Song 1700")
     for _ in range(30):
@@ -59,4 +63,5 @@ def test_a_catalog_with_errors_is_corrected_and_comes_in(house, portal_worker, v
             break
         tab.wait_for_timeout(500)  # the search learns of what came in behind the import
     assert found.count() == 1
+    here.step("found in the catalog")
     assert here.complaints == []

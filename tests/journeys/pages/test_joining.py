@@ -48,6 +48,7 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     tab = label.tab
     tab.goto(f"{house.url}/consent/")
     tab.get_by_role("link", name=re.compile("other owner")).click()
+    label.step("who is missing")
     row = tab.get_by_role("row").filter(has_text="Erika Ährlich")
     row.get_by_label("E-mail address of Erika Ährlich").fill("erika@stemma.test")
     row.get_by_role("button", name="Invite").click()
@@ -62,6 +63,7 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     tab = artist.tab
     tab.goto(house.url + re.sub(r"^https?://[^/]+", "", link))
     expect(tab.locator("h1")).to_have_text("Act for Erika Ährlich")
+    artist.step("invited")
     tab.get_by_role("link", name="Make an account and accept").click()
     tab.get_by_label("Your name").fill("Erika Ährlich")
     tab.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -69,12 +71,14 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     tab.get_by_role("button", name="Make it").click()
     tab.get_by_role("button", name="Accept").click()
     expect(tab.locator(".messages")).to_contain_text("You belong to Erika Ährlich now")
+    artist.step("accepted")
     tab.goto(f"{house.url}/consent/new/")
     confirm(tab, {"password": PASSWORD})
     expect(tab.locator("h1")).not_to_have_text("Choose what you allow")  # nobody signs on a label's word alone
     artist.complaints.clear()  # the browser tells of the page that is not there
 
     staff.tab.goto(f"{house.url}/identities/")
+    staff.step("who is who")
     staff.tab.get_by_role("button", name="Confirm Erika Ährlich").click()
     expect(staff.tab.get_by_text("Nobody waits")).to_be_visible()
 
@@ -82,12 +86,14 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     confirm(tab, {"password": PASSWORD})
     expect(tab.locator(".page-head")).to_contain_text("For Erika Ährlich")
     allow_training(tab)
+    artist.step("signed")
     keys = KeyRing(house.home.path / "keys").jwks()
     assert verify_document(downloaded(tab, "Receipt (JSON)"), keys).verdict is Verdict.VERIFIED
     tab.get_by_role("link", name="Withdraw", exact=True).click()
     tab.get_by_label(re.compile("I withdraw it")).check()
     tab.get_by_role("button", name="Withdraw").click()
     expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
+    artist.step("withdrawn")
     assert verify_document(downloaded(tab, "JSON"), keys).verdict is Verdict.VERIFIED
     assert artist.complaints == label.complaints == []
 

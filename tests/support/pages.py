@@ -164,6 +164,7 @@ PAGES = (
     Page("license-key", "enterprise", "/license/", "license/<id:license_id>/keys/"),
     Page("license-key-rotate", "enterprise", "/license/", "license/<id:license_id>/keys/<id:key_id>/rotation/"),
     Page("license-file", "enterprise", "/license/", "license/<id:license_id>/files/"),
+    Page("license-receipts", "enterprise", "/license/", "license/<id:license_id>/receipts/"),
     Page("seats", "enterprise", "/license/", "license/<id:license_id>/seats/"),
     Page("breach", "rights", "license-of", "billing/licenses/<id:license_id>/breach/"),
     Page("licenses", "rights", "/license/"),

@@ -594,7 +594,10 @@ def notices() -> None:
 
 
 def desk() -> None:
-    """What waits for staff: a year declared with papers, a payment that names no invoice, a breach of terms."""
+    """What waits for staff: a year declared with papers, a payment that names no invoice, a breach of terms.
+
+    And a license file, whose receipts its machine will bring.
+    """
     from billing.making import statement, transaction
     from stemma_portal.accounts.models import User
     from stemma_portal.billing.banking import statements_import
@@ -603,6 +606,7 @@ def desk() -> None:
     from stemma_portal.billing.demo import ACCOUNT
     from stemma_portal.billing.models import Deadline
     from stemma_portal.licensing.models import License
+    from stemma_portal.licensing.offline import license_file_issue
 
     if Deadline.objects.exists():
         return
@@ -615,6 +619,7 @@ def desk() -> None:
         evidence=io.BytesIO(b"%PDF-1.7\nsmall\n%%EOF"), evidence_name="accounts.pdf",
     )  # fmt: skip
     statements_import(body=statement(transaction("120.00", text="thank you"), account=ACCOUNT), by=rights)
+    license_file_issue(license_=License.objects.get(tier="professional"), by=None)
     breach_state(license_=license_, reason="A piece was handed on without its credits.", by=rights)
 
 

@@ -75,6 +75,7 @@ WALK = """() => {
 TOLD = ("h1", "h2", "h3", "th", "td", "dt", "dd", "figcaption")
 """What carries the words of a page."""
 
+
 def barriers(tab: Tab, *only: str) -> list[str]:
     return list(tab.evaluate(BARRIERS, list(only) or None))
 
@@ -103,14 +104,15 @@ class Post:
         self.url, self.links, self.at_home = house.url, house.links, at_home
         self.kept: dict[tuple[str | None, str], str] = {}
 
-    def answer(self, role: str | None, address: str) -> APIResponse:
-        """The answer to an address itself, wherever it may lead."""
-        return self.at_home(role).tab.context.request.get(self.url + address, max_redirects=0)
+    def answer(self, role: str | None, address: str, *, follow: bool = False) -> APIResponse:
+        """The answer to an address itself, or of where it leads to."""
+        request = self.at_home(role).tab.context.request
+        return request.get(self.url + address, max_redirects=20 if follow else 0)
 
     def sent(self, role: str | None, address: str) -> str:
         """The HTML of an address, asked for once."""
         if (role, address) not in self.kept:
-            self.kept[role, address] = self.answer(role, address).text()
+            self.kept[role, address] = self.answer(role, address, follow=True).text()
         return self.kept[role, address]
 
     def find(self, page: Page) -> str:

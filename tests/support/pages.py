@@ -13,7 +13,6 @@ from playwright.sync_api import Page as Tab
 
 from stemma.ids import named_id
 
-
 VALUES = {"<id:": "[0-9a-f-]{36}"}
 """How the values in addresses look, by the beginning of their place in the route."""
 

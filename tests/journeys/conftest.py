@@ -27,5 +27,5 @@ def house(portal):
     assert done.returncode == 0, done.stderr[-3000:]
     known = json.loads(done.stdout.splitlines()[-1])
     portal.logins = {login["email"].split("@")[0]: login for login in known["logins"]}
-    portal.api_keys = known["api_keys"]
+    portal.api_keys, portal.links = known["api_keys"], known["links"]
     return portal

@@ -10,7 +10,7 @@ import re
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, get_resolver
+from django.urls import URLPattern, get_resolver, resolve
 
 from portal.billing.shop import dollars, pdf, shop_open
 from portal.certificates.made import certified
@@ -35,6 +35,7 @@ from stemma_portal.notices.unsubscribing import sign
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.services import snapshot_create
 from stemma_portal.webhooks.services import endpoint_create, ping
+from support.pages import LINKS, PAGES, fits
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -224,8 +225,57 @@ CLASSIFIED = {
 ELSEWHERE = ("accounts/", "api/")
 """Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""
 
+UNSEEN = {
+    "billing/invoices/<id:invoice_id>/refund/": "it needs more money than is owed: tests/portal/billing/test_pages.py",
+    "billing/refunds/<id:refund_id>/": "it needs more money than is owed: tests/portal/billing/test_pages.py",
+}
+"""Pages that the journeys do not look at, each with its reason; all others stand in `support.pages.PAGES`."""
 
-def addresses() -> list[str]:
+UNSEEN_ACCOUNTS = {
+    **dict.fromkeys(
+        (
+            "accounts/2fa/authenticate/", "accounts/2fa/reauthenticate/", "accounts/2fa/recovery-codes/",
+            "accounts/2fa/recovery-codes/generate/", "accounts/2fa/totp/deactivate/",
+            "accounts/2fa/webauthn/keys/<int:pk>/edit/", "accounts/2fa/webauthn/keys/<int:pk>/remove/",
+            "accounts/2fa/webauthn/reauthenticate/",
+        ),
+        "it needs a second step: tests/journeys/pages/test_joining.py makes one",
+    ),
+    **dict.fromkeys(
+        ("accounts/2fa/recovery-codes/download/", "accounts/2fa/webauthn/login/"), "it is a file, or asked by a script"
+    ),
+    **dict.fromkeys(
+        (
+            "accounts/3rdparty/", "accounts/3rdparty/login/cancelled/", "accounts/3rdparty/login/error/",
+            "accounts/3rdparty/signup/", "accounts/social/connections/", "accounts/social/login/cancelled/",
+            "accounts/social/login/error/", "accounts/social/signup/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/acs/", "accounts/^saml/(?P<organization_slug>[^/]+)/acs/finish/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/login/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/metadata/",
+            "accounts/^saml/(?P<organization_slug>[^/]+)/sls/",
+            "accounts/oidc/^(?P<provider_id>[^/]+)/login/", "accounts/oidc/^(?P<provider_id>[^/]+)/login/callback/",
+            "accounts/saml/<slug:organization_slug>/acs/finish/",
+        ),
+        "it needs an organisation's own provider",
+    ),
+    "accounts/confirm-email/": "it needs somebody who has just signed up and waits for the code",
+    "accounts/login/code/confirm/": "codes sign nobody in here",
+    "accounts/email/": "no page leads to it",
+    "accounts/inactive/": "nobody is inactive",
+    "accounts/password/set/": "it needs somebody without a password",
+}  # fmt: skip
+"""The same for pages of allauth's."""
+
+
+def seen() -> set[str]:
+    """Routes of the pages that the journeys look at."""
+    begun = {page.address.partition("?")[0] for page in PAGES if not page.link}
+    exact = {address.lstrip("/") for address in begun}
+    shown = {route for route in CLASSIFIED if "<" in route and any(fits(route, each) for each in begun)}
+    return exact | shown | {page.link for page in PAGES if page.link} | set(LINKS.values())
+
+
+def addresses(*, elsewhere: bool = False) -> list[str]:
     def walk(resolver, before: str = ""):
         for pattern in resolver.url_patterns:
             if isinstance(pattern, URLPattern):
@@ -233,7 +283,7 @@ def addresses() -> list[str]:
             else:
                 yield from walk(pattern, before + str(pattern.pattern))
 
-    return sorted(each for each in walk(get_resolver()) if not each.startswith(ELSEWHERE))
+    return sorted(each for each in walk(get_resolver()) if each.startswith(ELSEWHERE) == elsewhere)
 
 
 def test_every_address_is_classified():
@@ -241,6 +291,15 @@ def test_every_address_is_classified():
     missing = "\n".join(f'    "{address}": OWN,' for address in sorted(found - CLASSIFIED.keys()))
     assert not missing, f"Say in CLASSIFIED who may have these, in their place of the alphabet:\n{missing}"
     assert not CLASSIFIED.keys() - found, "these are gone"
+
+
+def test_every_page_of_accounts_is_looked_at():
+    """Those of allauth's are not asked here, so that each is named: one that it adds fails."""
+    found = {each for each in addresses(elsewhere=True) if each.startswith("accounts/")}
+    begun = (page.address.partition("?")[0] for page in PAGES if page.address.startswith("/accounts/"))
+    shown = {resolve(address).route for address in begun} | set(LINKS.values())
+    assert found - shown - UNSEEN_ACCOUNTS.keys() == set(), "put them into PAGES, or into UNSEEN_ACCOUNTS"
+    assert UNSEEN_ACCOUNTS.keys() - (found - shown) == set(), "these are gone, or looked at"
 
 
 def bought(cast) -> dict[str, str]:
@@ -335,6 +394,13 @@ def turned_away(answer) -> bool:
     return asked or answer.status_code in {403, 404, 405}
 
 
+def is_page(answer) -> bool:
+    """Whether people see it, perhaps after they have given their password once more."""
+    if answer.status_code == 200:
+        return answer["Content-Type"].startswith("text/html")
+    return answer.status_code == 302 and answer["Location"].startswith("/accounts/reauthenticate/")
+
+
 @pytest.mark.parametrize("who", [None, "stranger", "licensee", "teammate", "owner", "rights", "operator"])
 def test_who_may_have_what(world, cast, who):
     browser = Client(raise_request_exception=False)
@@ -342,9 +408,12 @@ def test_who_may_have_what(world, cast, who):
         browser.force_login(getattr(cast, who))
     before = AuditEvent.objects.count()
     house = who in {"rights", "operator"}
+    pages = set()
     for address, kind in CLASSIFIED.items():
         answer = browser.get(filled(address, world))
         told = (who, address, answer.status_code)
+        if is_page(answer):
+            pages.add(address)
         assert answer.status_code < 500, told
         if kind == OPEN:
             assert answer.status_code in {200, 405} or answer["Location"] == "/sign-on/", told
@@ -364,6 +433,7 @@ def test_who_may_have_what(world, cast, who):
             if address != "organisation/" or who is None:
                 said = (who, address, answer.status_code, answer.content[:200])
                 assert turned_away(answer) or (who == "teammate" and answer.status_code == 200), said
+    assert pages - seen() - UNSEEN.keys() == set(), "put them into support.pages.PAGES, so that they are looked at"
     assert AuditEvent.objects.count() == before, "looking changes nothing, and who may not act does not"
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import json
 import random
+from datetime import date
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import soundfile
@@ -595,6 +597,66 @@ def notices() -> None:
     own.filter(key="seed").update(mail_due_at=None, mail_error="550 5.1.1 There is no such person here")
 
 
+def desk() -> None:
+    """What waits for staff: a year declared with papers, a payment that names no invoice, a breach of terms.
+
+    And a license file, whose receipts its machine will bring.
+    """
+    from billing.making import statement, transaction
+    from stemma_portal.accounts.models import User
+    from stemma_portal.billing.banking import statements_import
+    from stemma_portal.billing.deadlines import breach_state
+    from stemma_portal.billing.declaring import declaration_make
+    from stemma_portal.billing.demo import ACCOUNT
+    from stemma_portal.billing.models import Deadline
+    from stemma_portal.licensing.models import License
+    from stemma_portal.licensing.offline import license_file_issue
+
+    if Deadline.objects.exists():
+        return
+    indie, rights = (User.objects.get(email=f"{name}@stemma.test") for name in ("indie", "rights"))
+    license_ = License.objects.get(organisation__slug="indie")
+    last = now().year - 1
+    declaration_make(
+        organisation=license_.organisation, entity=license_.organisation.name, amount=40_000 * 10**6, currency="USD",
+        starts=date(last, 1, 1), ends=date(last, 12, 31), by=indie,
+        evidence=io.BytesIO(b"%PDF-1.7\nsmall\n%%EOF"), evidence_name="accounts.pdf",
+    )  # fmt: skip
+    statements_import(body=statement(transaction("120.00", text="thank you"), account=ACCOUNT), by=rights)
+    license_file_issue(license_=License.objects.get(tier="professional"), by=None)
+    breach_state(license_=license_, reason="A piece was handed on without its credits.", by=rights)
+
+
+def links() -> dict[str, str]:
+    """Addresses that no page links: of a mail to somebody invited, of a forgotten password, of no more mails; a quote."""
+    from allauth.account.utils import user_pk_to_url_str
+    from django.contrib.auth.tokens import default_token_generator
+    from django.urls import reverse
+
+    from stemma_portal.accounts.invitations import invite, link_of
+    from stemma_portal.accounts.models import Invitation, Organisation, User
+    from stemma_portal.accounts.services import user_create
+    from stemma_portal.billing.models import Quote
+    from stemma_portal.notices.models import Topic
+    from stemma_portal.notices.unsubscribing import sign
+
+    user, organisation = User.objects.get(email="label@stemma.test"), Organisation.objects.get(slug="label")
+    # Signing in makes such a link worthless, so it is of somebody who never does.
+    forgetful = User.objects.filter(email="forgetful@stemma.test").first() or user_create(
+        email="forgetful@stemma.test", name="Forgetful", password=new_id(), by=None
+    )
+    invited = Invitation.objects.filter(email="new@stemma.test").first() or invite(
+        organisation=organisation, email="new@stemma.test", role="member", by=user
+    )
+    key = {"uidb36": user_pk_to_url_str(forgetful), "key": default_token_generator.make_token(forgetful)}
+    return {
+        "invitation": urlsplit(link_of(invited)).path,
+        "reset": reverse("account_reset_password_from_key", kwargs=key),
+        "off": reverse("notices:off", args=[sign(user.pk, Topic.SHARES)]),
+        "quote": reverse("billing:quote", args=[Quote.objects.earliest("pk").pk]),
+    }
+
+
 def _later_terms() -> None:
     """A second version of the terms, a little wider, so that there is something to compare and to accept."""
     from stemma.rights.covenant import house_covenant
@@ -632,7 +694,8 @@ def seed() -> dict[str, Any]:
     imports()
     audio()
     notices()
-    return known
+    desk()
+    return known | {"links": links()}
 
 
 if __name__ == "__main__":

@@ -297,7 +297,11 @@ def _unpack(upload: Upload, path: Path) -> list[Upload]:
             if place not in there:
                 with suppress(IntegrityError):  # another worker was quicker
                     made.append(_member(upload, place, name, write, path.parent))
-    upload.state, upload.format, upload.message = State.UNPACKED, "zip", f"{len(members):,} files"
+    upload.state, upload.format, upload.message = (
+        State.UNPACKED,
+        "zip",
+        f"{len(members):,} file{'' if len(members) == 1 else 's'}",
+    )
     with transaction.atomic():
         _keep(upload)
         _delete_later(upload.key)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
@@ -80,21 +81,27 @@ ABORTED = "net::ERR_ABORTED"
 """What the browser says of a sound it need not load to the end."""
 
 
+def context_of(
+    browser: Browser, state: dict, *, dark: bool = False, width: int = 1280, scripts: bool = True
+) -> BrowserContext:
+    """What a person has of the browser: who they are, how large their screen is, what they like."""
+    return browser.new_context(
+        storage_state=state,
+        viewport={"width": width, "height": 800},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=scripts,
+        reduced_motion="reduce",  # colours are what they are at once
+    )
+
+
 @pytest.fixture
 def visit(browser: Browser, entered) -> Iterator[Callable[..., Visit]]:
     """A fresh tab of a role: `visit("label", dark=True, width=360)`."""
     contexts = []
 
-    def start(role: str | None, *, dark: bool = False, width: int = 1280, scripts: bool = True) -> Visit:
-        context = browser.new_context(
-            storage_state=entered(role),
-            viewport={"width": width, "height": 800},
-            color_scheme="dark" if dark else "light",
-            java_script_enabled=scripts,
-            reduced_motion="reduce",  # colours are what they are at once
-        )
-        contexts.append(context)
-        return Visit(context)
+    def start(role: str | None, **how: Any) -> Visit:
+        contexts.append(context_of(browser, entered(role), **how))
+        return Visit(contexts[-1])
 
     yield start
     for context in contexts:

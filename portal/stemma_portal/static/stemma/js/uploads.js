@@ -136,6 +136,7 @@
     const told = `${all.length} file${all.length === 1 ? "" : "s"}: ` + ways.filter(([n]) => n).map(([n, what]) => `${n} ${what}`).join(", ") + ".";
     if (all.length && sum.textContent !== told) sum.textContent = told;
     zone.querySelector("[data-all]").hidden = !count("queued", "sending", "paused");
+    zone.querySelector("[data-end]").hidden = count("queued", "sending", "paused", "failed", "looking") > 0;
   }
 
   function next() {
@@ -182,6 +183,7 @@
     left.append(job.link, job.words, job.bar);
     row.append(left, job.button);
     list.append(row);
+    document.querySelector("main .empty")?.remove();
     all.push(job);
     waiting.push(job);
     show(job);

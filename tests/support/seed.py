@@ -624,7 +624,7 @@ def desk() -> None:
 
 
 def links() -> dict[str, str]:
-    """Addresses that no page links: of a mail to somebody invited, of a forgotten password, of no more mails; a quote."""
+    """Addresses that no page links: of mails to the invited, the forgetful, the tired; of a quote."""
     from allauth.account.utils import user_pk_to_url_str
     from django.contrib.auth.tokens import default_token_generator
     from django.urls import reverse

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
@@ -222,10 +223,59 @@ CLASSIFIED = {
     "webhooks/new/": MEMBER,
 }
 ELSEWHERE = ("accounts/", "api/")
-"""Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""
+"""Sign-in is allauth's, classified below; the API is asked in tests/portal/api/test_permissions.py."""
+SIGN_IN = {
+    "login/": OPEN,
+    "logout/": OPEN,
+    "signup/": OPEN,
+    "inactive/": OPEN,
+    "confirm-email/": OPEN,
+    "email/": MEMBER,
+    "reauthenticate/": MEMBER,
+    "password/change/": MEMBER,
+    "password/set/": MEMBER,
+    "password/reset/": OPEN,
+    "password/reset/done/": OPEN,
+    "password/reset/key/done/": OPEN,
+    "^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": OPEN,
+    "login/code/confirm/": OPEN,
+    "2fa/": MEMBER,
+    "2fa/authenticate/": OPEN,  # between the first step and the second
+    "2fa/reauthenticate/": MEMBER,
+    "2fa/totp/activate/": MEMBER,
+    "2fa/totp/deactivate/": MEMBER,
+    "2fa/recovery-codes/": MEMBER,
+    "2fa/recovery-codes/generate/": MEMBER,
+    "2fa/recovery-codes/download/": MEMBER,
+    "2fa/webauthn/": MEMBER,
+    "2fa/webauthn/add/": MEMBER,
+    "2fa/webauthn/reauthenticate/": MEMBER,
+    "2fa/webauthn/keys/<int:pk>/remove/": PERSON,
+    "2fa/webauthn/keys/<int:pk>/edit/": PERSON,
+    "2fa/webauthn/login/": OPEN,
+    "3rdparty/": MEMBER,
+    "3rdparty/signup/": OPEN,
+    "3rdparty/login/cancelled/": OPEN,
+    "3rdparty/login/error/": OPEN,
+    "social/connections/": OPEN,  # old addresses of the same pages, to which they lead
+    "social/signup/": OPEN,
+    "social/login/cancelled/": OPEN,
+    "social/login/error/": OPEN,
+    "saml/<slug:organization_slug>/acs/finish/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/acs/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/acs/finish/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/sls/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/metadata/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/login/": OPEN,
+    "oidc/^(?P<provider_id>[^/]+)/login/": OPEN,
+    "oidc/^(?P<provider_id>[^/]+)/login/callback/": OPEN,
+    "sessions/": MEMBER,
+}
+"""Who may have the addresses of django-allauth, beneath `accounts/`: whoever comes to sign in, every account for
+itself, or the one person whose key it is."""
 
 
-def addresses() -> list[str]:
+def every_address() -> list[str]:
     def walk(resolver, before: str = ""):
         for pattern in resolver.url_patterns:
             if isinstance(pattern, URLPattern):
@@ -233,7 +283,11 @@ def addresses() -> list[str]:
             else:
                 yield from walk(pattern, before + str(pattern.pattern))
 
-    return sorted(each for each in walk(get_resolver()) if not each.startswith(ELSEWHERE))
+    return sorted(walk(get_resolver()))
+
+
+def addresses() -> list[str]:
+    return [each for each in every_address() if not each.startswith(ELSEWHERE)]
 
 
 def test_every_address_is_classified():
@@ -241,6 +295,24 @@ def test_every_address_is_classified():
     missing = "\n".join(f'    "{address}": OWN,' for address in sorted(found - CLASSIFIED.keys()))
     assert not missing, f"Say in CLASSIFIED who may have these, in their place of the alphabet:\n{missing}"
     assert not CLASSIFIED.keys() - found, "these are gone"
+
+
+def test_every_address_of_sign_in_is_classified_and_keeps_to_it(cast, redis):
+    """A stranger's key is not there; what is somebody's own asks who one is."""
+    found = {each.removeprefix("accounts/") for each in every_address() if each.startswith("accounts/")}
+    assert found == SIGN_IN.keys(), "say in SIGN_IN who may have what is new"
+    key = Authenticator.objects.create(user=cast.owner, type=Authenticator.Type.WEBAUTHN, data={"name": "mine"})
+    nobody, stranger = Client(), Client()
+    assert stranger.post("/accounts/login/", {"login": cast.stranger.email, "password": "correct horse"}).status_code
+    assert stranger.post("/accounts/reauthenticate/", {"password": "correct horse"}).status_code == 302
+    for name, kind in SIGN_IN.items():
+        if kind in {MEMBER, PERSON}:
+            address = "/accounts/" + name.replace("<int:pk>", str(key.pk))
+            answer = nobody.get(address)
+            assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/accounts/login/"), name
+        if kind == PERSON:
+            assert stranger.get(address).status_code == stranger.post(address).status_code == 404, name
+    assert Authenticator.objects.filter(pk=key.pk).exists()
 
 
 def bought(cast) -> dict[str, str]:

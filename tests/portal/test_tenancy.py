@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.urls import URLPattern, get_resolver, resolve
 
@@ -223,7 +224,56 @@ CLASSIFIED = {
     "webhooks/new/": MEMBER,
 }
 ELSEWHERE = ("accounts/", "api/")
-"""Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""
+"""Sign-in is allauth's, classified below; the API is asked in tests/portal/api/test_permissions.py."""
+SIGN_IN = {
+    "login/": OPEN,
+    "logout/": OPEN,
+    "signup/": OPEN,
+    "inactive/": OPEN,
+    "confirm-email/": OPEN,
+    "email/": MEMBER,
+    "reauthenticate/": MEMBER,
+    "password/change/": MEMBER,
+    "password/set/": MEMBER,
+    "password/reset/": OPEN,
+    "password/reset/done/": OPEN,
+    "password/reset/key/done/": OPEN,
+    "^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": OPEN,
+    "login/code/confirm/": OPEN,
+    "2fa/": MEMBER,
+    "2fa/authenticate/": OPEN,  # between the first step and the second
+    "2fa/reauthenticate/": MEMBER,
+    "2fa/totp/activate/": MEMBER,
+    "2fa/totp/deactivate/": MEMBER,
+    "2fa/recovery-codes/": MEMBER,
+    "2fa/recovery-codes/generate/": MEMBER,
+    "2fa/recovery-codes/download/": MEMBER,
+    "2fa/webauthn/": MEMBER,
+    "2fa/webauthn/add/": MEMBER,
+    "2fa/webauthn/reauthenticate/": MEMBER,
+    "2fa/webauthn/keys/<int:pk>/remove/": PERSON,
+    "2fa/webauthn/keys/<int:pk>/edit/": PERSON,
+    "2fa/webauthn/login/": OPEN,
+    "3rdparty/": MEMBER,
+    "3rdparty/signup/": OPEN,
+    "3rdparty/login/cancelled/": OPEN,
+    "3rdparty/login/error/": OPEN,
+    "social/connections/": OPEN,  # old addresses of the same pages, to which they lead
+    "social/signup/": OPEN,
+    "social/login/cancelled/": OPEN,
+    "social/login/error/": OPEN,
+    "saml/<slug:organization_slug>/acs/finish/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/acs/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/acs/finish/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/sls/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/metadata/": OPEN,
+    "^saml/(?P<organization_slug>[^/]+)/login/": OPEN,
+    "oidc/^(?P<provider_id>[^/]+)/login/": OPEN,
+    "oidc/^(?P<provider_id>[^/]+)/login/callback/": OPEN,
+    "sessions/": MEMBER,
+}
+"""Who may have the addresses of django-allauth, beneath `accounts/`: whoever comes to sign in, every account for
+itself, or the one person whose key it is."""
 
 UNSEEN = {
     "billing/invoices/<id:invoice_id>/refund/": "it needs more money than is owed: tests/portal/billing/test_pages.py",
@@ -301,6 +351,24 @@ def test_every_page_of_accounts_is_looked_at():
     shown = {resolve(address).route for address in begun} | set(LINKS.values())
     assert found - shown - UNSEEN_ACCOUNTS.keys() == set(), "put them into PAGES, or into UNSEEN_ACCOUNTS"
     assert UNSEEN_ACCOUNTS.keys() - (found - shown) == set(), "these are gone, or looked at"
+
+
+def test_every_address_of_sign_in_is_classified_and_keeps_to_it(cast, redis):
+    """A stranger's key is not there; what is somebody's own asks who one is."""
+    found = {each.removeprefix("accounts/") for each in addresses(elsewhere=True) if each.startswith("accounts/")}
+    assert found == SIGN_IN.keys(), "say in SIGN_IN who may have what is new"
+    key = Authenticator.objects.create(user=cast.owner, type=Authenticator.Type.WEBAUTHN, data={"name": "mine"})
+    nobody, stranger = Client(), Client()
+    assert stranger.post("/accounts/login/", {"login": cast.stranger.email, "password": "correct horse"}).status_code
+    assert stranger.post("/accounts/reauthenticate/", {"password": "correct horse"}).status_code == 302
+    for name, kind in SIGN_IN.items():
+        if kind in {MEMBER, PERSON}:
+            address = "/accounts/" + name.replace("<int:pk>", str(key.pk))
+            answer = nobody.get(address)
+            assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/accounts/login/"), name
+        if kind == PERSON:
+            assert stranger.get(address).status_code == stranger.post(address).status_code == 404, name
+    assert Authenticator.objects.filter(pk=key.pk).exists()
 
 
 def bought(cast) -> dict[str, str]:

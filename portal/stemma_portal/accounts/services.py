@@ -44,10 +44,10 @@ def organisation_create(
 @transaction.atomic
 def membership_set(*, user: User, organisation: Organisation, role: Membership.Role, by: Actor | None) -> Membership:
     """Make the user a member in this role, whatever they were before."""
-    membership, made = Membership.objects.update_or_create(
-        user=user, organisation=organisation, defaults={"role": role}
-    )
-    audit(by=by, action="membership.set", subject=organisation.id, user=user.email, role=str(role), made=made)
+    known = Membership.objects.select_for_update().filter(user=user, organisation=organisation).first()
+    before = str(known.role) if known else None
+    membership, _ = Membership.objects.update_or_create(user=user, organisation=organisation, defaults={"role": role})
+    audit(by=by, action="membership.set", subject=organisation.id, user=user.email, before=before, after=str(role))
     return membership
 
 

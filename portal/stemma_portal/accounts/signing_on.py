@@ -97,7 +97,7 @@ def sign_on_set(
         organisation=organisation, defaults={**given, "enabled": True, "updated_at": now()}
     )
     told = {"kind": str(kind), "issuer": given["issuer"], "required": required}
-    before = {"kind": known.kind, "issuer": known.issuer, "required": known.required} if known else {}
+    before = _told(known) if known else {}
     audit(by=by, action="sign-on.set", subject=organisation.id, before=before, after=told)
     return sign_on
 
@@ -105,8 +105,14 @@ def sign_on_set(
 @transaction.atomic
 def sign_on_remove(*, organisation: Organisation, by: Actor) -> None:
     """Everybody signs in with a password or a passkey again."""
-    if SignOn.objects.filter(organisation=organisation).delete()[0]:
-        audit(by=by, action="sign-on.remove", subject=organisation.id)
+    known = SignOn.objects.select_for_update().filter(organisation=organisation).first()
+    if known is not None:
+        known.delete()
+        audit(by=by, action="sign-on.remove", subject=organisation.id, before=_told(known), after={})
+
+
+def _told(sign_on: SignOn) -> dict[str, Any]:
+    return {"kind": sign_on.kind, "issuer": sign_on.issuer, "required": sign_on.required}
 
 
 @transaction.atomic

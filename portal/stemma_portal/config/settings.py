@@ -139,6 +139,7 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers allow passkeys at http://localhost alone
 MFA_TOTP_ISSUER = "Stemma"
+USERSESSIONS_ADAPTER = "stemma_portal.accounts.traces.UserSessionsAdapter"
 # Sign-on by an organisation's own provider: the apps are rows of `SignOn`.
 SOCIALACCOUNT_ADAPTER = "stemma_portal.accounts.adapter.SocialAdapter"
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"  # proved domains vouch for their addresses

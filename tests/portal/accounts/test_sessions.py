@@ -4,6 +4,8 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from stemma_portal.core.models import AuditEvent
+
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
 
@@ -29,6 +31,8 @@ def test_somebody_sees_where_they_are_signed_in_and_ends_the_others(cast):
     assert "Theirs/3.0" not in page
     here.post("/accounts/sessions/")
     assert there.get("/organisation/team/").status_code == 302
+    [event] = AuditEvent.objects.filter(action="session.end")
+    assert (event.actor, event.subject, event.detail["agent"]) == (cast.owner.email, cast.owner.id, "There/2.0")
     assert here.get("/organisation/team/").status_code == 200
 
 

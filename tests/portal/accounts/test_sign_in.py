@@ -1,4 +1,8 @@
+import time
+
 import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret, hotp_value
 from django.contrib.auth.hashers import identify_hasher
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
@@ -35,6 +39,30 @@ def test_people_sign_in_by_e_mail_in_any_case(cast, browser):
 def test_a_wrong_password_does_not_sign_in(cast, browser):
     assert sign_in(browser, "owner@stemma.test", "wrong").status_code == 200
     assert "_auth_user_id" not in browser.session
+
+
+@pytest.mark.parametrize("kind", ["totp", "recovery code"])
+def test_with_a_second_step_a_password_alone_signs_nobody_in(cast, browser, kind, settings):
+    settings.MFA_TOTP_TOLERANCE = 4  # steps of half a minute, which a slow machine may let pass
+    secret = generate_totp_secret()
+    TOTP.activate(cast.owner, secret)
+    codes = RecoveryCodes.activate(cast.owner)
+    code = f"{hotp_value(secret, int(time.time()) // 30):06d}" if kind == "totp" else codes.get_unused_codes()[0]
+    answer = sign_in(browser, "owner@stemma.test")
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/2fa/authenticate/")
+    assert "_auth_user_id" not in browser.session
+    assert browser.get("/catalog/").status_code == 302
+    wrong = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}d}"
+    assert browser.post("/accounts/2fa/authenticate/", {"code": wrong}).status_code == 200
+    assert "_auth_user_id" not in browser.session
+    answer = browser.post("/accounts/2fa/authenticate/", {"code": code})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert browser.session["_auth_user_id"] == cast.owner.id
+    # Neither is good for a second time.
+    again = Client()
+    sign_in(again, "owner@stemma.test")
+    assert again.post("/accounts/2fa/authenticate/", {"code": code}).status_code == 200
+    assert "_auth_user_id" not in again.session
 
 
 def test_guessing_is_limited(cast, browser):

@@ -54,46 +54,6 @@ def test_the_light_is_remembered(house, visit) -> None:
     assert here.complaints == []
 
 
-<<<<<<< HEAD
-=======
-def test_granting_and_withdrawing(house, visit) -> None:
-    here = visit("label-two")
-    tab = here.tab
-    tab.goto(f"{house.url}/consent/new/")
-    assert "reauthenticate" in tab.url
-    confirm(tab, house.logins["label-two"])
-    use(tab, "Fine-tuning", "Only under the conditions below")
-    tab.get_by_label("Models that write notes").check()
-    tab.get_by_label(re.compile("to creators, in %")).fill("40")
-    tab.get_by_role("button", name="Read the terms").click()
-    expect(tab.locator("h1")).to_have_text("This is what you grant")
-    here.step("terms in plain words")
-    expect(tab.locator(".terms")).to_contain_text("only for symbolic models; only where creators get at least 40 %")
-    expect(tab.get_by_text("Text and data mining")).to_be_visible()
-    tab.get_by_label(re.compile("I may sign for")).check()
-    tab.get_by_role("button", name=re.compile("Sign as")).click()
-    expect(tab.locator(".messages")).to_contain_text("Signed and logged")
-    here.step("signed")
-
-    with tab.expect_download() as download:
-        tab.get_by_role("link", name="Receipt (JSON)").click()
-    receipt = json.loads(download.value.path().read_text())
-    keys = KeyRing(house.home.path / "keys").jwks()
-    grant = Grant.model_validate(verify(receipt["document"], keys, "rights", CONSENT))
-    assert grant.use("fine_tuning") == "constrained"
-    assert grant.conditions["fine_tuning"].creators_ppm == 400_000
-    assert grant.signed_by == "label-two@stemma.test"
-    check_receipt(Receipt.model_validate(receipt["receipt"]), keys, digest=sha256(receipt["document"].encode()))
-
-    tab.get_by_role("link", name="Withdraw", exact=True).click()
-    tab.get_by_label(re.compile("I withdraw it")).check()
-    tab.get_by_role("button", name="Withdraw").click()
-    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
-    here.step("withdrawn")
-    assert here.complaints == []
-
-
->>>>>>> w-b
 def test_granting_one_recording(house, visit) -> None:
     tab = visit("label").tab
     tab.goto(f"{house.url}/catalog/?q=Ade zur guten Nacht")

@@ -115,7 +115,7 @@ def _midi(path: Path) -> tuple[bytes, dict[str, Any]]:
     from stemma.music.score import GRID, Note, Part, find_key
 
     try:
-        score = symusic.Score(path)
+        score = symusic.Score.from_midi(path.read_bytes())  # of a path it would go by the name
     except Exception as error:  # whatever the reader meets in a broken file
         raise InvalidError(
             "The MIDI file cannot be read.", remedy="Export it anew.", code="unreadable-score"

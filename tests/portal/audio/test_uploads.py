@@ -87,12 +87,14 @@ def test_the_recording_of_another_organisation_is_never_found_nor_assigned(send,
         services.upload_assign(upload=upload, recording=theirs, by=label.owner)
 
 
-def test_a_score_completes_a_recording(send, tmp_path):
+@pytest.mark.parametrize(("form", "name"), [("musicxml", "QZSTM2600001.musicxml"), ("midi", "QZSTM2600001.mid")])
+def test_a_score_completes_a_recording(send, tmp_path, form, name):
+    """MIDI and MusicXML: in storage they have no ending by which a reader could go."""
     send(write(tmp_path / "QZSTM2600001.wav", tune(10)))
     assert "a score (MIDI or MusicXML)" in Recording.objects.get(isrc="QZSTM2600001").lacking_of_score
     part = stream.Part([tempo.MetronomeMark(number=72), *(note.Note(p) for p in ("C4", "E4", "G4", "C5"))])
-    stream.Score([part]).write("musicxml", tmp_path / "QZSTM2600001.musicxml")
-    upload = send(tmp_path / "QZSTM2600001.musicxml")
+    stream.Score([part]).write(form, tmp_path / name)
+    upload = send(tmp_path / name)
     assert upload.state == "taken", upload.message
     recording = Recording.objects.get(isrc="QZSTM2600001")
     assert (recording.lacking, recording.lacking_of_score) == ([], [])

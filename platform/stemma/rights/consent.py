@@ -93,7 +93,8 @@ class Condition(BaseModel):
         if self.same_covenant:
             yield "only under the covenant of the grant", purpose.covenant == granted_under
         if (least := self.creators_ppm) is not None:
-            words = f"only where creators get at least {least // 10_000}.{least % 10_000:04} % of every revenue"
+            percent = f"{least // 10_000}.{least % 10_000:04}".rstrip("0").rstrip(".")
+            words = f"only where creators get at least {percent} % of every revenue"
             yield words, terms is not None and terms.creators_ppm >= least
         if (fee := self.minute_fee) is not None:
             words = f"only where a minute costs at least {fee // 1_000_000}.{fee % 1_000_000:06}"

@@ -297,11 +297,8 @@ def _unpack(upload: Upload, path: Path) -> list[Upload]:
             if place not in there:
                 with suppress(IntegrityError):  # another worker was quicker
                     made.append(_member(upload, place, name, write, path.parent))
-    upload.state, upload.format, upload.message = (
-        State.UNPACKED,
-        "zip",
-        f"{len(members):,} file{'' if len(members) == 1 else 's'}",
-    )
+    files = "1 file" if len(members) == 1 else f"{len(members):,} files"
+    upload.state, upload.format, upload.message = State.UNPACKED, "zip", files
     with transaction.atomic():
         _keep(upload)
         _delete_later(upload.key)

@@ -60,7 +60,7 @@ def test_a_scope_is_granted_under_conditions_and_told_so_everywhere(owner, cast)
         "minute_fee": "0.04",
     }
     page = owner.post("/consent/new/", {"step": "review", **terms}).content.decode()
-    words = "only for symbolic models; only under the covenant of the grant; only where creators get at least 45.5000 %"
+    words = "only for symbolic models; only under the covenant of the grant; only where creators get at least 45.5 %"
     assert words in page
     assert "only in DE, FR; only until 2099-03-31; " + words in page
     assert "only where a minute costs at least 0.040000" in page

@@ -10,6 +10,7 @@ from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
 from stemma.ids import now
+from stemma_portal.accounts.invitations import links_waiting
 from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.catalog.custody import questions_of, recordings_kept
 from stemma_portal.catalog.heard import recording_player
@@ -105,9 +106,10 @@ def owner(user: User, organisation: Organisation) -> Home:
     """A label or an artist: what is theirs, what it earns, what they have not answered yet."""
     party = organisation.party
     if party is None:
-        return Home(
-            organisation.name, "Your organisation is not linked to a rights-holder yet: ask rights staff to do it.", []
-        )
+        told = "Your organisation is not linked to a rights-holder yet: ask rights staff to do it."
+        if links_waiting().filter(made=organisation).exists():
+            told = "Rights staff look whether you are who the label says. When they have, what is yours stands here."
+        return Home(organisation.name, told, [])
     found = overview(party)
     figures = [Figure("recordings", grouped(found.total), reverse("dashboards:recordings"))]
     for each in found.money:

@@ -47,6 +47,17 @@ class Sieve:
         return Filters(prompt=prompt, verbatim=verbatim, similarity=similarity)
 
 
+def alarm(found: Filters) -> str:
+    """What those who answer for rights must hear of; empty when there is nothing.
+
+    A passage longer than its limit is told however the piece ends: refused, or drawn again from another
+    seed, it never leaves, and yet the model holds that work by heart.
+    """
+    if found.verbatim is None or found.verbatim.notes <= found.verbatim.limit:
+        return ""
+    return f"{found.verbatim.notes} notes on end of recording {found.verbatim.recording}; limit {found.verbatim.limit}"
+
+
 def refusal(found: Filters) -> Problem | None:
     """Why a piece must not leave; None when it may."""
     said = ""

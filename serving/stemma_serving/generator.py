@@ -130,12 +130,15 @@ class Generator:
 
     def _play(self, model: Model, order: Order, stop: object) -> tuple[Piece, Filters]:
         """A piece that passes the filters, and what they found.  Raises `RefusedError` when none does."""
-        from stemma_serving.filters import refusal
+        from stemma_serving.filters import alarm, refusal
 
         request = order.request
         for left in range(0 if order.seed_given else self._filters.redraws, -1, -1):
             piece = model.family.generate(request, stop=stop)  # type: ignore[arg-type]
             found = model.sieve.hold(piece, order.prompt_rules)
+            if said := alarm(found):
+                self._metrics.verbatim.inc(tags={"release": model.release.id})
+                log.warning("Verbatim: order %s, release %s, %s.", order.id, model.release.id, said)
             problem = refusal(found)
             if problem is None:
                 return piece, found

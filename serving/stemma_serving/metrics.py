@@ -49,6 +49,11 @@ class GeneratorMetrics:
         return Gauge("stemma_real_time_factor", "Seconds of sound made per second.")
 
     @cached_property
+    def verbatim(self) -> Counter:
+        """Pieces that held too long a passage of a work, by release; none of them left."""
+        return Counter("stemma_verbatim", "Pieces with too long a passage of a work.", tag_keys=("release",))
+
+    @cached_property
     def queue(self) -> Gauge:
         """Generations accepted and not finished."""
         return Gauge("stemma_generator_queue", "Generations accepted and not finished.")

@@ -23,7 +23,7 @@ from stemma.rights.covenant import Covenant, Cover, house_covenant
 from stemma.rights.prompting import PROMPTING, PROMPTING_KEY, Prompting, pack
 from stemma.storage import Storage
 from stemma_serving.config import FiltersConfig
-from stemma_serving.filters import Sieve, refusal
+from stemma_serving.filters import Sieve, alarm, refusal
 from stemma_serving.marks import Marks, Release
 from stemma_serving.problems import RefusedError
 from stemma_serving.prompts import Prompts
@@ -82,8 +82,10 @@ def test_a_piece_that_repeats_a_work_is_refused_with_its_figures(bundle: Path) -
     problem = refusal(stolen)
     assert problem is not None
     assert problem.code == "too-close"
+    assert alarm(stolen) == "45 notes on end of recording work-5; limit 30"
     own = sieve.hold(piece(midi(tune(100))), None)
     assert refusal(own) is None
+    assert alarm(own) == ""
     assert own.verbatim is not None
     assert own.verbatim.index_sha256 == sha256((bundle / FILE).read_bytes())
 

@@ -82,6 +82,13 @@ def attacked(how: str) -> Catalog:  # noqa: PLR0912 - one branch an attack
             for part in range(PARTS):
                 size = len(midi) // PARTS
                 made.add(f"a{number}-part{part}", midi[part * size : (part + 1) * size], "a")
+    elif how == "near copies of one's own":
+        for number in range(9):
+            made.add(f"a-near{number}", near(mine[number % OWNED], rng, 4), "a")
+    elif how == "one's own, transposed":
+        for number in range(9):
+            up = 1 + number // OWNED
+            made.add(f"a-up{number}", bytes((n + up) % VOCABULARY for n in mine[number % OWNED]), "a")
     elif how == "pastiche of others":
         for number, name in enumerate(n for n in list(made.tunes) if n[0] in "bcd"):
             made.add(f"a-like{number}", near(made.tunes[name], rng, 8), "a")
@@ -151,6 +158,8 @@ def gains(honest: World, world: World) -> tuple[float, ...]:
         "split identities",
         "split identities, with copies",
         "recordings in parts",
+        "near copies of one's own",
+        "one's own, transposed",
         "pastiche of others",
     ],
 )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Cast
 
 from stemma.ids import new_id, now, timestamp
@@ -123,8 +123,8 @@ def keys_used(keys: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
     return keys.annotate(last_used=Subquery(latest))
 
 
-def entitlement(*, license_: License) -> Entitlement:
-    """What serving may trust about a license as of now."""
+def entitlement(*, license_: License, after: int = 0) -> Entitlement:
+    """What serving may trust about a license as of now, as the entitlement that follows the one of serial `after`."""
     tier = tier_of(license_=license_)
     # Whoever calls with a key that has ended lately is told so; older ones would only make the document long.
     keys = ApiKey.objects.filter(license=license_, revoked_at=None).order_by("id")
@@ -152,21 +152,32 @@ def entitlement(*, license_: License) -> Entitlement:
         indemnified=tier.indemnified,
         monthly_ms=license_.monthly_ms,
         receipt=Receipt.model_validate(license_.receipt) if license_.receipt else None,
+        serial=_following(after, now()),
     )
 
 
 def revocations(*, after: int = 0) -> Revocations:
     """All licenses and keys that were ended before their time, as the list that follows list number `after`.
 
-    Numbers are milliseconds where the clock allows, so that they go on growing when the last list was lost,
-    and when the clock was set back.
+    A key that was rotated out is among them from its last moment on: entitlements of before the rotation do not
+    know of it.
     """
     licenses = License.objects.filter(state=License.State.REVOKED).order_by("id").values_list("id", flat=True)
-    keys = ApiKey.objects.exclude(revoked_at=None).order_by("id").values_list("id", flat=True)
     moment = now()
+    rotated = Q(replaced_by__isnull=False, expires_at__lte=moment)
+    keys = ApiKey.objects.filter(Q(revoked_at__isnull=False) | rotated).order_by("id").values_list("id", flat=True)
     return Revocations(
         at=timestamp(moment),
         licenses=tuple(licenses),
         keys=tuple(keys),
-        sequence=max(after + 1, int(moment.timestamp() * 1000)),
+        sequence=_following(after, moment),
     )
+
+
+def _following(after: int, moment: datetime) -> int:
+    """The number that follows another.
+
+    Milliseconds where the clock allows, so that numbers go on growing when the last document was lost, and
+    when the clock was set back.
+    """
+    return max(after + 1, int(moment.timestamp() * 1000))

@@ -67,6 +67,7 @@ CLASSIFIED = {
     "billing/invoices/<id:invoice_id>/credit/": STAFF,
     "billing/invoices/<id:invoice_id>/credit/<id:note_id>.pdf": OWN,
     "billing/invoices/<id:invoice_id>/credit/<id:note_id>.xml": OWN,
+    "billing/invoices/<id:invoice_id>/facts.csv": OWN,
     "billing/invoices/<id:invoice_id>/refund/": STAFF,
     "billing/licenses/<id:license_id>/breach/": STAFF,
     "billing/orders/<id:order_id>/": OWN,

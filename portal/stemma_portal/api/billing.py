@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
@@ -29,6 +29,9 @@ from stemma_portal.billing.invoicing import (
     quote_make,
 )
 from stemma_portal.billing.models import CreditEntry, CreditNote, Invoice, InvoiceLine, Order, Quote, RevenueDeclaration
+from stemma_portal.billing.spending import invoice_facts
+from stemma_portal.design.table import table_response
+from stemma_portal.licensing.access import access_license
 
 router = Router(tags=["billing"])
 LARGEST = 10**17
@@ -44,6 +47,8 @@ class QuoteIn(Request):
     months: int = Field(ge=1, le=120)
     seats: int = Field(default=0, ge=0, le=100_000)
     """Where the tier has a price per seat."""
+    renews: UUID | None = None
+    """The license that it is to go on with, under the version of the covenant that this one holds."""
 
 
 class LineOut(Schema):
@@ -70,6 +75,8 @@ class QuoteOut(Schema):
     tax: int
     total: int
     lines: list[LineOut]
+    renews: Id | None
+    """The license that it goes on with."""
     valid_until: datetime
     order: Id | None
     """The order that accepted it."""
@@ -172,6 +179,8 @@ class DeclarationIn(Request):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     starts: date
     ends: date
+    short: Text = Field(default="", max_length=200)
+    """Why it is no whole year, such as that the company was founded in it; staff look at it then."""
 
 
 class DeclarationOut(Schema):
@@ -185,6 +194,7 @@ class DeclarationOut(Schema):
     currency: str
     starts: date
     ends: date
+    short: str
     state: str
     doubts: list[str]
     """Why staff look at it."""
@@ -250,7 +260,10 @@ def make_quote(request: HttpRequest, body: QuoteIn) -> Status[QuoteOut]:
     """Ask what a tier costs; it binds nobody until it is ordered."""
     user = caller(request)
     organisation = access_organisation(user, str(body.organisation), owner=True)
-    made = quote_make(organisation=organisation, tier=body.tier, months=body.months, seats=body.seats, by=user)
+    held = access_license(user, str(body.renews), owner=True) if body.renews else None
+    made = quote_make(
+        organisation=organisation, tier=body.tier, months=body.months, seats=body.seats, renews=held, by=user
+    )
     return Status(201, _quote(made))
 
 
@@ -318,6 +331,16 @@ def fetch_invoice(request: HttpRequest, invoice: UUID, form: Literal["pdf", "xml
     response = HttpResponse(make(row), content_type=kind)
     response["Content-Disposition"] = f'attachment; filename="{row.name}.{form}"'
     return response
+
+
+@router.get("billing/invoices/{invoice}/facts.csv", openapi_extra=file_of("text/csv"))
+def fetch_invoice_facts(request: HttpRequest, invoice: UUID) -> StreamingHttpResponse:
+    """The usage facts that an invoice follows from, sorted by identifier.
+
+    One line `id:billable_ms` for each, with a line feed, has the SHA-256 that the trace of its lines gives.
+    """
+    row = access(caller(request), Invoice, str(invoice))
+    return table_response(invoice_facts(row), name=f"{row.name}-facts.csv")
 
 
 @router.get("billing/invoices/{invoice}/credit-notes", response=list[NoteOut])
@@ -397,6 +420,7 @@ def _quote(row: Quote) -> QuoteOut:
         **{name: getattr(row, name) for name in names},
         organisation=row.organisation_id,
         covenant=row.covenant_id,
+        renews=row.renews_id,
         lines=row.document["lines"],
         order=row.order.pk if hasattr(row, "order") else None,
     )
@@ -442,7 +466,7 @@ def _note(row: CreditNote) -> NoteOut:
 
 def _declaration(row: RevenueDeclaration) -> DeclarationOut:
     names = (
-        *("id", "entity", "group", "amount", "currency", "starts", "ends", "state", "doubts", "decision"),
+        *("id", "entity", "group", "amount", "currency", "starts", "ends", "short", "state", "doubts", "decision"),
         *("made_at", "renew_on"),
     )
     return DeclarationOut(**{name: getattr(row, name) for name in names}, organisation=row.organisation_id)

@@ -17,6 +17,7 @@ urlpatterns = [
     path("billing/invoices/<id:invoice_id>/", views.invoice_detail, name="invoice"),
     path("billing/invoices/<id:invoice_id>.pdf", views.invoice_file, {"form": "pdf"}, name="invoice_pdf"),
     path("billing/invoices/<id:invoice_id>.xml", views.invoice_file, {"form": "xml"}, name="invoice_xml"),
+    path("billing/invoices/<id:invoice_id>/facts.csv", views.invoice_facts_file, name="invoice_facts"),
     path("billing/invoices/<id:invoice_id>/credit/", staff_views.credit, name="credit"),
     path("billing/invoices/<id:invoice_id>/credit/<id:note_id>.pdf", views.credit_note_file, {"form": "pdf"},
          name="note_pdf"),

@@ -51,6 +51,7 @@ CLASSIFIED = {
     "GET /billing/invoices/{invoice}.{form}": OWN,
     "GET /billing/invoices/{invoice}/credit-notes": OWN,
     "POST /billing/invoices/{invoice}/credit-notes": STAFF,
+    "GET /billing/invoices/{invoice}/facts.csv": OWN,
     "POST /billing/invoices/{invoice}/refunds": STAFF,
     "GET /billing/orders": MEMBER,
     "GET /billing/orders/{order}": OWN,

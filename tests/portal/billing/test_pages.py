@@ -1,6 +1,7 @@
 """The pages of billing, as a licensee and as the house use them; invoices as files."""
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -15,6 +16,7 @@ from stemma_portal.billing.invoicing import credit_note_issue
 from stemma_portal.billing.models import BankStatement, CreditNote, Match, Order, RateTable, Refund, RevenueDeclaration
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
+YEAR = {"starts": str(today() - timedelta(days=365)), "ends": str(today() - timedelta(days=1))}
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 
 
@@ -61,7 +63,7 @@ def test_revenue_is_declared_and_decided_on(shop):
     shop.declare(5_000_000)
     browser, staff = signed_in(shop.cast.licensee), signed_in(shop.cast.rights)
     fields = {
-        "entity": "Studio GmbH", "amount": "12.50", "currency": "USD", "starts": "2025-01-01", "ends": "2025-12-31",
+        "entity": "Studio GmbH", "amount": "12.50", "currency": "USD", **YEAR,
         "evidence": SimpleUploadedFile("accounts.pdf", pdf().read()),
     }  # fmt: skip
     answer = browser.post(reverse("billing:revenue_new"), fields, follow=True)
@@ -79,7 +81,14 @@ def test_revenue_is_declared_and_decided_on(shop):
 
 @pytest.mark.parametrize("fields", [{"amount": "1,5"}, {"ends": "3000-01-01"}, {"evidence": "exe"}])
 def test_a_declaration_that_cannot_be_is_said_so_beside_its_field(shop, fields):
-    given = {"entity": "S", "amount": "1", "currency": "USD", "starts": "2025-01-01", "ends": "2025-12-31", **fields}
+    given = {
+        "entity": "S",
+        "amount": "1",
+        "currency": "USD",
+        "starts": str(today() - timedelta(days=365)),
+        "ends": str(today() - timedelta(days=1)),
+        **fields,
+    }
     if "evidence" in fields:
         given["evidence"] = SimpleUploadedFile("a.pdf", b"MZ\x00\x01")
     assert signed_in(shop.cast.licensee).post(reverse("billing:revenue_new"), given).status_code == 422

@@ -1,14 +1,14 @@
 """What licensees declare, order, are invoiced and pay in advance.  Amounts are micro-units."""
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Query, Router, Schema, Status
+from ninja import File, Form, Query, Router, Schema, Status, UploadedFile
 from pydantic import Field
 
-from stemma_portal.accounts.access import access_organisation, require_staff
+from stemma_portal.accounts.access import access_organisation, is_staff, require_staff
 from stemma_portal.api.auth import caller
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
@@ -17,6 +17,7 @@ from stemma_portal.billing import paper
 from stemma_portal.billing.access import access, visible
 from stemma_portal.billing.credit import credit_balance
 from stemma_portal.billing.declaring import declaration_decide, declaration_make
+from stemma_portal.billing.evidence import evidence_response
 from stemma_portal.billing.invoicing import (
     MAX_CREDIT,
     credit_note_issue,
@@ -281,6 +282,12 @@ def show_quote(request: HttpRequest, quote: UUID) -> QuoteOut:
     return _quote(access(caller(request), Quote, str(quote)))
 
 
+@router.get("billing/quotes/{quote}/quote.pdf", openapi_extra=file_of("application/pdf"))
+def fetch_quote(request: HttpRequest, quote: UUID) -> HttpResponse:
+    """The quote as PDF."""
+    return HttpResponse(paper.quote_pdf(access(caller(request), Quote, str(quote))), content_type="application/pdf")
+
+
 @router.post("billing/quotes/{quote}/order", response={201: OrderOut})
 def place_order(request: HttpRequest, quote: UUID) -> Status[OrderOut]:
     """Accept a quote: it is invoiced at once, and licensed when that is paid.  Twice is once."""
@@ -360,11 +367,35 @@ def issue_credit_note(request: HttpRequest, invoice: UUID, body: NoteIn) -> Stat
 
 @router.post("billing/declarations", response={201: DeclarationOut})
 def declare(request: HttpRequest, body: DeclarationIn) -> Status[DeclarationOut]:
-    """Say what a year's revenue was; evidence is added on the page."""
+    """Say what a year's revenue was."""
     user = caller(request)
     organisation = access_organisation(user, str(body.organisation), owner=True)
     given = body.model_dump(exclude={"organisation"})
     return Status(201, _declaration(declaration_make(organisation=organisation, by=user, **given)))
+
+
+@router.post("billing/declarations/with-evidence", response={201: DeclarationOut})
+def declare_with_evidence(
+    request: HttpRequest,
+    fields: Annotated[DeclarationIn, Form()],
+    evidence: Annotated[UploadedFile, File(description="PDF, PNG, JPEG or plain text, up to 20 MB")],
+) -> Status[DeclarationOut]:
+    """Say what a year's revenue was, with a file that shows it, such as the annual accounts."""
+    user = caller(request)
+    organisation = access_organisation(user, str(fields.organisation), owner=True)
+    given = fields.model_dump(exclude={"organisation"})
+    row = declaration_make(
+        organisation=organisation, by=user, evidence=evidence, evidence_name=evidence.name or "", **given
+    )
+    return Status(201, _declaration(row))
+
+
+@router.get("billing/declarations/{declaration}/evidence", openapi_extra=file_of("application/octet-stream"))
+def fetch_evidence(request: HttpRequest, declaration: UUID) -> HttpResponse:
+    """The evidence of a declaration, for staff and for owners of the licensee."""
+    user = caller(request)
+    row = access(user, RevenueDeclaration, str(declaration), owner=not is_staff(user))
+    return evidence_response(row)
 
 
 @router.get("billing/declarations", response=Declarations)

@@ -83,7 +83,9 @@ class DeclarationForm(forms.Form):
         help_text="Only where there is none yet, such as “founded on 1 March”. Staff look at it then.",
     )  # fmt: skip
     evidence = forms.FileField(
-        label="Evidence", required=False, help_text="Such as the annual accounts, as PDF; only staff see it."
+        label="Evidence",
+        required=False,
+        help_text="Such as the annual accounts, as PDF; only staff and your owners see it.",
     )
 
 

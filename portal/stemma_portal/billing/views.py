@@ -24,6 +24,7 @@ from stemma_portal.billing import paper
 from stemma_portal.billing.access import access, visible
 from stemma_portal.billing.deadlines import OPEN
 from stemma_portal.billing.declaring import WORDS, declaration_make, declaration_standing, standing_of, tier_refusal
+from stemma_portal.billing.evidence import evidence_response
 from stemma_portal.billing.forms import BuyerForm, DeclarationForm, LimitForm, QuoteForm
 from stemma_portal.billing.invoicing import credited, open_amount, order_cancel, order_place, paid, quote_make, refunded
 from stemma_portal.billing.models import Buyer, Deadline, Invoice, Order, Quote, RevenueDeclaration, SpendingLimit
@@ -218,6 +219,13 @@ def invoice_file(request: HttpRequest, invoice_id: str, form: str) -> HttpRespon
 
 
 @login_required
+def quote_file(request: HttpRequest, quote_id: str) -> HttpResponse:
+    """The quote as PDF."""
+    quote = access(request.user, Quote, quote_id)
+    return _file(paper.quote_pdf(quote), f"quote-{quote.pk}", "pdf")
+
+
+@login_required
 def invoice_facts_file(request: HttpRequest, invoice_id: str) -> StreamingHttpResponse:
     """The usage facts that an invoice follows from, as a table by which anybody recounts it."""
     invoice = access(request.user, Invoice, invoice_id)
@@ -276,6 +284,12 @@ def revenue_new(request: HttpRequest) -> HttpResponse:
         "form": form, "title": "Declare your revenue", "button": "Declare it", "files": True,
         "lede": "Of your last full year, of the whole group. It decides which tiers are open to you. Who outgrows a tier has time to move to another.",  # noqa: E501 - two sentences
     }, status=422 if form.errors else 200)  # fmt: skip
+
+
+@login_required
+def evidence_own(request: HttpRequest, declaration_id: str) -> HttpResponse:
+    """The evidence that an owner has given with a declaration, as a download."""
+    return evidence_response(access(request.user, RevenueDeclaration, declaration_id, owner=True))
 
 
 @login_required

@@ -7,14 +7,16 @@ from django.db import models
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Cast
 
+from stemma.errors import NotFoundError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, AnyTier, Use
+from stemma.rights.entitlement import ENTITLEMENTS_PREFIX, Entitlement, Revocations, Terms
 from stemma.rights.entitlement import ApiKey as KeyDocument
-from stemma.rights.entitlement import Entitlement, Revocations, Terms
 from stemma.rights.prices import UNITS
 from stemma.rights.ratchet import Holder
 from stemma.rights.wording import amount, priced
+from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
 from stemma_portal.consent.models import ConsentRecording
@@ -154,6 +156,16 @@ def entitlement(*, license_: License, after: int = 0) -> Entitlement:
         receipt=Receipt.model_validate(license_.receipt) if license_.receipt else None,
         serial=_following(after, now()),
     )
+
+
+def entitlement_file(*, license_: License) -> bytes:
+    """The newest entitlement of a license as serving reads it (JWS).  Raises `NotFoundError` before there is one."""
+    try:
+        return storage().get(f"{ENTITLEMENTS_PREFIX}{license_.pk}.jws")
+    except NotFoundError:
+        raise NotFoundError(
+            f"The entitlement of license {license_.pk} is not published yet.", remedy="Try again in a minute."
+        ) from None
 
 
 def revocations(*, after: int = 0) -> Revocations:

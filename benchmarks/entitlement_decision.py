@@ -109,7 +109,7 @@ def decisions(ring: KeyRing, folder: Path) -> dict[str, object]:
     ours, peer = _in_turns(decide, verify)
     p99 = sorted(took)[int(len(took) * 0.99)] / 1000
     print(f"  decisions: {ours:,.0f}/s, p50 {statistics.median(took) / 1000:.1f} µs, p99 {p99:.1f} µs")
-    return _result("entitlement-decision", ours, peer, "decisions/s")
+    return {**_result("entitlement-decision", ours, peer, "decisions/s"), "p99_us": round(p99, 2)}
 
 
 def _in_turns(*measures: Callable[[], float]) -> list[float]:

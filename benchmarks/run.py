@@ -1,8 +1,9 @@
 """Measure every claim, or the ones named: `python benchmarks/run.py [CLAIM…]`.
 
 Each file beside this one measures one claim or a few.  It runs alone and ends with one line of JSON
-per claim: `{"claim", "ours", "peer", "ratio", "unit"}`.  The lines are left in `out/results.jsonl`;
-a claim measured again replaces its line.  Leaves with 1 when a file fails or ends otherwise.
+per claim: `{"claim", "ours", "peer", "ratio", "unit"}`, and `p99_us` where it times single calls.
+The lines are left in `out/results.jsonl`; a claim measured again replaces its line.  Leaves with 1 when
+a file fails or ends otherwise.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Result(BaseModel):
     peer: FiniteFloat
     ratio: FiniteFloat
     unit: str
+    p99_us: FiniteFloat | None = None
+    """Within so many microseconds 99 of 100 calls of ours were done."""
 
 
 def main(wanted: list[str]) -> int:
@@ -47,6 +50,7 @@ def main(wanted: list[str]) -> int:
         failed += not results
         for result in results:
             told = f"{result.ours:,.4g} against {result.peer:,.4g} {result.unit}"
+            told += f", p99 {result.p99_us:,.4g} µs" if result.p99_us is not None else ""
             print(f"  {result.claim}: {result.ratio:.3g}  ({told}; {time.monotonic() - started:.0f} s)")
         _keep(results)
     return 1 if failed else 0
@@ -78,7 +82,7 @@ def _keep(results: list[Result]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     kept = {json.loads(line)["claim"]: line for line in lines}
-    kept.update({result.claim: result.model_dump_json() for result in results})
+    kept.update({result.claim: result.model_dump_json(exclude_none=True) for result in results})
     part = RESULTS.with_suffix(".part")
     part.write_text("".join(line + "\n" for line in kept.values()))
     part.replace(RESULTS)

@@ -2,8 +2,9 @@
 
 They are read from object storage every few seconds and written to disk, so that serving decides as
 before when the portal and the storage are down, and after a restart.  What was the newest list of
-revocations is written down beside them: an older one is never taken for it, and when none comes any
-more, serving stops after the time that its configuration gives.
+revocations, and the newest entitlement of each license, is written down beside them: an older one is
+never taken for it, and when no list comes any more, serving stops after the time that its configuration
+gives.
 """
 
 from __future__ import annotations
@@ -75,10 +76,11 @@ class Book:
         if grant is None:
             raise _refusal(401, "unknown-key", "This API key is not known.", _NEW_KEY)
         entitlement = grant.entitlement
-        if grant.key.id in self.revoked_keys:
-            raise _refusal(401, "revoked-key", "This API key was revoked.", _NEW_KEY)
+        # First, because the list of revocations names keys that were rotated out and have expired, too.
         if grant.key.expires_at is not None and grant.key.expires_at <= at:
             raise _refusal(401, "expired-key", f"This API key expired {grant.key.expires_at}.", _NEW_KEY)
+        if grant.key.id in self.revoked_keys:
+            raise _refusal(401, "revoked-key", "This API key was revoked.", _NEW_KEY)
         if entitlement.license in self.revoked_licenses:
             raise _refusal(403, "revoked-license", "This license was revoked.", "Ask the licensor why; see the portal.")
         if at < entitlement.not_before and _later(at, SKEW) < entitlement.not_before:
@@ -128,15 +130,18 @@ def _later(at: str, by: timedelta) -> str:
 
 
 class Seen(BaseModel):
-    """The newest list of revocations that ever came here: what is older is not taken, after a restart either."""
+    """The newest documents that ever came here: what is older is not taken, after a restart either."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sequence: int = 0
+    """Number of the list of revocations."""
     at: str = ""
     """When it was signed; empty while none has come."""
     since: str
     """From when its age counts: when it was signed or, if that is earlier, taken."""
+    serials: dict[str, int] = {}
+    """Serial of the newest entitlement of each license."""
 
     @property
     def order(self) -> tuple[int, str]:
@@ -218,7 +223,7 @@ class Licenses:
             gone = {key for key in self._etags if key not in seen}
             if not changed and not gone:
                 return False
-            for key in changed:
+            for key in sorted(changed, key=lambda each: each != KEYS_KEY):  # the keys first: what follows is checked
                 self._take(key, self._storage.get(key).decode())
             for key in gone:
                 self._documents["entitlements"].pop(key, None)
@@ -233,20 +238,22 @@ class Licenses:
         elif key == REVOCATIONS_KEY:
             self._offered = text
         elif key.startswith(ENTITLEMENTS_PREFIX):
-            self._documents["entitlements"][key] = text
+            given = self._read(key, text, self.trusted("license"))
+            if given is None or not self._older(given):  # the newer one in hand stays where an older one is put back
+                self._documents["entitlements"][key] = text
 
     def _index(self) -> None:
         """Check every signature and put up a new book.  A forged document counts as not there."""
         keys = self.trusted("license")
+        offered = [
+            (entitlement, token)
+            for name, token in self._documents["entitlements"].items()
+            if (entitlement := self._read(name, token, keys)) is not None
+        ]
+        self._mark([entitlement for entitlement, _ in offered])
         grants: dict[str, Grant] = {}
-        for name, token in self._documents["entitlements"].items():
-            try:
-                entitlement = Entitlement.model_validate(verify(token, keys, "license", ENTITLEMENT))
-            except (ProofError, ValidationError) as error:
-                log.warning("%s is left out: %s", name, error)
-                continue
-            if entitlement.audience != SERVING:
-                log.warning("%s is left out: it is for %s", name, entitlement.audience)
+        for entitlement, token in offered:
+            if self._older(entitlement):
                 continue
             digest = sha256(token.encode())
             grants |= {key.sha256: Grant(entitlement, token, digest, key) for key in entitlement.keys}
@@ -255,6 +262,34 @@ class Licenses:
             self.book = Book(grants, self.book.revoked_licenses, self.book.revoked_keys)
         else:
             self.book = Book(grants, frozenset(given.licenses), frozenset(given.keys))
+
+    def _read(self, name: str, token: str, keys: Jwks) -> Entitlement | None:
+        """The entitlement in an object; None for one that is forged, or for somebody else."""
+        try:
+            given = Entitlement.model_validate(verify(token, keys, "license", ENTITLEMENT))
+        except (ProofError, ValidationError) as error:
+            log.warning("%s is left out: %s", name, error)
+            return None
+        if given.audience != SERVING:
+            log.warning("%s is left out: it is for %s", name, given.audience)
+            return None
+        return given
+
+    def _older(self, given: Entitlement) -> bool:
+        newest = self._seen.serials.get(given.license, 0)
+        if given.serial < newest:
+            log.warning("Entitlement %d of license %s is not taken for %d.", given.serial, given.license, newest)
+        return given.serial < newest
+
+    def _mark(self, given: Sequence[Entitlement]) -> None:
+        """Write down which entitlement of each license is the newest that ever came here."""
+        serials = dict(self._seen.serials)
+        for each in given:
+            if each.serial:  # those of before there were serials hold until one with a serial comes
+                serials[each.license] = max(each.serial, serials.get(each.license, 0))
+        if serials != self._seen.serials:
+            self._seen = self._seen.model_copy(update={"serials": serials})
+            write_whole(self._seen_path, self._seen.model_dump_json().encode())
 
     def _newest_list(self, keys: Jwks) -> Revocations | None:
         """The list of revocations, when it is not older than any that came before."""
@@ -271,7 +306,8 @@ class Licenses:
             return None
         self._documents["revocations"] = token
         if given.order > self._seen.order:
-            self._seen = Seen(sequence=given.sequence, at=given.at, since=min(given.at, timestamp(now())))
+            since = min(given.at, timestamp(now()))
+            self._seen = self._seen.model_copy(update={"sequence": given.sequence, "at": given.at, "since": since})
             write_whole(self._seen_path, self._seen.model_dump_json().encode())
         self._heard = True
         self._trust_again()

@@ -31,6 +31,7 @@ from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
 from stemma_portal.licensing.offline import license_file_issue
 from stemma_portal.licensing.services import api_key_create, license_grant
+from stemma_portal.licensing.tasks import entitlement_publish
 from stemma_portal.notices.models import Notice, Topic
 from stemma_portal.notices.unsubscribing import sign
 from stemma_portal.operations.models import Snapshot
@@ -69,18 +70,21 @@ CLASSIFIED = {
     "billing/invoices/<id:invoice_id>/credit/": STAFF,
     "billing/invoices/<id:invoice_id>/credit/<id:note_id>.pdf": OWN,
     "billing/invoices/<id:invoice_id>/credit/<id:note_id>.xml": OWN,
+    "billing/invoices/<id:invoice_id>/facts.csv": OWN,
     "billing/invoices/<id:invoice_id>/refund/": STAFF,
     "billing/licenses/<id:license_id>/breach/": STAFF,
     "billing/orders/<id:order_id>/": OWN,
     "billing/orders/<id:order_id>/cancellation/": ACT,
     "billing/payments/": STAFF,
     "billing/payments/<id:payment_id>/": STAFF,
+    "billing/quotes/<id:quote_id>.pdf": OWN,
     "billing/quotes/<id:quote_id>/": OWN,
     "billing/quotes/<id:quote_id>/order/": ACT,
     "billing/quotes/new/": OWNER,
     "billing/refunds/": STAFF,
     "billing/refunds/<id:refund_id>/": STAFF,
     "billing/revenue/": MEMBER,
+    "billing/revenue/<id:declaration_id>/evidence/": OWNER,
     "billing/revenue/new/": OWNER,
     "billing/settings/": OPERATOR,
     "billing/usage/": MEMBER,
@@ -162,6 +166,7 @@ CLASSIFIED = {
     "license/": MEMBER,
     "license/<id:license_id>/": OWN,
     "license/<id:license_id>/acceptances/<id:acceptance_id>.json": OWN,
+    "license/<id:license_id>/entitlement.jws": OWN,
     "license/<id:license_id>/covenant/": ACT,
     "license/<id:license_id>/files/": ACT,
     "license/<id:license_id>/files/<id:file_id>.license": OWN,
@@ -398,6 +403,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
     own = recordings[0]
     Recording.objects.filter(id=own.id).update(organisation=cast.label)
     license_ = license_grant(organisation=cast.label, tier="community", months=1, by=None)
+    entitlement_publish(license_.id)
     hook = endpoint_create(organisation=cast.label, url="http://localhost:1/", by=cast.owner).endpoint
     one, other = sorted(recordings[:2], key=lambda each: each.id)
     snapshot = snapshot_create(name="s", include=Snapshot.Include.ELIGIBLE, scopes=["ai_generative_training"], by=None)

@@ -134,6 +134,33 @@ def test_a_list_taken_away_from_the_disk_is_missed(disk: Disk) -> None:
     refused(disk.start(), "stale-revocations")
 
 
+def test_an_older_entitlement_is_not_taken_wherever_it_is_put(disk: Disk, tmp_path: Path) -> None:
+    def put(serial: int, secret: str, cap: int | None, name: str = "l") -> None:
+        given = entitlement(secret, license="l", serial=serial, monthly_ms=cap)
+        licenses._take(f"licenses/entitlements/{name}.jws", disk.ring.sign("license", ENTITLEMENT, given))
+        licenses._index()
+
+    def grant(of: Licenses) -> tuple[int, int | None]:
+        refused(of, "unknown-key")  # the key that was rotated out
+        given = of.decide("stm_new").entitlement
+        return given.serial, given.monthly_ms
+
+    licenses = disk.start()
+    assert licenses.decide(SECRET), "one of before there were serials"
+    put(7, "stm_new", 1000)
+    assert grant(licenses) == (7, 1000)
+    put(6, SECRET, None)
+    put(0, SECRET, None)
+    put(6, SECRET, None, name="another")
+    assert grant(licenses) == (7, 1000), "the newer one stays"
+    disk.documents["entitlements"]["licenses/entitlements/l.jws"] = disk.ring.sign(
+        "license", ENTITLEMENT, entitlement("stm_new", license="l", serial=6)
+    )
+    refused(disk.start(), "unknown-key", "stm_new")
+    put(8, "stm_new", 2000)
+    assert grant(licenses) == (8, 2000)
+
+
 def test_a_list_that_somebody_else_signed_changes_nothing(disk: Disk, tmp_path: Path) -> None:
     licenses = disk.start()
     foreign = KeyRing(tmp_path / "foreign")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stemma.rights.covenant import AnyCovenant
+from stemma.rights.covenant import AnyCovenant, lift
 from stemma.rights.prices import Line
 
 
@@ -36,6 +36,11 @@ def credit_use(lines: Sequence[Line], credits_: Sequence[Credit]) -> tuple[list[
 
 
 def tier_revenue_limit(covenant: AnyCovenant, tier: str) -> int | None:
-    """Yearly revenue in micro-units of the covenant's currency up to which a tier is open; None: to everybody."""
+    """Yearly revenue in micro-units of `revenue_currency` up to which a tier is open; None: to everybody."""
     limit = covenant.tier(tier).revenue_limit
     return None if limit is None else limit * 1_000_000
+
+
+def revenue_currency(covenant: AnyCovenant) -> str:
+    """The currency in which the terms count revenue, which need not be the one of their prices."""
+    return lift(covenant).revenue.currency

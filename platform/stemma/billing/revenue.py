@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Literal
 
 from stemma.rights.covenant import AnyCovenant, Covenant, Kept
+from stemma.rights.months import months_later
 
 DAYS = 30
 """How long there is to put something right where the terms say nothing of it."""
 Cause = Literal["growth", "breach"]
-Doubt = Literal["lowered", "no-rate", "group-differs"]
+Doubt = Literal["lowered", "no-rate", "group-differs", "short-year"]
+YEAR = range(350, 372)
+"""Days of an accounting year: retailers' years of 52 or 53 weeks are whole ones, too."""
+LATEST = 18
+"""Months after which the end of a year is too long ago to be the last one: accounts are closed within a year."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +65,35 @@ def standing(
     return Standing("due" if today > renew else "within", renew)
 
 
-def doubts(*, amount: int | None, before: int | None, others: set[int]) -> list[Doubt]:
+def period_refusal(*, starts: date, ends: date, today: date, short: str = "") -> tuple[str, str, str] | None:
+    """Why a period is not the last accounting year: the field, what is wrong and the remedy; None where it is.
+
+    `short` is why the year is shorter than others, such as that the company was founded in it.
+    """
+    days = (ends - starts).days + 1
+    if ends >= today:
+        return "ends", "The year is not over yet.", "Give the last day of your last full accounting year."
+    if months_later(datetime.combine(ends, time(), UTC), LATEST).date() < today:
+        return "ends", f"That year ended more than {LATEST} months ago.", "Declare your last full accounting year."
+    if days < 1 or days >= YEAR.stop:
+        return "starts", f"That is no accounting year: {days} days.", "Give the first and the last day of one year."
+    if days < YEAR.start and not short.strip():
+        return (
+            "short", f"That is less than an accounting year: {days} days.",
+            "Give a whole year; or say why there is none, such as “founded on 1 March”.",
+        )  # fmt: skip
+    return None
+
+
+def doubts(*, amount: int | None, before: int | None, others: set[int], days: int = YEAR.start) -> list[Doubt]:
     """Why people look at a declaration before it counts; nothing where it counts at once.
 
     Amounts are in the covenant's currency; None where no rate is known.  `before` is what stood until
-    now, and `others` what companies of the same group declared.
+    now, and `others` what companies of the same group declared; `days` are those of the period.
     """
+    found: list[Doubt] = ["short-year"] if days < YEAR.start else []
     if amount is None:
-        return ["no-rate"]
-    found: list[Doubt] = []
+        return ["no-rate", *found]
     if before is not None and amount < before:
         found.append("lowered")
     if others - {amount}:

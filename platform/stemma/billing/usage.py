@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,6 +90,18 @@ def invoice_lines(
             )
         billed.append((each, each.lines(schedule)))
     return billed
+
+
+def facts_read(table: bytes) -> tuple[int, int, str]:
+    """Count, milliseconds and hash of the facts in a table as the portal gives them with an invoice."""
+    try:
+        rows = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
+        facts = [(row["id"], int(row["billable_ms"])) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidError(
+            "That is no table of usage facts.", remedy="Give the file as the portal gave it.", code="no-facts"
+        ) from error
+    return len(facts), sum(ms for _, ms in facts), facts_digest(facts)
 
 
 def facts_digest(facts: Iterable[tuple[str, int]]) -> str:

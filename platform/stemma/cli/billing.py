@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from stemma.cli.money import MICRO, money, say, table
 from stemma.cli.portal_client import Portal
-from stemma.errors import InvalidError, NotFoundError
+from stemma.errors import InvalidError, NotFoundError, ProofError
 
 app = typer.Typer()
 
@@ -26,10 +26,16 @@ def quote(
     tier: Annotated[str, typer.Argument(help="Tier of the covenant in force.")],
     months: Annotated[int, typer.Option(help="For how many months.")] = 12,
     seats: Annotated[int, typer.Option(help="For how many people, where the tier has a price per seat.")] = 0,
+    renews: Annotated[
+        str | None, typer.Option(help="License that it is to go on with, under the version that this one holds.")
+    ] = None,
 ) -> None:
     """What a license would cost, with tax; it binds nobody until it is ordered."""
     portal = Portal()
-    body = {"organisation": _organisation(portal, organisation), "tier": tier, "months": months, "seats": seats}
+    body = {
+        "organisation": _organisation(portal, organisation), "tier": tier, "months": months, "seats": seats,
+        "renews": renews,
+    }  # fmt: skip
     made = portal.post("billing/quotes", body)
     rows = table("what for", made["currency"], right=(made["currency"],))
     for line in made["lines"]:
@@ -99,6 +105,37 @@ def invoice(
     say(rows)
 
 
+@app.command("facts")
+def facts(
+    invoice: Invoice,
+    to: Annotated[Path | None, typer.Option(help="File to save them to, as CSV.")] = None,
+    table_: Annotated[
+        Path | None, typer.Option("--from", help="Recount these, saved before, in place of those of the portal.")
+    ] = None,
+) -> None:
+    """Recount the usage facts of an invoice: as many, as long and of the hash that its lines say, or exit code 4."""
+    from stemma.billing.usage import facts_read
+
+    portal = Portal()
+    found = _invoice(portal, invoice)
+    traces = [line["trace"] for line in found["lines"] if "sha256" in line["trace"]]
+    if not traces:
+        say(f"{found['name']} follows from no usage.")
+        return
+    body = table_.read_bytes() if table_ else portal.fetch(f"billing/invoices/{found['id']}/facts.csv")
+    if to is not None:
+        to.write_bytes(body)
+    count, ms, digest = facts_read(body)
+    for trace in traces:
+        if (count, ms, digest) != (trace["facts"], trace["ms"], trace["sha256"]):
+            raise ProofError(
+                f"{found['name']} says {trace['facts']} facts of {trace['ms']} ms, {trace['sha256']}; "
+                f"these are {count} of {ms} ms, {digest}.",
+                remedy="Ask who invoiced it.",
+            )
+    say(f"{found['name']} follows from these {count:,} facts: {ms:,} ms, SHA-256 {digest}.")
+
+
 @app.command("credit-note")
 def credit_note(
     invoice: Invoice,
@@ -122,12 +159,14 @@ def declare(
     entity: Annotated[str, typer.Option(help="Legal entity whose revenue it is.")],
     currency: Annotated[str, typer.Option(help="Its currency.")] = "USD",
     group: Annotated[str, typer.Option(help="Group that it belongs to; the revenue is then the group's.")] = "",
+    short: Annotated[str, typer.Option(help="Why it is no whole year, such as that it was founded in it.")] = "",
 ) -> None:
     """Declare a year's revenue."""
     portal = Portal()
     body = {
         "organisation": _organisation(portal, organisation), "entity": entity, "group": group,
         "amount": _micro(amount), "currency": currency, "starts": f"{starts:%Y-%m-%d}", "ends": f"{ends:%Y-%m-%d}",
+        "short": short,
     }  # fmt: skip
     made = portal.post("billing/declarations", body)
     why = f" ({', '.join(made['doubts'])})" if made["doubts"] else ""

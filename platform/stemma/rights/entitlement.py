@@ -80,6 +80,8 @@ class Entitlement(BaseModel):
     """Generated milliseconds of a calendar month (UTC) at which serving stops; None: no cap."""
     receipt: Receipt | None = None
     """Proof that the log holds the license's `Terms`."""
+    serial: int = Field(default=0, ge=0)
+    """Grows with every entitlement of the license, whatever the clocks say; 0 in those of before there was one."""
 
     def terms(self) -> Terms:
         """What the log holds of it."""

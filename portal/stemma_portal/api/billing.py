@@ -1,14 +1,14 @@
 """What licensees declare, order, are invoiced and pay in advance.  Amounts are micro-units."""
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router, Schema, Status
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import File, Form, Query, Router, Schema, Status, UploadedFile
 from pydantic import Field
 
-from stemma_portal.accounts.access import access_organisation, require_staff
+from stemma_portal.accounts.access import access_organisation, is_staff, require_staff
 from stemma_portal.api.auth import caller
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
@@ -17,6 +17,7 @@ from stemma_portal.billing import paper
 from stemma_portal.billing.access import access, visible
 from stemma_portal.billing.credit import credit_balance
 from stemma_portal.billing.declaring import declaration_decide, declaration_make
+from stemma_portal.billing.evidence import evidence_response
 from stemma_portal.billing.invoicing import (
     MAX_CREDIT,
     credit_note_issue,
@@ -29,6 +30,9 @@ from stemma_portal.billing.invoicing import (
     quote_make,
 )
 from stemma_portal.billing.models import CreditEntry, CreditNote, Invoice, InvoiceLine, Order, Quote, RevenueDeclaration
+from stemma_portal.billing.spending import invoice_facts
+from stemma_portal.design.table import table_response
+from stemma_portal.licensing.access import access_license
 
 router = Router(tags=["billing"])
 LARGEST = 10**17
@@ -44,6 +48,8 @@ class QuoteIn(Request):
     months: int = Field(ge=1, le=120)
     seats: int = Field(default=0, ge=0, le=100_000)
     """Where the tier has a price per seat."""
+    renews: UUID | None = None
+    """The license that it is to go on with, under the version of the covenant that this one holds."""
 
 
 class LineOut(Schema):
@@ -70,6 +76,8 @@ class QuoteOut(Schema):
     tax: int
     total: int
     lines: list[LineOut]
+    renews: Id | None
+    """The license that it goes on with."""
     valid_until: datetime
     order: Id | None
     """The order that accepted it."""
@@ -172,6 +180,8 @@ class DeclarationIn(Request):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     starts: date
     ends: date
+    short: Text = Field(default="", max_length=200)
+    """Why it is no whole year, such as that the company was founded in it; staff look at it then."""
 
 
 class DeclarationOut(Schema):
@@ -185,6 +195,7 @@ class DeclarationOut(Schema):
     currency: str
     starts: date
     ends: date
+    short: str
     state: str
     doubts: list[str]
     """Why staff look at it."""
@@ -250,7 +261,10 @@ def make_quote(request: HttpRequest, body: QuoteIn) -> Status[QuoteOut]:
     """Ask what a tier costs; it binds nobody until it is ordered."""
     user = caller(request)
     organisation = access_organisation(user, str(body.organisation), owner=True)
-    made = quote_make(organisation=organisation, tier=body.tier, months=body.months, seats=body.seats, by=user)
+    held = access_license(user, str(body.renews), owner=True) if body.renews else None
+    made = quote_make(
+        organisation=organisation, tier=body.tier, months=body.months, seats=body.seats, renews=held, by=user
+    )
     return Status(201, _quote(made))
 
 
@@ -266,6 +280,12 @@ def list_quotes(request: HttpRequest, cursor: str | None = None, limit: int = Li
 def show_quote(request: HttpRequest, quote: UUID) -> QuoteOut:
     """One quote."""
     return _quote(access(caller(request), Quote, str(quote)))
+
+
+@router.get("billing/quotes/{quote}/quote.pdf", openapi_extra=file_of("application/pdf"))
+def fetch_quote(request: HttpRequest, quote: UUID) -> HttpResponse:
+    """The quote as PDF."""
+    return HttpResponse(paper.quote_pdf(access(caller(request), Quote, str(quote))), content_type="application/pdf")
 
 
 @router.post("billing/quotes/{quote}/order", response={201: OrderOut})
@@ -320,6 +340,16 @@ def fetch_invoice(request: HttpRequest, invoice: UUID, form: Literal["pdf", "xml
     return response
 
 
+@router.get("billing/invoices/{invoice}/facts.csv", openapi_extra=file_of("text/csv"))
+def fetch_invoice_facts(request: HttpRequest, invoice: UUID) -> StreamingHttpResponse:
+    """The usage facts that an invoice follows from, sorted by identifier.
+
+    One line `id:billable_ms` for each, with a line feed, has the SHA-256 that the trace of its lines gives.
+    """
+    row = access(caller(request), Invoice, str(invoice))
+    return table_response(invoice_facts(row), name=f"{row.name}-facts.csv")
+
+
 @router.get("billing/invoices/{invoice}/credit-notes", response=list[NoteOut])
 def list_credit_notes(request: HttpRequest, invoice: UUID) -> list[NoteOut]:
     """What was taken back of an invoice, newest first."""
@@ -337,11 +367,35 @@ def issue_credit_note(request: HttpRequest, invoice: UUID, body: NoteIn) -> Stat
 
 @router.post("billing/declarations", response={201: DeclarationOut})
 def declare(request: HttpRequest, body: DeclarationIn) -> Status[DeclarationOut]:
-    """Say what a year's revenue was; evidence is added on the page."""
+    """Say what a year's revenue was."""
     user = caller(request)
     organisation = access_organisation(user, str(body.organisation), owner=True)
     given = body.model_dump(exclude={"organisation"})
     return Status(201, _declaration(declaration_make(organisation=organisation, by=user, **given)))
+
+
+@router.post("billing/declarations/with-evidence", response={201: DeclarationOut})
+def declare_with_evidence(
+    request: HttpRequest,
+    fields: Annotated[DeclarationIn, Form()],
+    evidence: Annotated[UploadedFile, File(description="PDF, PNG, JPEG or plain text, up to 20 MB")],
+) -> Status[DeclarationOut]:
+    """Say what a year's revenue was, with a file that shows it, such as the annual accounts."""
+    user = caller(request)
+    organisation = access_organisation(user, str(fields.organisation), owner=True)
+    given = fields.model_dump(exclude={"organisation"})
+    row = declaration_make(
+        organisation=organisation, by=user, evidence=evidence, evidence_name=evidence.name or "", **given
+    )
+    return Status(201, _declaration(row))
+
+
+@router.get("billing/declarations/{declaration}/evidence", openapi_extra=file_of("application/octet-stream"))
+def fetch_evidence(request: HttpRequest, declaration: UUID) -> HttpResponse:
+    """The evidence of a declaration, for staff and for owners of the licensee."""
+    user = caller(request)
+    row = access(user, RevenueDeclaration, str(declaration), owner=not is_staff(user))
+    return evidence_response(row)
 
 
 @router.get("billing/declarations", response=Declarations)
@@ -397,6 +451,7 @@ def _quote(row: Quote) -> QuoteOut:
         **{name: getattr(row, name) for name in names},
         organisation=row.organisation_id,
         covenant=row.covenant_id,
+        renews=row.renews_id,
         lines=row.document["lines"],
         order=row.order.pk if hasattr(row, "order") else None,
     )
@@ -442,7 +497,7 @@ def _note(row: CreditNote) -> NoteOut:
 
 def _declaration(row: RevenueDeclaration) -> DeclarationOut:
     names = (
-        *("id", "entity", "group", "amount", "currency", "starts", "ends", "state", "doubts", "decision"),
+        *("id", "entity", "group", "amount", "currency", "starts", "ends", "short", "state", "doubts", "decision"),
         *("made_at", "renew_on"),
     )
     return DeclarationOut(**{name: getattr(row, name) for name in names}, organisation=row.organisation_id)

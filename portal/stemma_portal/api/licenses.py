@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Prefetch, prefetch_related_objects
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import File, Router, Status, UploadedFile
 
 from stemma.errors import InvalidError, NotFoundError
@@ -14,6 +14,7 @@ from stemma.royalties.receipts import MAX_BYTES
 from stemma_portal.accounts.access import is_staff, organisations_of, require_staff
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.api.auth import caller
+from stemma_portal.api.description import file_of
 from stemma_portal.api.schemas import (
     KeyIn,
     KeyMade,
@@ -33,7 +34,7 @@ from stemma_portal.licensing.access import access_key, access_license, access_se
 from stemma_portal.licensing.models import ApiKey, License, LicenseFile, Seat
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
 from stemma_portal.licensing.seats import require_seat, seat_free, seat_give, seats_taken
-from stemma_portal.licensing.selectors import acceptance_file, keys_of, keys_used
+from stemma_portal.licensing.selectors import acceptance_file, entitlement_file, keys_of, keys_used
 from stemma_portal.licensing.services import (
     api_key_create,
     api_key_revoke,
@@ -201,6 +202,13 @@ def list_acceptances(request: HttpRequest, license_id: UUID) -> list[dict[str, A
     """Later terms that a license took, the oldest first: each as a file that `stemma verify` reads."""
     rows = access_license(caller(request), str(license_id)).acceptances.select_related("covenant")
     return [acceptance_file(row) for row in rows]
+
+
+@router.get("licenses/{license_id}/entitlement.jws", openapi_extra=file_of("application/jose"))
+def fetch_entitlement(request: HttpRequest, license_id: UUID) -> HttpResponse:
+    """The newest signed entitlement, as serving reads it; keys are in it by their hashes alone."""
+    row = access_license(caller(request), str(license_id))
+    return HttpResponse(entitlement_file(license_=row), content_type="application/jose")
 
 
 def _seat(row: Seat) -> SeatOut:

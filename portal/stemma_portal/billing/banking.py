@@ -60,14 +60,15 @@ def statements_import(*, body: bytes, by: Actor) -> Imported:
         )  # fmt: skip
         for entry in statement.entries:
             if entry.credit and entry.booked and entry.amount:
-                _take(entry, source, found)
+                payment_take(entry, source, found)
             else:
                 found.passed_over += 1
     audit(by=by, action="billing.statement", subject=sha256(body), new=found.new, queued=found.queued)
     return found
 
 
-def _take(entry: Entry, source: BankStatement, found: Imported) -> None:
+def payment_take(entry: Entry, source: BankStatement, found: Imported) -> None:
+    """Write down one entry, once, and match it where it is beyond doubt.  Within a transaction that holds `BANK`."""
     if Payment.objects.filter(source=source, servicer=entry.servicer).exists():
         found.known += 1
         return

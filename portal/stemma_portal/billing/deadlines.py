@@ -11,12 +11,13 @@ from datetime import date, timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
-from stemma.billing.prices import tier_revenue_limit
+from stemma.billing.prices import revenue_currency, tier_revenue_limit
 from stemma.billing.revenue import Cause, remedy
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now
 from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.billing.models import Deadline, RevenueDeclaration
+from stemma_portal.billing.tables import revenue_in
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.services import Actor, audit
@@ -44,8 +45,10 @@ def growth_follow(organisation: Organisation) -> None:
         organisation=organisation, state=RevenueDeclaration.State.ACCEPTED, converted__isnull=False
     ).first()
     for license_ in _active(organisation=organisation):
-        limit = tier_revenue_limit(license_.covenant.covenant(), license_.tier)
-        past = declared is not None and limit is not None and (declared.converted or 0) > limit
+        covenant = license_.covenant.covenant()
+        limit = tier_revenue_limit(covenant, license_.tier)
+        revenue = revenue_in(declared, revenue_currency(covenant)) if declared else None
+        past = revenue is not None and limit is not None and revenue > limit
         known = license_.deadlines.filter(cause=Deadline.Cause.GROWTH, state__in=OPEN).first()
         if past and known is None:
             _open(
@@ -188,12 +191,13 @@ def _moved(outgrown: License) -> bool:
     declared = RevenueDeclaration.objects.filter(
         organisation=outgrown.organisation, state=RevenueDeclaration.State.ACCEPTED
     ).first()
-    revenue = declared.converted if declared else None
-    limits = [
-        tier_revenue_limit(each.covenant.covenant(), each.tier)
-        for each in _active(organisation=outgrown.organisation).exclude(pk=outgrown.pk)
-    ]
-    return any(limit is None or (revenue is not None and revenue <= limit) for limit in limits)
+    for each in _active(organisation=outgrown.organisation).exclude(pk=outgrown.pk):
+        covenant = each.covenant.covenant()
+        limit = tier_revenue_limit(covenant, each.tier)
+        revenue = revenue_in(declared, revenue_currency(covenant)) if declared else None
+        if limit is None or (revenue is not None and revenue <= limit):
+            return True
+    return False
 
 
 def _open(license_: License, cause: Cause, reason: str, *, by: Actor | None, title: str, told: str) -> Deadline:

@@ -8,8 +8,8 @@ from typing import BinaryIO
 from django.db import transaction
 from django.db.models import QuerySet
 
-from stemma.billing.prices import tier_revenue_limit
-from stemma.billing.revenue import Standing, doubts, standing
+from stemma.billing.prices import revenue_currency, tier_revenue_limit
+from stemma.billing.revenue import Standing, doubts, period_refusal, standing
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now
 from stemma.proof.canonical import sha256
@@ -18,7 +18,7 @@ from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.billing.deadlines import growth_follow
 from stemma_portal.billing.models import Deadline, RevenueDeclaration
-from stemma_portal.billing.tables import exchange_rates
+from stemma_portal.billing.tables import exchanged, revenue_in
 from stemma_portal.consent.evidence import MAX_BYTES, TYPES, content_format, plain_name
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError, ForbiddenError
@@ -30,13 +30,13 @@ from stemma_portal.notices.services import notify
 
 State = RevenueDeclaration.State
 RENEWED = timedelta(days=365)
-LONGEST = timedelta(days=366)
 REMINDED = (0, 7, 30)
 """Days before a declaration is due on which owners are told."""
 WORDS = {
     "lowered": "Less than what was declared before",
     "no-rate": "No exchange rate is known for its currency",
     "group-differs": "Another company of the group declared another amount",
+    "short-year": "Its period is shorter than a year",
 }
 
 
@@ -51,34 +51,36 @@ def declaration_make(
     ends: date,
     by: Actor,
     group: str = "",
+    short: str = "",
     evidence: BinaryIO | None = None,
     evidence_name: str = "",
 ) -> RevenueDeclaration:
     """Say what a year's revenue was.  It counts at once, unless there is a reason for staff to look.
 
-    Raises `InvalidError` for a period that is no year up to today, and for evidence that is none.
+    `short` is why its year is shorter than others; staff look at it then.  Raises `InvalidError` for a period that
+    is not the last accounting year, and for evidence that is none.
     """
     lock(f"billing:revenue:{organisation.pk}")
     moment, current = now(), covenant_current()
     if current is None:
         raise InvalidError("No covenant is published yet.", remedy="Publish one first.", code="no-covenant")
-    if not (starts < ends <= moment.date() and ends - starts < LONGEST):
+    if refusal := period_refusal(starts=starts, ends=ends, today=moment.date(), short=short):
+        field, wrong, right = refusal
         raise InvalidError(
-            "The period is no year that is over.",
-            remedy="Give the first and last day of your last full year.",
-            code="period",
+            wrong, remedy=right, code="period", details=[{"field": field, "rule": wrong, "remedy": right}]
         )
     if amount < 0 or not entity.strip():
         raise InvalidError("Say whose revenue it is, and how much.", remedy="Fill in both.", code="revenue")
-    target = current.covenant().currency
-    group, converted = group.strip(), _converted(amount, currency, target, ends)
+    target = revenue_currency(current.covenant())
+    group, converted = group.strip(), exchanged(amount, currency, target, ends)
     before = declaration_standing(organisation)
     row = RevenueDeclaration(
         id=new_id(), organisation=organisation, entity=entity.strip(), group=group, amount=amount, currency=currency,
-        starts=starts, ends=ends, converted=converted, converted_currency=target, made_at=moment, made_by=by.email,
-        renew_on=moment.date() + RENEWED,
+        starts=starts, ends=ends, short=short.strip(), converted=converted, converted_currency=target, made_at=moment,
+        made_by=by.email, renew_on=moment.date() + RENEWED,
         doubts=doubts(
-            amount=converted, before=before.converted if before else None, others=_others(organisation, group)
+            amount=converted, before=revenue_in(before, target) if before else None,
+            others=_others(organisation, group, target), days=(ends - starts).days + 1,
         ),
     )  # fmt: skip
     row.state = State.REVIEW if row.doubts else State.ACCEPTED
@@ -110,7 +112,7 @@ def declaration_decide(*, declaration: RevenueDeclaration, accept: bool, why: st
     if not why.strip():
         raise InvalidError("A decision says why.", remedy="Write a reason.", code="why")
     if accept and row.converted is None:
-        row.converted = _converted(row.amount, row.currency, row.converted_currency, row.ends)
+        row.converted = exchanged(row.amount, row.currency, row.converted_currency, row.ends)
         if row.converted is None:
             raise InvalidError(
                 f"There is still no rate for {row.currency}.", remedy="Import exchange rates first.", code="no-rate"
@@ -149,8 +151,8 @@ def tier_refusal(*, organisation: Organisation, tier: str, covenant: Covenant) -
         return ""
     row = declaration_standing(organisation)
     state = standing(
-        revenue=row.converted if row else None, limit=limit, until=None, renew=row.renew_on if row else None,
-        today=now().date(),
+        revenue=revenue_in(row, revenue_currency(covenant)) if row else None, limit=limit, until=None,
+        renew=row.renew_on if row else None, today=now().date(),
     ).state  # fmt: skip
     title = covenant.tier(tier).title
     return {
@@ -164,9 +166,10 @@ def standing_of(license_: License) -> Standing:
     """Where a licensee stands with the tier of a license."""
     row = declaration_standing(license_.organisation)
     grace = license_.deadlines.filter(cause=Deadline.Cause.GROWTH).first()
+    covenant = license_.covenant.covenant()
     return standing(
-        revenue=row.converted if row else None,
-        limit=tier_revenue_limit(license_.covenant.covenant(), license_.tier),
+        revenue=revenue_in(row, revenue_currency(covenant)) if row else None,
+        limit=tier_revenue_limit(covenant, license_.tier),
         until=grace.until if grace else None,
         renew=row.renew_on if row else None,
         today=now().date(),
@@ -197,17 +200,7 @@ def declarations_remind() -> int:
     return told
 
 
-def _converted(amount: int, currency: str, target: str, on: date) -> int | None:
-    """In the covenant's currency; None where no rate is known, for staff to see to."""
-    if currency == target:
-        return amount
-    try:
-        return exchange_rates().convert(amount, currency, target, on).amount
-    except InvalidError:
-        return None
-
-
-def _others(organisation: Organisation, group: str) -> set[int]:
+def _others(organisation: Organisation, group: str, currency: str) -> set[int]:
     """What the other companies of the group said last."""
     if not group:
         return set()
@@ -215,7 +208,7 @@ def _others(organisation: Organisation, group: str) -> set[int]:
         organisation=organisation
     )
     newest: dict[str, int] = {}
-    for owner, converted in rows.values_list("organisation_id", "converted"):
-        if converted is not None:
-            newest.setdefault(str(owner), converted)
+    for row in rows:
+        if (converted := revenue_in(row, currency)) is not None:
+            newest.setdefault(str(row.organisation_id), converted)
     return set(newest.values())

@@ -32,6 +32,7 @@ class MoneyField(forms.CharField):
 class QuoteForm(forms.Form):
     """A tier and a time."""
 
+    renews = forms.UUIDField(required=False, widget=forms.HiddenInput)
     tier = forms.ChoiceField(label="Tier")
     months = forms.IntegerField(label="Months", min_value=1, max_value=120, initial=12)
     seats = forms.IntegerField(
@@ -77,8 +78,14 @@ class DeclarationForm(forms.Form):
     currency = forms.ChoiceField(label="Currency", choices=CURRENCIES)
     starts = forms.DateField(label="First day of the year", widget=forms.DateInput(attrs={"type": "date"}))
     ends = forms.DateField(label="Last day", widget=forms.DateInput(attrs={"type": "date"}))
+    short = forms.CharField(
+        label="Why it is no whole year", max_length=200, required=False,
+        help_text="Only where there is none yet, such as “founded on 1 March”. Staff look at it then.",
+    )  # fmt: skip
     evidence = forms.FileField(
-        label="Evidence", required=False, help_text="Such as the annual accounts, as PDF; only staff see it."
+        label="Evidence",
+        required=False,
+        help_text="Such as the annual accounts, as PDF; only staff and your owners see it.",
     )
 
 
@@ -191,8 +198,8 @@ class LimitForm(forms.Form):
     """From which monthly cost on to warn."""
 
     amount = MoneyField(
-        label="Limit a month, before tax", max_length=30, required=False,
-        help_text="You are told at 80 and at 100 %. Leave it empty for no limit.",
+        label="Limit a month for generated minutes, before tax", max_length=30, required=False,
+        help_text="You are told at 80 and at 100 %. Fees and a minimum do not count. Leave it empty for no limit.",
     )  # fmt: skip
     stops = forms.BooleanField(
         label="Stop at the limit", required=False,

@@ -26,7 +26,7 @@ from stemma_portal.billing.tables import seller, tax_table
 from stemma_portal.core.db import lock
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.services import Actor, audit
-from stemma_portal.licensing.models import CovenantVersion
+from stemma_portal.licensing.models import CovenantVersion, License
 from stemma_portal.licensing.selectors import covenant_current
 from stemma_portal.licensing.services import MAX_MONTHS, license_grant
 from stemma_portal.notices.models import Topic
@@ -45,13 +45,18 @@ BANK = "billing:bank"
 
 
 @transaction.atomic
-def quote_make(*, organisation: Organisation, tier: str, months: int, by: Actor, seats: int = 0) -> Quote:
+def quote_make(
+    *, organisation: Organisation, tier: str, months: int, by: Actor, seats: int = 0, renews: License | None = None
+) -> Quote:
     """What a tier costs the organisation for so many months; generated minutes are invoiced as they come.
 
-    Raises `InvalidError` for a tier that is not there or not open to it, and where it is not said who
-    sells, who buys, or how that is taxed.
+    `renews` is the license that it is to go on with: under the terms that this one holds, whatever is in force
+    now.  Raises `InvalidError` for a tier that is not there or not open to it, for a license that cannot be
+    renewed, and where it is not said who sells, who buys, or how that is taxed.
     """
-    version, moment = _covenant(), now()
+    version, moment = renews.covenant if renews else _covenant(), now()
+    if renews is not None and (refusal := _unrenewable(renews, organisation, tier, moment)):
+        raise InvalidError(refusal, remedy="Ask for a quote of the terms in force.", code="no-renewal")
     covenant = version.covenant()
     if tier not in {each.name for each in covenant.tiers}:
         raise InvalidError(f"There is no tier {tier!r}.", remedy="Choose one of those compared.", code="unknown-tier")
@@ -71,8 +76,8 @@ def quote_make(*, organisation: Organisation, tier: str, months: int, by: Actor,
     lines = schedule.fees(months=months, seats=seats)
     made, document = figures(organisation=organisation, lines=lines, currency=schedule.currency, at=moment)
     quote = Quote.objects.create(
-        organisation=organisation, covenant=version, tier=tier, months=months, seats=seats, currency=made.currency,
-        net=made.net, tax=made.tax, total=made.total, created_at=moment, created_by=by.email,
+        organisation=organisation, covenant=version, tier=tier, months=months, seats=seats, renews=renews,
+        currency=made.currency, net=made.net, tax=made.tax, total=made.total, created_at=moment, created_by=by.email,
         valid_until=moment + VALID,
         document={**document, "lines": [asdict(each.line) for each in made.lines]},
     )  # fmt: skip
@@ -106,7 +111,16 @@ def order_place(*, quote: Quote, by: Actor) -> Order:
     moment = now()
     if quote.valid_until <= moment:
         raise ConflictError("This quote is no longer valid.", remedy="Make a new one.", code="quote-over")
-    if quote.covenant_id != _covenant().digest:
+    if quote.renews_id is not None:
+        # Locked, so that of two renewals of one license the second is told.
+        held = License.objects.select_for_update(of=("self",)).get(pk=quote.renews_id)
+        if held.covenant_id != quote.covenant_id:
+            raise ConflictError(
+                "The license has taken a later version since this quote.", remedy="Make a new one.", code="quote-over"
+            )
+        if refusal := _unrenewable(held, quote.organisation, quote.tier, moment):
+            raise ConflictError(refusal, remedy="Ask for a quote of the terms in force.", code="no-renewal")
+    elif quote.covenant_id != _covenant().digest:
         raise ConflictError(
             "The terms have a newer version since this quote.", remedy="Make a new one.", code="quote-over"
         )
@@ -170,6 +184,7 @@ def order_activate(*, order: Order) -> Order:
     order.license = license_grant(
         organisation=order.organisation, tier=quote.tier, months=quote.months, by=None,
         identifier=named_id("order", order.pk), covenant=quote.covenant, seats=quote.seats,
+        not_before=max(quote.renews.expires_at, now()) if quote.renews else None,
     )  # fmt: skip
     order.state = Order.State.ACTIVE
     order.save(update_fields=["state", "license"])
@@ -325,6 +340,17 @@ def _next(kind: type[Numbered], series: str, year: int) -> int:
     lock(f"billing:{series}:{year}")
     rows: Any = kind._default_manager.filter(series=series, year=year)  # noqa: SLF001 - Django's documented manager
     return int(rows.aggregate(last=Max("number"))["last"] or 0) + 1
+
+
+def _unrenewable(license_: License, organisation: Organisation, tier: str, at: datetime) -> str:
+    """Why a license cannot be renewed; empty where it can."""
+    if license_.organisation_id != organisation.pk or license_.tier != tier:
+        return f"License {license_.pk} is another one than the {tier} license of {organisation.name}."
+    if license_.state != License.State.ACTIVE or license_.expires_at <= at:
+        return "This license is revoked or has expired: what it held has ended."
+    if Order.objects.filter(quote__renews=license_).exclude(state=Order.State.CANCELLED).exists():
+        return "This license was renewed already: renew the one that follows it."
+    return ""
 
 
 def _covenant() -> CovenantVersion:

@@ -94,6 +94,8 @@ class Quote(models.Model):
     tier = models.CharField(max_length=16)
     months = models.PositiveSmallIntegerField()
     seats = models.PositiveIntegerField(default=0)
+    renews = models.ForeignKey(License, on_delete=models.PROTECT, null=True, blank=True, related_name="renewals")
+    """The license that it goes on with, under the terms that this one holds; none for a first license."""
     currency = models.CharField(max_length=3)
     net = models.BigIntegerField()
     tax = models.BigIntegerField()
@@ -434,8 +436,10 @@ class RevenueDeclaration(models.Model):
     starts = models.DateField()
     ends = models.DateField()
     """Last day of the year that it is about."""
+    short = models.CharField(max_length=200, blank=True)
+    """Why that year is shorter than others; empty for a whole one."""
     converted = models.BigIntegerField(null=True)
-    """In the covenant's currency; null where no rate was known."""
+    """In the currency in which the covenant counts revenue; null where no rate was known."""
     converted_currency = models.CharField(max_length=3)
     evidence_key = models.CharField(max_length=200, blank=True)
     evidence_name = models.CharField(max_length=200, blank=True)

@@ -11,7 +11,7 @@ from stemma.billing.reference import rf_spaced
 from stemma.billing.tax import Treatment
 from stemma.billing.ubl import Entity, Item, Paper, ubl
 from stemma.rights.prices import PARTS, UNITS
-from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine
+from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine, Quote
 from stemma_portal.design.typeset import typeset
 
 TEMPLATE = Path(__file__).with_name("invoice.typ")
@@ -65,9 +65,32 @@ def credit_note_pdf(note: CreditNote) -> bytes:
     )  # fmt: skip
 
 
+def quote_pdf(quote: Quote) -> bytes:
+    """The quote as PDF/UA-1, for whoever decides on it without an account."""
+    rows = []
+    for line in quote.document["lines"]:
+        about = f"{line['quantity']:,} × {UNITS[line['unit']]}" if line["unit"] in UNITS else ""
+        rows.append({"title": line["title"], "about": about, "amount": written(line["amount"])})
+    if not rows:
+        rows = [{"title": "License", "about": "This tier is free", "amount": written(0)}]
+    sums = [["Sum", written(quote.net)]]
+    if rounding := quote.total - quote.net - quote.tax:
+        sums.append(["Rounded to what a bank can move", written(rounding)])
+    return _typeset(
+        number=str(quote.pk), kind="Quote", at=quote.created_at, invoice=quote, rows=rows,
+        sums=[*sums, [_tax_words(quote), _money(quote.tax, quote.currency)]], total=quote.total,
+        told=[
+            ["What", f"{quote.tier.capitalize()} license for {quote.months} months"],
+            ["Valid until", _day(quote.valid_until)],
+            ["Terms", f"Version {quote.covenant.version}, SHA-256 {quote.covenant_id}"],
+        ],
+        foot="It binds nobody until it is ordered. Generated minutes are invoiced after each month.",
+    )  # fmt: skip
+
+
 def _typeset(
-    *, number: str, kind: str, at: datetime, invoice: Invoice, rows: list[dict[str, str]], sums: list[list[str]],
-    total: int, told: list[list[str]], foot: str,
+    *, number: str, kind: str, at: datetime, invoice: Invoice | Quote, rows: list[dict[str, str]],
+    sums: list[list[str]], total: int, told: list[list[str]], foot: str,
 ) -> bytes:  # fmt: skip
     document = invoice.document
     page = {
@@ -104,7 +127,7 @@ def line_words(line: InvoiceLine) -> str:
     return f"{words}, from {facts:,} generations (SHA-256 {line.trace['sha256'][:16]}…)" if facts else words
 
 
-def _tax_words(invoice: Invoice) -> str:
+def _tax_words(invoice: Invoice | Quote) -> str:
     tax = invoice.document["tax"]
     percent = f"{tax['ppm'] // 10_000}.{tax['ppm'] % 10_000:04d}".rstrip("0").rstrip(".")
     return f"Value-added tax {tax['country']}, {percent} %"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -82,6 +82,23 @@ class Covered:
             position=int(str(trace["position"])),
             before=(datetime.fromisoformat(str(before[0])), int(before[1])) if isinstance(before, list) else None,
         )
+
+
+FACTS = ("id", "at", "model_release", "billable_ms")
+
+
+def invoice_facts(invoice: Invoice) -> Iterator[Sequence[str]]:
+    """The facts that an invoice of usage follows from, with headings, in the order in which their hash takes them.
+
+    All its lines follow from the same ones; an invoice of something else has none.
+    """
+    yield FACTS
+    line = invoice.lines.first()
+    if line is None or "sha256" not in line.trace:
+        return
+    rows = Covered.of(line.trace).facts().values_list("id", "at", "model_release", "billable_ms")
+    for identifier, at, release, ms in rows.iterator(chunk_size=10_000):
+        yield str(identifier), timestamp(at), release, str(ms)
 
 
 def usage_invoice(*, license_: License, until: datetime) -> Invoice | None:

@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from stemma.errors import InvalidError, NotFoundError, StemmaError
-from stemma.storage import storage
 from stemma_portal.accounts.access import require_operator, require_staff
 from stemma_portal.billing.access import access, access_payment
 from stemma_portal.billing.banking import payment_assign, payments_queued, statements_import
 from stemma_portal.billing.declaring import WORDS, declaration_decide, declaration_standing, declarations_waiting
+from stemma_portal.billing.evidence import evidence_response
 from stemma_portal.billing.forms import CreditForm, DecisionForm, PaymentForm, SellerForm, StatementForm, TableForm
 from stemma_portal.billing.invoicing import credit_note_issue, open_amount
 from stemma_portal.billing.models import BankStatement, Invoice, Payment, RateTable, RevenueDeclaration, Seller
@@ -54,13 +54,7 @@ def declaration(request: HttpRequest, declaration_id: str) -> HttpResponse:
 def evidence(request: HttpRequest, declaration_id: str) -> HttpResponse:
     """The evidence of a declaration, as a download."""
     require_staff(request.user, "see evidence of revenue")
-    row = access(request.user, RevenueDeclaration, declaration_id)
-    if not row.evidence_key:
-        raise NotFoundError("There is no evidence of this declaration.")
-    response = HttpResponse(storage().get(row.evidence_key), content_type="application/octet-stream")
-    response["Content-Disposition"] = f'attachment; filename="{row.evidence_name}"'
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+    return evidence_response(access(request.user, RevenueDeclaration, declaration_id))
 
 
 @login_required

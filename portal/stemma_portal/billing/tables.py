@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 
 from django.db import transaction
@@ -13,7 +14,7 @@ from stemma.ids import now
 from stemma.proof.canonical import sha256
 from stemma.rights.identifiers import iban
 from stemma_portal.accounts.models import Organisation
-from stemma_portal.billing.models import Buyer, RateTable, Seller
+from stemma_portal.billing.models import Buyer, RateTable, RevenueDeclaration, Seller
 from stemma_portal.core.services import Actor, audit
 
 ADDRESS = ("name", "street", "postcode", "city", "country", "email")
@@ -83,6 +84,23 @@ def tax_table() -> TaxTable:
 def exchange_rates() -> Rates:
     """The exchange rates that count."""
     return _rates(_newest(RateTable.Kind.EXCHANGE))
+
+
+def exchanged(amount: int, currency: str, target: str, on: date) -> int | None:
+    """An amount in another currency by the rate of a day; None where none is known, for staff to see to."""
+    if currency == target:
+        return amount
+    try:
+        return exchange_rates().convert(amount, currency, target, on).amount
+    except InvalidError:
+        return None
+
+
+def revenue_in(declared: RevenueDeclaration, currency: str) -> int | None:
+    """What was declared, in the currency in which some terms count revenue; None where no rate is known."""
+    if declared.converted_currency == currency:
+        return declared.converted
+    return exchanged(declared.amount, declared.currency, currency, declared.ends)
 
 
 def _newest(kind: RateTable.Kind) -> str:

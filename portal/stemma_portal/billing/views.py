@@ -7,12 +7,12 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from stemma.billing.money import written
-from stemma.billing.prices import tier_revenue_limit
+from stemma.billing.prices import revenue_currency, tier_revenue_limit
 from stemma.billing.reference import rf_spaced
 from stemma.errors import InvalidError, NotFoundError, StemmaError
 from stemma.ids import now
@@ -24,15 +24,17 @@ from stemma_portal.billing import paper
 from stemma_portal.billing.access import access, visible
 from stemma_portal.billing.deadlines import OPEN
 from stemma_portal.billing.declaring import WORDS, declaration_make, declaration_standing, standing_of, tier_refusal
+from stemma_portal.billing.evidence import evidence_response
 from stemma_portal.billing.forms import BuyerForm, DeclarationForm, LimitForm, QuoteForm
 from stemma_portal.billing.invoicing import credited, open_amount, order_cancel, order_place, paid, quote_make, refunded
 from stemma_portal.billing.models import Buyer, Deadline, Invoice, Order, Quote, RevenueDeclaration, SpendingLimit
 from stemma_portal.billing.refunding import surplus
-from stemma_portal.billing.spending import limit_set, month_start, spent, spent_by_day
+from stemma_portal.billing.spending import invoice_facts, limit_set, month_start, spent, spent_by_day
 from stemma_portal.billing.tables import buyer_set
 from stemma_portal.core.fields import by_id
 from stemma_portal.design.paging import page
 from stemma_portal.design.svg.columns import Column, columns
+from stemma_portal.design.table import table_response
 from stemma_portal.design.templatetags.stemma import minutes, money
 from stemma_portal.licensing.access import access_license
 from stemma_portal.licensing.selectors import covenant_current, licenses_visible, prices_told
@@ -61,6 +63,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             "name": tier.name,
             "title": tier.title,
             "limit": tier_revenue_limit(covenant, tier.name),
+            "counted": revenue_currency(covenant),
             "prices": prices_told(covenant, tier.name),
             "tier": tier,
             "refusal": tier_refusal(organisation=organisation, tier=tier.name, covenant=covenant),
@@ -110,17 +113,29 @@ def buyer_edit(request: HttpRequest) -> HttpResponse:
 def quote_new(request: HttpRequest) -> HttpResponse:
     """Ask what a tier costs."""
     organisation, current = own(request, owner=True), covenant_current()
-    form = QuoteForm(request.POST or None, initial={"tier": request.GET.get("tier", ""), "months": 12})
-    form.fields["tier"].choices = [(t.name, t.title) for t in current.covenant().tiers] if current else []  # type: ignore[attr-defined]
+    renews = (request.POST or request.GET).get("renews", "")
+    held = access_license(request.user, renews, owner=True) if renews else None
+    terms = held.covenant.covenant() if held else current.covenant() if current else None
+    initial = {"tier": held.tier if held else request.GET.get("tier", ""), "months": 12}
+    initial |= {"renews": held.pk, "seats": held.seats} if held else {}
+    form = QuoteForm(request.POST or None, initial=initial)
+    tiers = [t for t in terms.tiers if held is None or t.name == held.tier] if terms else []
+    form.fields["tier"].choices = [(t.name, t.title) for t in tiers]  # type: ignore[attr-defined]
     if form.is_valid():
+        given = {**form.cleaned_data, "renews": held}
         try:
-            quote = quote_make(organisation=organisation, by=request.user, **form.cleaned_data)
+            quote = quote_make(organisation=held.organisation if held else organisation, by=request.user, **given)
             return redirect("billing:quote", quote.pk)
         except InvalidError as error:
             refused(form, error)
     return render(request, "billing/form.html", {
-        "form": form, "title": "A quote", "button": "Make the quote", "files": False,
-        "lede": "What the license costs for the whole time, with tax. It binds nobody until you order.",
+        "form": form, "title": "A renewal" if held else "A quote", "button": "Make the quote", "files": False,
+        "lede": (
+            f"Under version {held.covenant.version} of the terms, which your license holds, from the day on which it "
+            "ends."
+            if held
+            else "What the license costs for the whole time, with tax. It binds nobody until you order."
+        ),
     }, status=422 if form.errors else 200)  # fmt: skip
 
 
@@ -185,8 +200,10 @@ def invoice_list(request: HttpRequest) -> HttpResponse:
 def invoice_detail(request: HttpRequest, invoice_id: str) -> HttpResponse:
     """An invoice with what each line follows from, and what became of it."""
     invoice = access(request.user, Invoice, invoice_id)
+    lines = list(invoice.lines.all())
     return render(request, "billing/invoice.html", {
-        "invoice": invoice, "lines": [(line, paper.line_words(line)) for line in invoice.lines.all()],
+        "invoice": invoice, "lines": [(line, paper.line_words(line)) for line in lines],
+        "traced": any("sha256" in line.trace for line in lines),
         "reference": rf_spaced(invoice.reference), "paid": paid(invoice), "credited": credited(invoice),
         "open": open_amount(invoice), "refunded": refunded(invoice), "surplus": surplus(invoice),
         "notes": list(invoice.credit_notes.all()), "house": is_staff(request.user),
@@ -199,6 +216,20 @@ def invoice_file(request: HttpRequest, invoice_id: str, form: str) -> HttpRespon
     """The invoice as PDF or as XML."""
     invoice = access(request.user, Invoice, invoice_id)
     return _file(paper.invoice_pdf(invoice) if form == "pdf" else paper.invoice_xml(invoice), invoice.name, form)
+
+
+@login_required
+def quote_file(request: HttpRequest, quote_id: str) -> HttpResponse:
+    """The quote as PDF."""
+    quote = access(request.user, Quote, quote_id)
+    return _file(paper.quote_pdf(quote), f"quote-{quote.pk}", "pdf")
+
+
+@login_required
+def invoice_facts_file(request: HttpRequest, invoice_id: str) -> StreamingHttpResponse:
+    """The usage facts that an invoice follows from, as a table by which anybody recounts it."""
+    invoice = access(request.user, Invoice, invoice_id)
+    return table_response(invoice_facts(invoice), name=f"{invoice.name}-facts.csv")
 
 
 @login_required
@@ -243,7 +274,8 @@ def revenue_new(request: HttpRequest) -> HttpResponse:
                 **given,
             )  # fmt: skip
         except InvalidError as error:
-            refused(form, error, "evidence" if error.code.startswith("file") else None)
+            named = error.details[0]["field"] if error.details else None
+            refused(form, error, "evidence" if error.code.startswith("file") else named)
         else:
             told = "It counts from now on." if row.state == row.State.ACCEPTED else "Staff will look at it."
             messages.success(request, f"Declared. {told}")
@@ -252,6 +284,12 @@ def revenue_new(request: HttpRequest) -> HttpResponse:
         "form": form, "title": "Declare your revenue", "button": "Declare it", "files": True,
         "lede": "Of your last full year, of the whole group. It decides which tiers are open to you. Who outgrows a tier has time to move to another.",  # noqa: E501 - two sentences
     }, status=422 if form.errors else 200)  # fmt: skip
+
+
+@login_required
+def evidence_own(request: HttpRequest, declaration_id: str) -> HttpResponse:
+    """The evidence that an owner has given with a declaration, as a download."""
+    return evidence_response(access(request.user, RevenueDeclaration, declaration_id, owner=True))
 
 
 @login_required
@@ -280,6 +318,7 @@ def usage(request: HttpRequest, license_id: str) -> HttpResponse:
     context = {
         "license": license_,
         "currency": currency,
+        "minimum": license_.covenant.covenant().schedule(license_.tier).minimum,
         "rows": rows[::-1],
         "picture": columns(shown, label=f"Cost of each day, {currency}") if rows else None,
         "cost": cost,

@@ -4,17 +4,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Cast
 
+from stemma.errors import NotFoundError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, AnyTier, Use
+from stemma.rights.entitlement import ENTITLEMENTS_PREFIX, Entitlement, Revocations, Terms
 from stemma.rights.entitlement import ApiKey as KeyDocument
-from stemma.rights.entitlement import Entitlement, Revocations, Terms
 from stemma.rights.prices import UNITS
 from stemma.rights.ratchet import Holder
 from stemma.rights.wording import amount, priced
+from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
 from stemma_portal.consent.models import ConsentRecording
@@ -123,8 +125,8 @@ def keys_used(keys: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
     return keys.annotate(last_used=Subquery(latest))
 
 
-def entitlement(*, license_: License) -> Entitlement:
-    """What serving may trust about a license as of now."""
+def entitlement(*, license_: License, after: int = 0) -> Entitlement:
+    """What serving may trust about a license as of now, as the entitlement that follows the one of serial `after`."""
     tier = tier_of(license_=license_)
     # Whoever calls with a key that has ended lately is told so; older ones would only make the document long.
     keys = ApiKey.objects.filter(license=license_, revoked_at=None).order_by("id")
@@ -152,21 +154,42 @@ def entitlement(*, license_: License) -> Entitlement:
         indemnified=tier.indemnified,
         monthly_ms=license_.monthly_ms,
         receipt=Receipt.model_validate(license_.receipt) if license_.receipt else None,
+        serial=_following(after, now()),
     )
+
+
+def entitlement_file(*, license_: License) -> bytes:
+    """The newest entitlement of a license as serving reads it (JWS).  Raises `NotFoundError` before there is one."""
+    try:
+        return storage().get(f"{ENTITLEMENTS_PREFIX}{license_.pk}.jws")
+    except NotFoundError:
+        raise NotFoundError(
+            f"The entitlement of license {license_.pk} is not published yet.", remedy="Try again in a minute."
+        ) from None
 
 
 def revocations(*, after: int = 0) -> Revocations:
     """All licenses and keys that were ended before their time, as the list that follows list number `after`.
 
-    Numbers are milliseconds where the clock allows, so that they go on growing when the last list was lost,
-    and when the clock was set back.
+    A key that was rotated out is among them from its last moment on: entitlements of before the rotation do not
+    know of it.
     """
     licenses = License.objects.filter(state=License.State.REVOKED).order_by("id").values_list("id", flat=True)
-    keys = ApiKey.objects.exclude(revoked_at=None).order_by("id").values_list("id", flat=True)
     moment = now()
+    rotated = Q(replaced_by__isnull=False, expires_at__lte=moment)
+    keys = ApiKey.objects.filter(Q(revoked_at__isnull=False) | rotated).order_by("id").values_list("id", flat=True)
     return Revocations(
         at=timestamp(moment),
         licenses=tuple(licenses),
         keys=tuple(keys),
-        sequence=max(after + 1, int(moment.timestamp() * 1000)),
+        sequence=_following(after, moment),
     )
+
+
+def _following(after: int, moment: datetime) -> int:
+    """The number that follows another.
+
+    Milliseconds where the clock allows, so that numbers go on growing when the last document was lost, and
+    when the clock was set back.
+    """
+    return max(after + 1, int(moment.timestamp() * 1000))

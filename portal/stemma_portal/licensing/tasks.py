@@ -5,7 +5,14 @@ from django.db import transaction
 from stemma.errors import NotFoundError, ProofError
 from stemma.ids import now, timestamp
 from stemma.proof.keys import verify
-from stemma.rights.entitlement import ENTITLEMENT, ENTITLEMENTS_PREFIX, REVOCATIONS, REVOCATIONS_KEY, Revocations
+from stemma.rights.entitlement import (
+    ENTITLEMENT,
+    ENTITLEMENTS_PREFIX,
+    REVOCATIONS,
+    REVOCATIONS_KEY,
+    Entitlement,
+    Revocations,
+)
 from stemma.rights.prompting import PROMPTING, PROMPTING_KEY, Prompting
 from stemma.storage import storage
 from stemma_portal.core.db import lock
@@ -24,7 +31,8 @@ def entitlement_publish(license_id: str) -> None:
     with transaction.atomic():
         # Not joined with its terms: if it accepts others meanwhile, the row would be gone from the join.
         license_ = License.objects.select_for_update(of=("self",)).select_related("organisation").get(id=license_id)
-        document = keyring().sign("license", ENTITLEMENT, entitlement(license_=license_))
+        given = entitlement(license_=license_, after=_last_serial(license_id))
+        document = keyring().sign("license", ENTITLEMENT, given)
         storage().put(f"{ENTITLEMENTS_PREFIX}{license_.id}.jws", document.encode(), JOSE)
         License.objects.filter(id=license_.id).update(published=True)
 
@@ -62,6 +70,15 @@ def _last_prompting() -> Prompting | None:
         return Prompting.model_validate(verify(token, keyring().jwks(), "rights", PROMPTING))
     except (NotFoundError, ProofError, ValueError):
         return None
+
+
+def _last_serial(license_id: str) -> int:
+    """Serial of the entitlement that lies in object storage; 0 where none does that we signed."""
+    try:
+        token = storage().get(f"{ENTITLEMENTS_PREFIX}{license_id}.jws").decode()
+        return Entitlement.model_validate(verify(token, keyring().jwks(), "license", ENTITLEMENT)).serial
+    except (NotFoundError, ProofError, ValueError):
+        return 0
 
 
 def _last_number() -> int:

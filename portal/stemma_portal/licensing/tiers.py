@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stemma.rights.covenant import USES, AnyCovenant, Cover, Use, lift
 from stemma.rights.wording import MAY, words
+from stemma_portal.licensing.selectors import prices_told
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class TierShown:
 
     name: str
     title: str
-    monthly_fee: int
-    minute_fee: int
+    prices: list[tuple[str, str]]
+    """Each unit and its price, in words, and the least of a month; nothing where it costs nothing."""
     revenue_limit: int | None
     """Whole units of the currency in which revenue is counted; None: open to everyone."""
     requests_per_minute: int
@@ -36,7 +37,7 @@ class TierShown:
     @property
     def free(self) -> bool:
         """Whether it costs nothing."""
-        return not (self.monthly_fee or self.minute_fee)
+        return not self.prices
 
 
 def tiers_shown(terms: AnyCovenant) -> list[TierShown]:
@@ -46,8 +47,7 @@ def tiers_shown(terms: AnyCovenant) -> list[TierShown]:
         TierShown(
             name=tier.name,
             title=tier.title,
-            monthly_fee=tier.monthly_fee,
-            minute_fee=tier.minute_fee,
+            prices=prices_told(lifted, tier.name),
             revenue_limit=tier.revenue_limit,
             requests_per_minute=tier.requests_per_minute,
             territories=tier.territories,

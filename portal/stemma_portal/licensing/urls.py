@@ -19,6 +19,7 @@ urlpatterns = [
     path("license/<id:license_id>/keys/", views.key_create, name="key_create"),
     path("license/<id:license_id>/keys/<id:key_id>/revocation/", views.key_revoke, name="key_revoke"),
     path("license/<id:license_id>/keys/<id:key_id>/rotation/", views.key_rotate, name="key_rotate"),
+    path("license/<id:license_id>/entitlement.jws", views.entitlement_show, name="entitlement"),
     path("license/<id:license_id>/files/", views.file_issue, name="file_issue"),
     path("license/<id:license_id>/files/<id:file_id>.license", views.file_show, name="file"),
     path("license/<id:license_id>/seats/", seat_views.seats, name="seats"),

@@ -19,7 +19,14 @@ from stemma_portal.licensing.forms import SCOPES, FileForm, KeyForm, ReceiptsFor
 from stemma_portal.licensing.models import License
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
 from stemma_portal.licensing.seats import require_seat
-from stemma_portal.licensing.selectors import covenants_ahead, keys_of, licenses_visible, prices_told, tier_of
+from stemma_portal.licensing.selectors import (
+    covenants_ahead,
+    entitlement_file,
+    keys_of,
+    licenses_visible,
+    prices_told,
+    tier_of,
+)
 from stemma_portal.licensing.services import api_key_create, api_key_revoke, api_key_rotate
 
 USES = {
@@ -72,6 +79,15 @@ def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
         "now": now(),
     }
     return render(request, "licensing/license.html", context)
+
+
+@login_required
+def entitlement_show(request: HttpRequest, license_id: str) -> HttpResponse:
+    """What serving was told of a license, signed: keys are in it by their hashes alone."""
+    license_ = access_license(request.user, license_id)
+    response = HttpResponse(entitlement_file(license_=license_), content_type="application/jose")
+    response["Content-Disposition"] = f'attachment; filename="entitlement-{license_.pk}.jws"'
+    return response
 
 
 @login_required

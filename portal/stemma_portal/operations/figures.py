@@ -20,6 +20,7 @@ from stemma_portal.catalog.models import Party
 from stemma_portal.design.markdown import rendered
 from stemma_portal.design.svg.bars import curve
 from stemma_portal.design.svg.interval import interval
+from stemma_portal.licensing.selectors import prices_told
 from stemma_portal.operations.models import Snapshot
 
 PRODUCTION_KEY = "releases/production.json"
@@ -240,6 +241,6 @@ class MayRow:
 def tiers_may(terms: AnyCovenant) -> list[MayRow]:
     """What each tier of some terms may do with weights."""
     return [
-        MayRow(tier.title, [use in tier.uses for use in WEIGHTS_USES], free=not (tier.monthly_fee or tier.minute_fee))
+        MayRow(tier.title, [use in tier.uses for use in WEIGHTS_USES], free=not prices_told(terms, tier.name))
         for tier in terms.tiers
     ]

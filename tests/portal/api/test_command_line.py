@@ -12,6 +12,7 @@ from stemma.cli import billing, build, covenant, model, rights
 from stemma.cli.portal_client import Portal
 from stemma.config import load
 from stemma.errors import InvalidError, NotFoundError, UnavailableError
+from stemma.ids import now
 from stemma.proof.keys import KeyRing, verify
 from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, REVOCATIONS_KEY, hash_api_key
 from stemma.storage import Storage
@@ -157,11 +158,13 @@ def test_billing_over_the_command_line(stemma, tmp_path):
     for form, head in (("pdf", b"%PDF-"), ("xml", b"<?xml")):
         stemma("billing", "invoice", number, "--to", str(tmp_path / f"a.{form}"))
         assert (tmp_path / f"a.{form}").read_bytes().startswith(head)
+    assert "follows from no usage" in stemma("billing", "facts", number)
     with pytest.raises(InvalidError, match="neither"):
         stemma("billing", "invoice", number, "--to", str(tmp_path / "a.doc"))
     assert "over USD 1.190000" in stemma("billing", "credit-note", number, "1.19", "--reason", "Goodwill")
     assert "Wide Screen Games" in stemma("billing", "declarations")
-    year = ("--starts", "2025-01-01", "--ends", "2025-12-31", "--entity", "Games")
+    last = now().year - 1
+    year = ("--starts", f"{last}-01-01", "--ends", f"{last}-12-31", "--entity", "Games")
     said = stemma("billing", "declare", "enterprise", "1000", *year)
     assert "review (lowered)" in said
     with pytest.raises(InvalidError, match="does not decide"):  # the operator made it

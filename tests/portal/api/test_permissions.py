@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from portal.billing.shop import shop_open
+from portal.billing.shop import pdf, shop_open
 from portal.certificates.made import certified
 from portal.indemnity.desk import claimed, tick
 from portal.making import SCOPES, Api, ident, problem
@@ -26,6 +26,7 @@ from stemma_portal.core.models import AuditEvent
 from stemma_portal.intake.models import Import
 from stemma_portal.licensing.models import Seat
 from stemma_portal.licensing.services import api_key_create, license_grant
+from stemma_portal.licensing.tasks import entitlement_publish
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.services import snapshot_create
 from stemma_portal.webhooks.services import endpoint_create, ping
@@ -46,11 +47,14 @@ CLASSIFIED = {
     "GET /billing/declarations": MEMBER,
     "POST /billing/declarations": ACT,
     "POST /billing/declarations/{declaration}/decision": STAFF,
+    "GET /billing/declarations/{declaration}/evidence": ACT,
+    "POST /billing/declarations/with-evidence": ACT,
     "GET /billing/invoices": MEMBER,
     "GET /billing/invoices/{invoice}": OWN,
     "GET /billing/invoices/{invoice}.{form}": OWN,
     "GET /billing/invoices/{invoice}/credit-notes": OWN,
     "POST /billing/invoices/{invoice}/credit-notes": STAFF,
+    "GET /billing/invoices/{invoice}/facts.csv": OWN,
     "POST /billing/invoices/{invoice}/refunds": STAFF,
     "GET /billing/orders": MEMBER,
     "GET /billing/orders/{order}": OWN,
@@ -61,6 +65,7 @@ CLASSIFIED = {
     "GET /billing/quotes": MEMBER,
     "POST /billing/quotes": ACT,
     "GET /billing/quotes/{quote}": OWN,
+    "GET /billing/quotes/{quote}/quote.pdf": OWN,
     "POST /billing/quotes/{quote}/order": ACT,
     "GET /billing/refunds": STAFF,
     "POST /billing/refunds/{refund}/decision": STAFF,
@@ -149,6 +154,7 @@ CLASSIFIED = {
     "POST /licenses": STAFF,
     "GET /licenses/{license_id}": OWN,
     "GET /licenses/{license_id}/acceptances": OWN,
+    "GET /licenses/{license_id}/entitlement.jws": OWN,
     "POST /licenses/{license_id}/breaches": STAFF,
     "POST /licenses/{license_id}/covenant": PRIVATE_ACT,
     "GET /licenses/{license_id}/files": OWN,
@@ -260,6 +266,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
     invitation = invite(organisation=cast.label, email="new@stemma.test", role="member", by=cast.owner)
     license_ = license_grant(organisation=cast.label, tier="community", months=1, by=None)
     key, _ = api_key_create(license_=license_, name="k", by=None)
+    entitlement_publish(license_.id)
     settings_changed(webhook_private_hosts="localhost")
     hook = endpoint_create(organisation=cast.label, url="http://localhost:1/", by=cast.owner).endpoint
     claim = claim_open(recording=recordings[0], claimant="Somebody", reason="Mine.", by=cast.rights)
@@ -288,7 +295,9 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         "quote": quote.pk,
         "order": order.pk,
         "invoice": order.invoices.get().pk,
-        "declaration": shop.declare(1, organisation=cast.label, by=cast.owner).pk,
+        "declaration": shop.declare(
+            1, organisation=cast.label, by=cast.owner, evidence=pdf(), evidence_name="a.pdf"
+        ).pk,
         "form": "xml",
         "recording": own.id,
         "consent": granted["Label"].id,
@@ -399,6 +408,9 @@ def ask(caller: Api, method: str, path: str, world: dict[str, str]):
         elif path == "/indemnity-claims" and method == "POST":
             said = {"organisation": world["organisation"], "claimant": "Acme", "story": "A letter came."}
             answer = caller.form(address, said, {"sound": ("a.wav", tick(2)), "letter": ("a.txt", b"Ours.")})
+        elif path == "/billing/declarations/with-evidence":
+            said = json.loads(filled(json.dumps(BODIES["/billing/declarations"]), world))
+            answer = caller.form(address, said, {"evidence": ("a.pdf", pdf().read())})
         elif path == "/imports":
             answer = caller.upload(address, "a.csv", b"Title\nx\n", {"organisation": world["organisation"]})
         else:

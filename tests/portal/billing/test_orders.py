@@ -1,7 +1,10 @@
 """From a quote to a license: once, whoever presses twice, and only what was paid."""
 
+import hmac
+import json
 import threading
-from datetime import timedelta
+from datetime import date, timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -10,7 +13,7 @@ from django.db.models import F
 from billing.making import ACCOUNT, statement
 from portal.billing.shop import dollars
 from portal.making import problem
-from stemma.errors import InvalidError
+from stemma.errors import InvalidError, ProofError
 from stemma.ids import now
 from stemma.rights.covenant import house_covenant
 from stemma_portal.billing.banking import payment_assign, payments_queued
@@ -25,6 +28,7 @@ from stemma_portal.billing.invoicing import (
     quote_make,
 )
 from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine, Match, Order, Payment, Quote, Seller
+from stemma_portal.billing.provider import Received, payment_begin, payment_called
 from stemma_portal.billing.refunding import payment_return, refund_send
 from stemma_portal.billing.tables import buyer_set, tax_table
 from stemma_portal.core.errors import ConflictError, ForbiddenError
@@ -70,6 +74,39 @@ def test_the_terms_that_were_quoted_are_granted(shop):
     shop.bank(dollars(invoice.total, invoice.reference))
     order.refresh_from_db()
     assert order.license.covenant_id == order.quote.covenant_id
+
+
+def test_a_license_is_renewed_under_the_terms_that_it_holds(shop):
+    def bought(**more):
+        invoice = order_place(quote=quoted(**more), by=shop.cast.licensee).invoices.get()
+        shop.bank(dollars(invoice.total, invoice.reference), identifier=invoice.name)
+        return Order.objects.get(invoices=invoice).license
+
+    def quoted(tier="professional", **more):
+        return quote_make(organisation=shop.studio, tier=tier, months=6, by=shop.cast.licensee, **more)
+
+    shop.declare(5_000_000)
+    held = bought()
+    house = house_covenant()
+    tier = house.tier("professional")
+    cheaper = tier.model_copy(update={"monthly_fee": tier.monthly_fee - 1_000_000})
+    tiers = tuple(cheaper if each.name == tier.name else each for each in house.tiers)
+    later = covenant_publish(covenant=house.model_copy(update={"version": "1.0.1", "tiers": tiers}), by=None)
+    assert quoted().covenant == later
+    again, other = quoted(renews=held), quoted(renews=held)
+    assert (again.covenant_id, again.net) == (held.covenant_id, 6 * tier.monthly_fee)
+    with pytest.raises(InvalidError, match="another one"):
+        quoted(tier="enterprise", renews=held)
+    invoice = order_place(quote=again, by=shop.cast.licensee).invoices.get()
+    with pytest.raises(ConflictError, match="renewed already"):
+        order_place(quote=other, by=shop.cast.licensee)
+    shop.bank(dollars(invoice.total, invoice.reference), identifier="again")
+    renewal = Order.objects.get(quote=again).license
+    assert (renewal.covenant_id, renewal.not_before) == (held.covenant_id, held.expires_at)
+    License.objects.filter(pk=renewal.pk).update(state="revoked")
+    renewal.refresh_from_db()
+    with pytest.raises(InvalidError, match="has ended"):
+        quoted(renews=renewal)
 
 
 def test_what_costs_nothing_is_licensed_at_once(shop):
@@ -191,6 +228,56 @@ def test_a_program_brings_statements_and_two_people_send_money_back(shop, api):
     problem(rights.post(f"billing/refunds/{refund['id']}/decision", sent), 403)
     assert api("operator").post(f"billing/refunds/{refund['id']}/decision", sent).json()["state"] == "sent"
     assert rights.get("billing/refunds", state="waiting").json()["items"] == []
+
+
+class Cards:
+    """The least provider that there can be: it signs what it says with a shared secret."""
+
+    name, secret = "cards-of-the-test", b"shared"
+
+    def begin(self, *, reference, amount, currency, title, back):
+        query = urlencode({"r": reference, "a": amount, "c": currency, "t": title, "b": back})
+        return f"https://cards.test/pay?{query}"
+
+    def read(self, *, body, headers):
+        if not hmac.compare_digest(headers.get("Signature", ""), self.sign(body)):
+            raise ProofError("The provider did not sign this.")
+        said = json.loads(body)
+        return Received(**{**said, "day": date.fromisoformat(said["day"])}) if "id" in said else None
+
+    def sign(self, body):
+        return hmac.new(self.secret, body, "sha256").hexdigest()
+
+
+def test_a_provider_of_card_payments_activates_through_the_same_matching(shop):
+    order, cards = shop.order(), Cards()
+    invoice = order.invoices.get()
+    address = payment_begin(provider=cards, invoice=invoice, back="https://portal.test/")
+    assert f"a={invoice.total}" in address
+
+    def called(signature=None, **changes):
+        said = {"id": "ch_1", "reference": invoice.reference, "amount": invoice.total, "currency": "USD",
+                "day": str(now().date()), "payer": "Studio"} | changes  # fmt: skip
+        body = json.dumps(said).encode()
+        headers = {"Signature": cards.sign(body) if signature is None else signature}
+        done = payment_called(provider=cards, body=body, headers=headers)
+        return done.new, done.known, done.matched, done.queued
+
+    for forged in ("", "0" * 64):
+        with pytest.raises(ProofError):
+            called(forged)
+    with pytest.raises(InvalidError, match="names the payment"):
+        called(id="#1")
+    assert called(id="ch_0", amount=invoice.total - 10_000) == (1, 0, 0, 1), "a part waits for people"
+    assert called(id="ch_9", currency="EUR") == (1, 0, 0, 1)
+    assert called() == (1, 0, 1, 0)
+    assert called() == (0, 1, 0, 0), "what is told twice is one payment"
+    order.refresh_from_db()
+    assert order.state == Order.State.ACTIVE
+    assert called(id="ch_2") == (1, 0, 0, 1)
+    assert {payment.reason for payment in payments_queued()} == {"partial", "currency", "double"}
+    with pytest.raises(ConflictError, match="settled already"):
+        payment_begin(provider=cards, invoice=invoice, back="https://portal.test/")
 
 
 def test_other_currencies_and_unknown_references_wait(shop):

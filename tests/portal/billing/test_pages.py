@@ -1,12 +1,15 @@
 """The pages of billing, as a licensee and as the house use them; invoices as files."""
 
 import hashlib
+from datetime import timedelta
+from io import BytesIO
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from lxml import etree
+from pypdf import PdfReader
 
 from billing.making import ACCOUNT, statement
 from portal.billing.shop import dollars, pdf, today
@@ -15,6 +18,7 @@ from stemma_portal.billing.invoicing import credit_note_issue
 from stemma_portal.billing.models import BankStatement, CreditNote, Match, Order, RateTable, Refund, RevenueDeclaration
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
+YEAR = {"starts": str(today() - timedelta(days=365)), "ends": str(today() - timedelta(days=1))}
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 
 
@@ -34,6 +38,8 @@ def test_a_licensee_goes_from_tiers_to_a_paid_license(shop):
     answer = browser.post(reverse("billing:quote_new"), {"tier": "enterprise", "months": 3})
     quote = browser.get(answer["Location"])
     assert "Order and pay by bank transfer" in quote.content.decode()
+    paper = browser.get(reverse("billing:quote_pdf", args=[quote.context["quote"].pk])).content
+    assert "2970.00" in PdfReader(BytesIO(paper)).pages[0].extract_text()
     answer = browser.post(f"{answer['Location']}order/")
     order = Order.objects.get()
     assert answer["Location"] == reverse("billing:order", args=[order.pk])
@@ -61,7 +67,7 @@ def test_revenue_is_declared_and_decided_on(shop):
     shop.declare(5_000_000)
     browser, staff = signed_in(shop.cast.licensee), signed_in(shop.cast.rights)
     fields = {
-        "entity": "Studio GmbH", "amount": "12.50", "currency": "USD", "starts": "2025-01-01", "ends": "2025-12-31",
+        "entity": "Studio GmbH", "amount": "12.50", "currency": "USD", **YEAR,
         "evidence": SimpleUploadedFile("accounts.pdf", pdf().read()),
     }  # fmt: skip
     answer = browser.post(reverse("billing:revenue_new"), fields, follow=True)
@@ -75,11 +81,19 @@ def test_revenue_is_declared_and_decided_on(shop):
     file = staff.get(reverse("billing:evidence", args=[row.pk]))
     assert hashlib.sha256(file.content).hexdigest() == row.evidence_sha256
     assert file["Content-Disposition"] == 'attachment; filename="accounts.pdf"'
+    assert browser.get(reverse("billing:evidence_own", args=[row.pk])).content == file.content
 
 
 @pytest.mark.parametrize("fields", [{"amount": "1,5"}, {"ends": "3000-01-01"}, {"evidence": "exe"}])
 def test_a_declaration_that_cannot_be_is_said_so_beside_its_field(shop, fields):
-    given = {"entity": "S", "amount": "1", "currency": "USD", "starts": "2025-01-01", "ends": "2025-12-31", **fields}
+    given = {
+        "entity": "S",
+        "amount": "1",
+        "currency": "USD",
+        "starts": str(today() - timedelta(days=365)),
+        "ends": str(today() - timedelta(days=1)),
+        **fields,
+    }
     if "evidence" in fields:
         given["evidence"] = SimpleUploadedFile("a.pdf", b"MZ\x00\x01")
     assert signed_in(shop.cast.licensee).post(reverse("billing:revenue_new"), given).status_code == 422
@@ -147,10 +161,6 @@ def test_an_invoice_as_pdf_and_as_xml(shop):
             assert answer.content == browser.get(address).content, "the same bytes again"
             files[name, form] = answer.content
     assert files["invoice", "pdf"].startswith(b"%PDF-")
-    from io import BytesIO
-
-    from pypdf import PdfReader
-
     text = PdfReader(BytesIO(files["invoice", "pdf"])).pages[0].extract_text()
     assert invoice.name in text
     assert "14137.20" in text

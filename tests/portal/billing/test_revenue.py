@@ -8,6 +8,7 @@ from django.db import DatabaseError, transaction
 from portal.billing.shop import MICRO, pdf, today
 from stemma.errors import InvalidError
 from stemma.proof.canonical import sha256
+from stemma.rights.covenant import house_covenant
 from stemma_portal.billing.declaring import (
     declaration_decide,
     declaration_standing,
@@ -19,6 +20,7 @@ from stemma_portal.billing.models import RevenueDeclaration
 from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.licensing.models import License
+from stemma_portal.licensing.services import covenant_publish
 from stemma_portal.notices.models import Notice
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -74,6 +76,36 @@ def test_companies_of_one_group_declare_one_revenue(shop):
     shop.declare(5_000_000, group="Big Holding", organisation=shop.cast.label)
     assert shop.declare(5_000_000, group="big holding").state == "accepted"
     assert shop.declare(6_000_000, group="Big Holding").doubts == ["group-differs"]
+
+
+def test_revenue_is_counted_in_the_currency_that_the_terms_count_it_in(shop):
+    terms = house_covenant()
+    counting = terms.revenue.model_copy(update={"currency": "EUR"})
+    covenant_publish(covenant=terms.model_copy(update={"version": "9.0", "revenue": counting}), by=None)
+    limit = terms.tier("community").revenue_limit
+    row = shop.declare(limit * 5 // 4)  # dollars, 1.25 for a euro
+    assert (row.converted, row.converted_currency) == (limit * MICRO, "EUR")
+    assert shop.quote("community")
+    shop.declare(limit * 5 // 4 + 2)
+    with pytest.raises(InvalidError, match="past the limit"):
+        shop.quote("community")
+
+
+def test_a_year_is_whole_over_and_the_last(shop):
+    def wrong(starts, ends, **more):
+        with pytest.raises(InvalidError) as refused:
+            shop.declare(starts=today() - timedelta(days=starts), ends=today() - timedelta(days=ends), **more)
+        assert refused.value.remedy
+        return refused.value.details[0]["field"]
+
+    assert wrong(2, 1) == "short", "two days"
+    assert wrong(372, 1) == "starts"
+    assert wrong(364, 0) == "ends", "the day is not over"
+    assert wrong(365 * 3, 365 * 2) == "ends", "long ago"
+    for weeks in (52, 53):
+        assert shop.declare(starts=today() - timedelta(weeks=weeks), ends=today() - timedelta(days=1)).doubts == []
+    founded = shop.declare(starts=today() - timedelta(days=90), ends=today() - timedelta(days=1), short="Founded then.")
+    assert (founded.state, founded.doubts, founded.short) == ("review", ["short-year"], "Founded then.")
 
 
 def test_a_declaration_is_due_again_after_a_year(shop, licensed):

@@ -3,10 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 
 from portal.royalties.world import World
-from stemma.billing.usage import invoice_lines
+from stemma.billing.usage import facts_read, invoice_lines
 from stemma.ids import now
+from stemma.rights.covenant import house_covenant
+from stemma.rights.prices import Price, Step
 from stemma.royalties.facts import usage_table
 from stemma_portal.billing.models import Invoice, RateTable
 from stemma_portal.billing.spending import (
@@ -20,6 +23,8 @@ from stemma_portal.billing.spending import (
     usage_invoices_due,
 )
 from stemma_portal.billing.tables import buyer_set, seller_set, table_import
+from stemma_portal.licensing.models import License
+from stemma_portal.licensing.services import covenant_publish, license_grant
 from stemma_portal.metering.services import facts_ingest
 from stemma_portal.notices.models import Notice
 
@@ -59,6 +64,13 @@ def test_a_line_is_its_facts(world):
     assert (line.quantity, line.amount) == (total, 50_000 * total // 60_000)
     assert (line.trace["facts"], line.trace["ms"]) == (7, total)
     assert Covered.of(line.trace).trace() == line.trace
+    browser = Client()
+    browser.force_login(world.buyer)
+    place = f"/billing/invoices/{invoice.pk}/"
+    assert "Its usage facts" in browser.get(place).content.decode()
+    table = b"".join(browser.get(f"{place}facts.csv"))
+    assert facts_read(table) == (7, total, line.trace["sha256"])
+    assert facts_read(table.replace(b",61003", b",61004"))[2] != line.trace["sha256"]
     # The same hash and amount from the facts in the lake, with no database at all.
     schedule = license_.covenant.covenant().schedule(license_.tier)
     ((used, lines),) = invoice_lines(
@@ -67,6 +79,34 @@ def test_a_line_is_its_facts(world):
     )  # fmt: skip
     assert (used.facts, used.ms, used.digest) == (7, total, line.trace["sha256"])
     assert [each.amount for each in lines] == [line.amount]
+
+
+def test_releases_and_a_minimum_are_invoiced_by_the_terms(world):
+    house, license_ = house_covenant(), world.licenses[0]
+    prices = (
+        Price(unit="minute", title="Music", steps=(Step(up_to=2, price=90_000), Step(price=50_000))),
+        Price(unit="release", title="Model", steps=(Step(price=5_000_000),)),
+    )
+    priced = {"monthly_fee": 1_000_000, "minute_fee": 0, "prices": prices, "minimum": 20_000_000}
+    tiers = tuple(each.model_copy(update=priced) if each.name == license_.tier else each for each in house.tiers)
+    terms = house.model_copy(update={"format": "stemma.covenant/3", "version": "9.1", "tiers": tiers})
+    # Nobody may publish dearer terms over those who hold the house's, so this is a license of its own.
+    License.objects.update(state="revoked", revoked_at=now())
+    license_ = license_grant(
+        organisation=license_.organisation, tier=license_.tier, months=6, by=None,
+        covenant=covenant_publish(covenant=terms, by=None), not_before=now() - timedelta(days=70),
+    )  # fmt: skip
+    world.licenses[0] = license_
+    two = {"ms": 120_000, "model_release": "house-symbolic/2"}
+    at = now() - timedelta(days=5)
+    taken(world, world.usage(at=at), world.usage(at=at), world.usage(at=at, **two))
+    invoice = usage_invoice(license_=license_, until=now())
+    lines = {line.unit: (line.quantity, line.amount) for line in invoice.lines.all()}
+    months = 3  # begun: each owes its minimum
+    assert lines["minute"] == (240_000, 2 * 90_000 + 2 * 50_000)
+    assert lines["release"] == (2, 10_000_000)
+    assert lines["sum"][1] == months * (20_000_000 - 1_000_000) - 280_000 - 10_000_000
+    assert sum(amount for _, amount in lines.values()) == invoice.net
 
 
 def test_late_facts_are_invoiced_once_and_months_have_no_gap(world):

@@ -21,7 +21,7 @@ from stemma_portal.core.models import AuditEvent, LogEntry
 from stemma_portal.licensing.models import ApiKey, License
 from stemma_portal.licensing.selectors import keys_of, revocations
 from stemma_portal.licensing.services import MAX_KEYS, api_key_create, api_key_revoke, api_key_rotate, license_grant
-from stemma_portal.licensing.tasks import revocations_publish
+from stemma_portal.licensing.tasks import entitlement_publish, revocations_publish
 from stemma_portal.metering.models import FactObject, Generation
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -69,10 +69,16 @@ def test_a_rotated_key_holds_beside_the_new_one_for_a_while(license_, cast, stor
     assert other != secret
     assert (fresh.name, fresh.scopes, fresh.replaces_id, fresh.expires_at) == ("a", ["read"], key.id, None)
     assert timedelta(hours=1.9) < key.expires_at - now() < timedelta(hours=2.1)
-    ends = {k.id: k.expires_at for k in entitlement_of(license_, storage, keyring).keys}
+    document = entitlement_of(license_, storage, keyring)
+    ends = {k.id: k.expires_at for k in document.keys}
     assert ends == {key.id: timestamp(key.expires_at), fresh.id: None}
     with pytest.raises(InvalidError, match="rotated already"):
         api_key_rotate(key=key, by=cast.licensee)
+    entitlement_publish(license_.id)
+    assert entitlement_of(license_, storage, keyring).serial > document.serial > 0
+    assert revocations().keys == ()
+    ApiKey.objects.filter(id=key.id).update(expires_at=now())
+    assert revocations().keys == (key.id,), "entitlements of before the rotation would revive it"
     trail = " ".join(str(event.detail) for event in AuditEvent.objects.all())
     assert secret not in trail
     assert other not in trail

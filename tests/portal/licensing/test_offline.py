@@ -7,6 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError, transaction
 from django.test import Client
 
+from portal.billing.shop import shop_open
 from portal.making import problem
 from stemma.errors import InvalidError, ProofError, UnavailableError
 from stemma.ids import new_id, now, timestamp
@@ -14,6 +15,7 @@ from stemma.proof.keys import KeyRing
 from stemma.rights.entitlement import check_logged
 from stemma.rights.offline import Binding, Seen, binding_of, check, open_license
 from stemma.royalties.receipts import ReceiptBook, Use
+from stemma_portal.billing.spending import invoice_facts, usage_invoice
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.licensing.models import License, LicenseFile, OfflineReceipt, ReceiptChain
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
@@ -128,6 +130,14 @@ def test_receipts_become_usage_facts_once(license_, machine, file, cast, storage
     assert Generation.objects.filter(license=license_.id).count() == OfflineReceipt.objects.count() == 5
     assert FactConflict.objects.count() == 0
     assert FactObject.objects.filter(state="quarantined").count() == 0
+    shop_open(cast)
+    invoice = usage_invoice(license_=license_, until=now() + timedelta(minutes=1))
+    line = invoice.lines.get()
+    minute = license_.covenant.covenant().schedule("professional").price("minute")
+    assert (line.quantity, line.amount, line.trace["facts"]) == (80_000, minute.amount(80_000), 5)
+    assert [row[0] for row in invoice_facts(invoice)][1:] == sorted(
+        str(each) for each in OfflineReceipt.objects.values_list("id", flat=True)
+    )
 
 
 def test_a_chain_goes_on_over_a_renewal(license_, machine, file, cast, storage):

@@ -15,6 +15,7 @@ from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.licensing.models import Seat
 from stemma_portal.licensing.seats import require_seat, seat_free, seat_give, seats_taken
 from stemma_portal.licensing.services import covenant_publish, license_grant
+from stemma_portal.operations.figures import tiers_may
 
 pytestmark = pytest.mark.services
 
@@ -80,10 +81,18 @@ def test_seats_are_priced_by_the_covenant(cast, storage, redis):
 
     house = house_covenant()
     seat = Price(unit="seat", title="Seat", steps=(Step(up_to=2, price=10_000_000), Step(price=5_000_000)))
-    tiers = tuple(each.model_copy(update={"prices": (seat,)}) if each.name == "enterprise" else each
-                  for each in house.tiers)  # fmt: skip
+    flat = Price(unit="flat", title="License", steps=(Step(price=990_000_000),))
+    priced = {"prices": (flat, seat), "monthly_fee": 0, "minute_fee": 0, "minimum": 2_000_000_000}
+    tiers = tuple(each.model_copy(update=priced) if each.name == "enterprise" else each for each in house.tiers)
     terms = house.model_copy(update={"format": "stemma.covenant/3", "version": "3.0.0", "tiers": tiers})
     covenant_publish(covenant=terms, by=None)
+    page = Client().get("/tiers/").content.decode()
+    enterprise = page[page.index("<h2>Enterprise") :].split("</li>")[0]
+    price = enterprise[enterprise.index('class="price"') :].split("</p>")[0]
+    assert "Free" not in price
+    for words in ("USD 990.00 a month", "USD 10.00 up to 2", "a seat and month", "USD 2,000.00 a month at least"):
+        assert words in price
+    assert [row.title for row in tiers_may(terms) if row.free] == ["Community", "Research", "Evaluation"]
     shop = shop_open(cast)
     with pytest.raises(InvalidError, match="priced per seat"):
         shop.quote()

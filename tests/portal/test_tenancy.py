@@ -226,6 +226,7 @@ ELSEWHERE = ("accounts/", "api/")
 """Sign-in is allauth's; the API is asked in tests/portal/api/test_permissions.py."""
 
 UNSEEN = {
+    "license/<id:license_id>/seats/": "no license of the house counts seats: tests/portal/licensing looks at it",
     "billing/invoices/<id:invoice_id>/refund/": "it needs more money than is owed: tests/portal/billing/test_pages.py",
     "billing/refunds/<id:refund_id>/": "it needs more money than is owed: tests/portal/billing/test_pages.py",
 }

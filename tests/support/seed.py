@@ -598,7 +598,7 @@ def notices() -> None:
 
 
 def desk() -> None:
-    """What waits for staff: a year declared with papers, a payment that names no invoice, a breach of terms.
+    """What waits for staff: a year declared without a rate for it, a payment that names no invoice, a breach of terms.
 
     And a license file, whose receipts its machine will bring.
     """
@@ -618,7 +618,7 @@ def desk() -> None:
     license_ = License.objects.get(organisation__slug="indie")
     last = now().year - 1
     declaration_make(
-        organisation=license_.organisation, entity=license_.organisation.name, amount=40_000 * 10**6, currency="USD",
+        organisation=license_.organisation, entity=license_.organisation.name, amount=40_000 * 10**6, currency="CHF",
         starts=date(last, 1, 1), ends=date(last, 12, 31), by=indie,
         evidence=io.BytesIO(b"%PDF-1.7\nsmall\n%%EOF"), evidence_name="accounts.pdf",
     )  # fmt: skip

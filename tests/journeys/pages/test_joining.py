@@ -92,6 +92,7 @@ def test_an_artist_accepts_an_invitation_signs_withdraws_and_takes_the_receipt(h
     artist.step("accepts")
     tab.get_by_role("button", name="Accept").click()
     expect(tab.locator(".messages")).to_contain_text("You belong to Erika Ährlich now")
+    expect(tab.locator(".lede")).to_contain_text("Rights staff look whether you are who the label says")
     artist.step("belongs")
     tab.goto(f"{house.url}/consent/new/")
     confirm(tab, {"password": PASSWORD})

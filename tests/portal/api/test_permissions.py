@@ -428,6 +428,7 @@ UNWRITTEN = {
     "POST /billing/quotes/{quote}/order",  # the order that was placed already
     "POST /catalog/recordings",  # a record that is rejected
     "POST /covenants",  # the same terms again
+    "POST /generations/{generation}/recomputation",  # without a license of weights it hands out no file
     "POST /metering/ingest",  # nothing new in the lake
 }
 """What succeeds in this world with another method than GET, and changes nothing."""

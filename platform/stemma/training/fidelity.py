@@ -403,7 +403,8 @@ def _draw_diagnosis(axes: Any, card: Card) -> None:
 
 def _spread(rows: Sequence[Card], key: str = "lds") -> npt.NDArray[np.float64]:
     """Lengths of error bars below and above."""
-    return np.clip([[r[key] - r["low"] for r in rows], [r["high"] - r[key] for r in rows]], 0, None)
+    ends = [[r[key] - r["low"] for r in rows], [r["high"] - r[key] for r in rows]]
+    return np.asarray(ends, dtype=np.float64).clip(0, None)
 
 
 def figures(card: Card) -> dict[str, float]:

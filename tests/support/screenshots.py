@@ -16,7 +16,7 @@ from playwright.sync_api import Page as Tab
 
 from stemma.config import settings
 from support.pages import PAGES
-from support.visit import browser, confirm, sign_in
+from support.visit import browser, confirm, entering, sign_in
 
 FOLDER = Path(__file__).parents[2] / "docs" / "img"
 WIDTH, TALLEST = 1200, 1500
@@ -47,8 +47,8 @@ def main() -> int:
         contexts: dict[str | None, BrowserContext] = {}
         for page in (each for each in PAGES if each.name in wanted):
             if page.role not in contexts:
-                contexts[page.role] = opened.new_context(
-                    viewport={"width": WIDTH, "height": 800}, reduced_motion="reduce"
+                contexts[page.role] = entering(
+                    opened, viewport={"width": WIDTH, "height": 800}, reduced_motion="reduce"
                 )
                 if page.role:
                     sign_in(contexts[page.role].new_page(), url, logins[page.role])
@@ -78,7 +78,7 @@ def ask(tab: Tab) -> None:
     tab.get_by_label("Bars").fill("8")
     tab.get_by_label("Seed").fill("7")
     tab.get_by_role("button", name="Make it").click()
-    tab.locator("[data-answer] [data-player]").wait_for(timeout=120_000)
+    tab.locator("[data-answer] [data-player]").wait_for()
     for message in tab.locator(".messages").all():
         message.evaluate("each => each.remove()")
 

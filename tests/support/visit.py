@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from support.browser import ARGUMENTS, executable
+from support.patience import PATIENCE
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 @contextmanager
@@ -19,6 +23,13 @@ def browser() -> Iterator[Browser]:
             yield opened
         finally:
             opened.close()
+
+
+def entering(browser: Browser, **how: Any) -> BrowserContext:
+    """A context of the browser in which nothing is given up early."""
+    context = browser.new_context(**how)
+    context.set_default_timeout(1000 * PATIENCE)
+    return context
 
 
 def sign_in(page: Page, url: str, login: dict[str, str]) -> None:

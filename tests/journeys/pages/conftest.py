@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Page as Tab
 
 from support.visit import browser as opened
-from support.visit import sign_in
+from support.visit import entering, sign_in
 
 
 # A browser's event loop must not outlive the module: Django refuses its database beside a running one.
@@ -32,7 +32,7 @@ def entered(browser: Browser, house) -> Callable[[str | None], dict]:
         if role is None:
             return {"cookies": [], "origins": []}
         if role not in kept:
-            context = browser.new_context()
+            context = entering(browser)
             sign_in(context.new_page(), house.url, house.logins[role])
             kept[role] = context.storage_state()
             context.close()
@@ -85,7 +85,8 @@ def context_of(
     browser: Browser, state: dict, *, dark: bool = False, width: int = 1280, scripts: bool = True
 ) -> BrowserContext:
     """What a person has of the browser: who they are, how large their screen is, what they like."""
-    return browser.new_context(
+    return entering(
+        browser,
         storage_state=state,
         viewport={"width": width, "height": 800},
         color_scheme="dark" if dark else "light",

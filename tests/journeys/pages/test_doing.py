@@ -29,7 +29,7 @@ def test_listening_with_the_keyboard(house, visit) -> None:
             break
     tab.keyboard.press("Enter")
     expect(tab.locator("[data-player]")).to_have_attribute("data-playing", "yes")
-    expect(tab.locator("[data-now]")).to_have_text("0:01", timeout=8000)
+    expect(tab.locator("[data-now]")).to_have_text("0:01")
     assert tab.locator("svg.roll rect.sounding").count() > 0
     assert float(tab.locator("[data-played]").get_attribute("width")) > 0
 

@@ -63,7 +63,7 @@ def rows_come_in(here: Visit, url: str) -> None:
     )
     body = table(*(line(n, **{**cells, **WRONG.get(n, {})}) for n, cells in enumerate(right, start=1)))
     bring(here, url, "autumn.csv", body)
-    tab.get_by_role("link", name="To correct 3").wait_for(timeout=120_000)
+    tab.get_by_role("link", name="To correct 3").wait_for()
     for told in ("This is not an ISRC", "sum to 90 %", "The check digit is wrong."):
         assert tab.get_by_text(told).count() == 1
     here.step("three rows are wrong")
@@ -76,7 +76,7 @@ def rows_come_in(here: Visit, url: str) -> None:
 
     mended = text.replace("QZSTM-17", "QZST20000017").replace(",40,", ",50,").replace("036000291453", "036000291452")
     bring(here, url, "autumn corrected.csv", mended.encode())
-    tab.get_by_role("link", name="New 3").wait_for(timeout=60_000)
+    tab.get_by_role("link", name="New 3").wait_for()
     assert tab.get_by_role("link", name="To correct").count() == 0
     here.step("the corrected rows are right")
     taken(here)
@@ -105,7 +105,7 @@ def bring(here: Visit, url: str, name: str, body: bytes) -> None:
 
 def taken(here: Visit) -> None:
     here.tab.get_by_role("button", name="into the catalog").click()
-    here.tab.get_by_role("link", name="See the catalog").wait_for(timeout=120_000)
+    here.tab.get_by_role("link", name="See the catalog").wait_for()
     here.step("taken into the catalog")
 
 
@@ -122,7 +122,7 @@ def sounds_find_their_recordings(here: Visit, url: str, files: Path) -> None:
     broken = re.compile(r"partNumber=2")
     tab.route(broken, lambda route: route.abort())
     tab.locator("[data-files]").first.set_input_files(files / "QZST20000001.wav")
-    tab.wait_for_function("() => document.querySelector('[data-list] progress')?.value > 0.5", timeout=30_000)
+    tab.wait_for_function("() => document.querySelector('[data-list] progress')?.value > 0.5")
     tab.get_by_role("button", name="Pause: QZST20000001.wav").click()
     expect(tab.get_by_text("paused", exact=False).first).to_be_visible()
     here.step("the line broke")
@@ -135,7 +135,7 @@ def sounds_find_their_recordings(here: Visit, url: str, files: Path) -> None:
     names = ("QZST20000001.wav", "N-2.flac", "nobody knows me.mp3", "letter.wav", "more.zip")
     tab.locator("[data-files]").first.set_input_files([files / name for name in names])
     told = tab.locator("[data-sum]")
-    expect(told).to_have_text("5 files: 3 taken, 1 need you, 1 refused.", timeout=120_000)
+    expect(told).to_have_text("5 files: 3 taken, 1 need you, 1 refused.")
     assert len([each for each in sent if "partNumber=2" in each]) == 1
     assert len(sent) == 5, "of the file that was begun only the missing part is sent"
     assert tab.locator("[data-list] li").count() == 5
@@ -143,7 +143,7 @@ def sounds_find_their_recordings(here: Visit, url: str, files: Path) -> None:
 
     tab.goto(f"{url}/audio/?show=taken")
     for name in ("QZST20000001.wav", "N-2.flac", "QZST20000003.wav"):
-        tab.get_by_role("link", name=name).wait_for(timeout=60_000)
+        tab.get_by_role("link", name=name).wait_for()
     here.step("the sounds are taken")
     tab.goto(f"{url}/audio/?show=refused")
     expect(tab.get_by_text("This is neither sound nor a score.")).to_be_visible()
@@ -182,7 +182,7 @@ def all_of_it_is_signed(here: Visit, house: LivePortal) -> None:
     tab.get_by_label(re.compile("I may sign for")).check()
     here.step("reads the terms")
     tab.get_by_role("button", name=re.compile("Sign as")).click()
-    expect(tab.locator(".messages")).to_contain_text("Signed and logged", timeout=60_000)
+    expect(tab.locator(".messages")).to_contain_text("Signed and logged")
     here.step("has signed")
 
     with tab.expect_download() as download:
@@ -199,5 +199,5 @@ def all_of_it_is_signed(here: Visit, house: LivePortal) -> None:
     tab.get_by_role("link", name="Withdraw", exact=True).click()
     tab.get_by_label(re.compile("I withdraw it")).check()
     tab.get_by_role("button", name="Withdraw").click()
-    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged", timeout=60_000)
+    expect(tab.locator(".messages")).to_contain_text("Withdrawn and logged")
     here.step("has withdrawn")

@@ -83,7 +83,7 @@ class DeadlineDecisionIn(Request):
     why: Text = Why
 
 
-class PaymentOut(Schema):
+class BankPaymentOut(Schema):
     """Money that came in, and that waits for somebody to say what it is for."""
 
     id: Id
@@ -102,7 +102,7 @@ class PaymentOut(Schema):
 class Payments(Page):
     """A page of payments."""
 
-    items: list[PaymentOut]
+    items: list[BankPaymentOut]
 
 
 class ImportedOut(Schema):
@@ -236,8 +236,8 @@ def list_payments(request: HttpRequest, cursor: str | None = None, limit: int = 
     return Payments(items=[_payment(row) for row in items], next=following)
 
 
-@router.post("billing/payments/{payment}/invoice", response=PaymentOut)
-def assign_payment(request: HttpRequest, payment: UUID, body: AssignIn) -> PaymentOut:
+@router.post("billing/payments/{payment}/invoice", response=BankPaymentOut)
+def assign_payment(request: HttpRequest, payment: UUID, body: AssignIn) -> BankPaymentOut:
     """Say which invoice a payment is for."""
     user = caller(request)
     require_staff(user, "match payments")
@@ -300,9 +300,9 @@ def _deadline(row: Deadline) -> DeadlineOut:
     )
 
 
-def _payment(row: Payment) -> PaymentOut:
+def _payment(row: Payment) -> BankPaymentOut:
     names = ("id", "amount", "currency", "booked_on", "reference", "text", "debtor", "reason")
-    return PaymentOut(**{name: getattr(row, name) for name in names}, statement=row.source.statement)
+    return BankPaymentOut(**{name: getattr(row, name) for name in names}, statement=row.source.statement)
 
 
 def _refund(row: Refund) -> RefundOut:

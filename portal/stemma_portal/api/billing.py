@@ -210,7 +210,7 @@ class Declarations(Page):
     items: list[DeclarationOut]
 
 
-class DecisionIn(Request):
+class DeclarationDecisionIn(Request):
     """What staff decide about a declaration."""
 
     accept: bool
@@ -414,7 +414,7 @@ def list_declarations(
 
 
 @router.post("billing/declarations/{declaration}/decision", response=DeclarationOut)
-def decide(request: HttpRequest, declaration: UUID, body: DecisionIn) -> DeclarationOut:
+def decide(request: HttpRequest, declaration: UUID, body: DeclarationDecisionIn) -> DeclarationOut:
     """Accept or decline a declaration that waits; who made it does not decide."""
     user = caller(request)
     require_staff(user, "decide about declarations")

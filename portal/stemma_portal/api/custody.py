@@ -44,7 +44,7 @@ class CustodyIn(Request):
     """Those terms that the platform itself keeps."""
 
 
-class AnswerIn(Request):
+class CustodyAnswerIn(Request):
     """What the custodian says."""
 
     answer: AnswerName
@@ -137,7 +137,7 @@ def list_answers(request: HttpRequest, custody: UUID) -> list[CustodyAnswerOut]:
 
 
 @router.post("custody/{custody}/answers", response={201: CustodyAnswerOut})
-def answer(request: HttpRequest, custody: UUID, body: AnswerIn) -> Status[CustodyAnswerOut]:
+def answer(request: HttpRequest, custody: UUID, body: CustodyAnswerIn) -> Status[CustodyAnswerOut]:
     """Answer for the custodian; the same answer again changes nothing."""
     user = caller(request)
     said = keeping.custody_answer(

@@ -81,7 +81,7 @@ class DuplicateWhole(DuplicateOut):
     may_decide: bool
 
 
-class DecisionIn(Request):
+class LikenessDecisionIn(Request):
     """What they are."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "merge"}]})
@@ -113,7 +113,7 @@ def show_duplicate(request: HttpRequest, duplicate: UUID) -> DuplicateWhole:
 
 
 @router.post("duplicates/{duplicate}/decision", response=DuplicateWhole)
-def decide(request: HttpRequest, duplicate: UUID, body: DecisionIn) -> DuplicateWhole:
+def decide(request: HttpRequest, duplicate: UUID, body: LikenessDecisionIn) -> DuplicateWhole:
     """Merge two recordings, separate them for good, or open the question again."""
     user = caller(request)
     found = access_likeness(user, str(duplicate), act=True)

@@ -102,7 +102,7 @@ class WordsIn(Request):
     text: Text = Field(min_length=1, max_length=8000)
 
 
-class DecisionIn(ReasonIn):
+class OutputClaimDecisionIn(ReasonIn):
     """What staff do about a claim."""
 
     decision: Literal["acknowledge", "again", "ask", "judge", "accept", "decline", "settle"]
@@ -232,7 +232,7 @@ def output_claim_report(request: HttpRequest, case: UUID, number: str) -> HttpRe
 
 
 @router.post("indemnity-claims/{case}/decision", response=OutputClaimOut)
-def decide_output_claim(request: HttpRequest, case: UUID, body: DecisionIn) -> OutputClaimOut:
+def decide_output_claim(request: HttpRequest, case: UUID, body: OutputClaimDecisionIn) -> OutputClaimOut:
     """What staff do: acknowledge it, look again, ask for more, judge what facts leave open, accept, decline, settle."""
     user, found = _asked(request, case)
     require_desk(user, found)

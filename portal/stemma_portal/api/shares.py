@@ -154,7 +154,7 @@ class Questions(Page):
     items: list[QuestionOut]
 
 
-class AnswerIn(Request):
+class ShareAnswerIn(Request):
     """Yes or no."""
 
     model_config = ConfigDict(
@@ -221,7 +221,7 @@ def list_questions(
 
 
 @router.post("share-questions/{question}/answer", response={201: AnswerOut})
-def answer_question(request: HttpRequest, question: UUID, body: AnswerIn) -> Status[AnswerOut]:
+def answer_question(request: HttpRequest, question: UUID, body: ShareAnswerIn) -> Status[AnswerOut]:
     """Say yes or no in the name of the party that is asked; a no opens a case and holds the recording."""
     user = caller(request)
     found = access_share_question(user, str(question))

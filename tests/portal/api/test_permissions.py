@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from ninja import Schema
 
 from portal.billing.shop import pdf, shop_open
 from portal.certificates.made import certified
@@ -471,6 +472,17 @@ def test_who_may_ask_what(world, api, who):
     assert {name for name, events in done.items() if not events} <= UNWRITTEN, "let the trail say who did these"
     if who == "owner":
         assert len(done.keys() - UNWRITTEN) > ENOUGH
+
+
+def test_no_two_shapes_of_the_api_share_a_name():
+    """The description knows shapes by their names: of two that share one, one would be told for both."""
+
+    def all_of(shape: type) -> list[type]:
+        return [each for sub in shape.__subclasses__() for each in (sub, *all_of(sub))]
+
+    names = [shape.__name__ for shape in set(all_of(Schema)) if shape.__module__.startswith("stemma_portal.api")]
+    assert len(names) > 100
+    assert [name for name in names if names.count(name) > 1] == []
 
 
 def test_lists_show_a_stranger_only_their_own(world, api):

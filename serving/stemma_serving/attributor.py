@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemma.config import settings
-from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
+from stemma.errors import NotFoundError, StemmaError, UnavailableError
 from stemma.ids import named_id, now, timestamp
-from stemma.models.protocol import Example
 from stemma.royalties.facts import AttributionFact
 from stemma.storage import Storage
 from stemma_serving import pending
@@ -98,17 +97,12 @@ class Desk:
         pending.done(self._spool, item.generation)
 
     def _find(self, item: Pending, store: Store) -> AttributionFact:
+        from stemma.attribution.recompute import read_example
         from stemma.attribution.shares import attribute
 
         start = time.monotonic()
         said = json.loads(self._storage.get(folder(item.generation) + "example.json"))
-        try:
-            example = Example(tuple(said["tokens"]), tuple(said["condition"]))
-        except (KeyError, TypeError) as error:
-            raise InvalidError(
-                f"The example of {item.generation} cannot be read: {error!r}.", code="bad-example"
-            ) from error
-        found = attribute(store, example)
+        found = attribute(store, read_example(said, item.generation))
         log.info("Generation %s attributed in %.2f s.", item.generation, time.monotonic() - start)
         return AttributionFact(
             id=named_id("attribution", item.generation, found.store),

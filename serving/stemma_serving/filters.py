@@ -53,7 +53,7 @@ def alarm(found: Filters) -> str:
     A passage longer than its limit is told however the piece ends: refused, or drawn again from another
     seed, it never leaves, and yet the model holds that work by heart.
     """
-    if found.verbatim is None or found.verbatim.notes <= found.verbatim.limit:
+    if found.verbatim is None or not found.verbatim.too_long:
         return ""
     return f"{found.verbatim.notes} notes on end of recording {found.verbatim.recording}; limit {found.verbatim.limit}"
 
@@ -61,7 +61,7 @@ def alarm(found: Filters) -> str:
 def refusal(found: Filters) -> Problem | None:
     """Why a piece must not leave; None when it may."""
     said = ""
-    if found.verbatim is not None and found.verbatim.notes > found.verbatim.limit:
+    if found.verbatim is not None and found.verbatim.too_long:
         said = f"{found.verbatim.notes} notes on end stand in a work of the snapshot; {found.verbatim.limit} may"
     elif found.similarity is not None and found.similarity.shared_ppm > found.similarity.limit_ppm:
         shared, limit = (ppm / 10_000 for ppm in (found.similarity.shared_ppm, found.similarity.limit_ppm))

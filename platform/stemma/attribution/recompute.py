@@ -51,6 +51,14 @@ def example_of(storage: Storage, generation: str) -> dict[str, Any]:
     return dict(storage.get_json(f"generations/{generation}/example.json"))
 
 
+def read_example(said: Any, generation: str) -> Example:
+    """What `example.json` of a generation says; `InvalidError` when it is none."""
+    try:
+        return Example(tuple(said["tokens"]), tuple(said["condition"]))
+    except (KeyError, TypeError) as error:
+        raise InvalidError(f"The example of {generation} cannot be read: {error!r}.", code="bad-example") from error
+
+
 class StoreFile(BaseModel):
     """A file of a store, and where it is for now."""
 
@@ -127,11 +135,7 @@ def recompute(said: dict[str, Any], fact: dict[str, Any], store: Store) -> Recom
             remedy="Fetch the store that the fact names.",
             code="foreign-store",
         )
-    try:
-        example = Example(tuple(said["tokens"]), tuple(said["condition"]))
-    except (KeyError, TypeError) as error:
-        raise InvalidError(f"The example of {fact['generation']} cannot be read: {error}.") from error
-    found = attribute(store, example)
+    found = attribute(store, read_example(said, fact["generation"]))
     # Facts of before version 2 state no intervals, so there is nothing to compare them with.
     intervals = (fact["intervals"] or {}, found.intervals or {}) if fact.get("version", 1) > 1 else ({}, {})
     return Recomputed(stated=dict(fact["shares"]), found=found.shares, intervals=intervals)

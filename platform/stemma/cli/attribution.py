@@ -193,15 +193,16 @@ def recompute(
         fact, example = given.fact, given.example
         if fact.get("generation") != generation:
             raise InvalidError(f"{inputs} is about generation {fact.get('generation')}.", remedy="Name that one.")
-        name = fact["model_release"]
-        folder = settings().home / "stores" / "kept" / name / fact["store"]
+    else:
+        given = None
+        fact, example = again.fact_of(storage(), generation), again.example_of(storage(), generation)
+    name = fact["model_release"]
+    folder = settings().home / "stores" / "kept" / name / fact["store"]
+    if given is not None and release is not None:
         given.fetch(folder)
         store = Store.load(folder, release)
     else:
-        fact, example = again.fact_of(storage(), generation), again.example_of(storage(), generation)
-        name = fact["model_release"]
         bundle = releases.fetch(name, settings().home / "releases" / name)
-        folder = settings().home / "stores" / "kept" / name / fact["store"]
         store = Store.fetch(storage(), name, folder, bundle, version=fact["store"])
     found = again.recompute(example, fact, store)
     about = f"{len(found.stated)} shares of {generation} by store {store.version} of {name}"

@@ -72,6 +72,11 @@ class Verbatim(_Closed):
     index_sha256: Hex
     """Hash of the index, a file of the release."""
 
+    @property
+    def too_long(self) -> bool:
+        """Whether the passage is longer than may leave."""
+        return self.notes > self.limit
+
 
 class Similarity(_Closed):
     """How much of the piece stands in the work most alike: shared n-grams of steps, in parts per million."""

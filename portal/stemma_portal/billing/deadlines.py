@@ -47,7 +47,7 @@ def growth_follow(organisation: Organisation) -> None:
     for license_ in _active(organisation=organisation):
         covenant = license_.covenant.covenant()
         limit = tier_revenue_limit(covenant, license_.tier)
-        revenue = revenue_in(declared, revenue_currency(covenant)) if declared else None
+        revenue = revenue_in(declared, revenue_currency(covenant))
         past = revenue is not None and limit is not None and revenue > limit
         known = license_.deadlines.filter(cause=Deadline.Cause.GROWTH, state__in=OPEN).first()
         if past and known is None:
@@ -194,7 +194,7 @@ def _moved(outgrown: License) -> bool:
     for each in _active(organisation=outgrown.organisation).exclude(pk=outgrown.pk):
         covenant = each.covenant.covenant()
         limit = tier_revenue_limit(covenant, each.tier)
-        revenue = revenue_in(declared, revenue_currency(covenant)) if declared else None
+        revenue = revenue_in(declared, revenue_currency(covenant))
         if limit is None or (revenue is not None and revenue <= limit):
             return True
     return False

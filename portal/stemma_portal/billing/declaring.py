@@ -79,7 +79,7 @@ def declaration_make(
         starts=starts, ends=ends, short=short.strip(), converted=converted, converted_currency=target, made_at=moment,
         made_by=by.email, renew_on=moment.date() + RENEWED,
         doubts=doubts(
-            amount=converted, before=revenue_in(before, target) if before else None,
+            amount=converted, before=revenue_in(before, target),
             others=_others(organisation, group, target), days=(ends - starts).days + 1,
         ),
     )  # fmt: skip
@@ -151,7 +151,7 @@ def tier_refusal(*, organisation: Organisation, tier: str, covenant: Covenant) -
         return ""
     row = declaration_standing(organisation)
     state = standing(
-        revenue=revenue_in(row, revenue_currency(covenant)) if row else None, limit=limit, until=None,
+        revenue=revenue_in(row, revenue_currency(covenant)), limit=limit, until=None,
         renew=row.renew_on if row else None, today=now().date(),
     ).state  # fmt: skip
     title = covenant.tier(tier).title
@@ -168,7 +168,7 @@ def standing_of(license_: License) -> Standing:
     grace = license_.deadlines.filter(cause=Deadline.Cause.GROWTH).first()
     covenant = license_.covenant.covenant()
     return standing(
-        revenue=revenue_in(row, revenue_currency(covenant)) if row else None,
+        revenue=revenue_in(row, revenue_currency(covenant)),
         limit=tier_revenue_limit(covenant, license_.tier),
         until=grace.until if grace else None,
         renew=row.renew_on if row else None,

@@ -96,8 +96,10 @@ def exchanged(amount: int, currency: str, target: str, on: date) -> int | None:
         return None
 
 
-def revenue_in(declared: RevenueDeclaration, currency: str) -> int | None:
-    """What was declared, in the currency in which some terms count revenue; None where no rate is known."""
+def revenue_in(declared: RevenueDeclaration | None, currency: str) -> int | None:
+    """What was declared, in the currency in which some terms count revenue; None without a declaration or a rate."""
+    if declared is None:
+        return None
     if declared.converted_currency == currency:
         return declared.converted
     return exchanged(declared.amount, declared.currency, currency, declared.ends)

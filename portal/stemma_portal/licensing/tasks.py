@@ -1,10 +1,13 @@
 """What the licensing app publishes: serving decides from these documents alone."""
 
+from typing import TypeVar
+
 from django.db import transaction
+from pydantic import BaseModel
 
 from stemma.errors import NotFoundError, ProofError
 from stemma.ids import now, timestamp
-from stemma.proof.keys import verify
+from stemma.proof.keys import Speaker, verify
 from stemma.rights.entitlement import (
     ENTITLEMENT,
     ENTITLEMENTS_PREFIX,
@@ -23,6 +26,7 @@ from stemma_portal.licensing.prompting import closed_names
 from stemma_portal.licensing.selectors import entitlement, revocations
 
 JOSE = "application/jose"
+Document = TypeVar("Document", bound=BaseModel)
 
 
 @publisher
@@ -31,9 +35,10 @@ def entitlement_publish(license_id: str) -> None:
     with transaction.atomic():
         # Not joined with its terms: if it accepts others meanwhile, the row would be gone from the join.
         license_ = License.objects.select_for_update(of=("self",)).select_related("organisation").get(id=license_id)
-        given = entitlement(license_=license_, after=_last_serial(license_id))
-        document = keyring().sign("license", ENTITLEMENT, given)
-        storage().put(f"{ENTITLEMENTS_PREFIX}{license_.id}.jws", document.encode(), JOSE)
+        key = f"{ENTITLEMENTS_PREFIX}{license_.id}.jws"
+        last = _last(key, "license", ENTITLEMENT, Entitlement)
+        given = entitlement(license_=license_, after=last.serial if last else 0)
+        storage().put(key, keyring().sign("license", ENTITLEMENT, given).encode(), JOSE)
         License.objects.filter(id=license_.id).update(published=True)
 
 
@@ -45,7 +50,8 @@ def revocations_publish() -> None:
     """
     with transaction.atomic():
         lock("revocations")
-        given = revocations(after=_last_number())
+        last = _last(REVOCATIONS_KEY, "license", REVOCATIONS, Revocations)
+        given = revocations(after=last.sequence if last else 0)
         storage().put(REVOCATIONS_KEY, keyring().sign("license", REVOCATIONS, given).encode(), JOSE)
     for waiting in License.objects.filter(published=False).values_list("id", flat=True):
         entitlement_publish(waiting)
@@ -56,35 +62,16 @@ def prompting_publish() -> None:
     """Put the signed list of names that no prompt may name where serving reads it, when it has changed."""
     with transaction.atomic():
         lock("prompting")
-        before, names = _last_prompting(), closed_names()
+        before, names = _last(PROMPTING_KEY, "rights", PROMPTING, Prompting), closed_names()
         if before is not None and before.names == names:
             return
         given = Prompting(at=timestamp(now()), sequence=before.sequence + 1 if before else 1, names=names)
         storage().put(PROMPTING_KEY, keyring().sign("rights", PROMPTING, given).encode(), JOSE)
 
 
-def _last_prompting() -> Prompting | None:
-    """The list that lies in object storage; None where none does that we signed."""
+def _last(key: str, role: Speaker, typ: str, model: type[Document]) -> Document | None:
+    """The document that lies in object storage; None where none does that we signed."""
     try:
-        token = storage().get(PROMPTING_KEY).decode()
-        return Prompting.model_validate(verify(token, keyring().jwks(), "rights", PROMPTING))
+        return model.model_validate(verify(storage().get(key).decode(), keyring().jwks(), role, typ))
     except (NotFoundError, ProofError, ValueError):
         return None
-
-
-def _last_serial(license_id: str) -> int:
-    """Serial of the entitlement that lies in object storage; 0 where none does that we signed."""
-    try:
-        token = storage().get(f"{ENTITLEMENTS_PREFIX}{license_id}.jws").decode()
-        return Entitlement.model_validate(verify(token, keyring().jwks(), "license", ENTITLEMENT)).serial
-    except (NotFoundError, ProofError, ValueError):
-        return 0
-
-
-def _last_number() -> int:
-    """Number of the list that lies in object storage; 0 where none does that we signed."""
-    try:
-        token = storage().get(REVOCATIONS_KEY).decode()
-        return Revocations.model_validate(verify(token, keyring().jwks(), "license", REVOCATIONS)).sequence
-    except (NotFoundError, ProofError, ValueError):
-        return 0

@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """Hosts, with commas between, that webhooks may call although they are not on the public internet."""
     sign_on_private_hosts: str = ""
     """Hosts, with commas between, at which organisations' sign-on providers may be although they are not public."""
+    training_template: str = ""
+    """The ConfigMap with the chart's description of a training job; empty: the portal starts none."""
     sign_up: Literal["open", "invited"] = "open"
     """Whether anyone may make an account, or only whoever was invited."""
     smtp_url: SecretStr = SecretStr("")

@@ -67,6 +67,9 @@ def test_a_pod_is_hardened(profile: str, name: str, pod: dict) -> None:
     # Ray's autoscaler speaks to the API server: its token is the one that is needed.
     needs_token = name.endswith("/head") and "RayService" in name
     assert spec["automountServiceAccountToken"] is needs_token
+    held = {c["name"] for c in containers(pod) for m in c.get("volumeMounts", []) if m["name"] == "api"}
+    assert held <= {"secrets", "keep", "portal"}  # the portal where it starts jobs of training, and only it
+    assert ("portal" in held) == (profile == "evaluation" and name.endswith("-portal"))
     assert spec["enableServiceLinks"] is False  # it would bring STEMMA_… variables that nobody knows
     assert spec["securityContext"]["runAsNonRoot"]
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -39,7 +39,9 @@ def test_no_container_is_root_or_has_a_token_it_does_not_need(release: Release) 
             assert not container["securityContext"].get("privileged"), name
             token = [m for m in container.get("volumeMounts", []) if m["mountPath"].startswith("/var/run/secrets")]
             if token:
-                assert role == "head" or container["name"] in {"keep", "secrets"}, f"{name}/{container['name']}"
+                assert role == "head" or container["name"] in {"keep", "secrets", "portal"}, (
+                    f"{name}/{container['name']}"
+                )
         if pod["status"]["phase"] == "Running":
             first = spec["containers"][0]["name"]
             assert release.kubectl("exec", name, "-c", first, "--", "id", "-u").strip() == "10001", name

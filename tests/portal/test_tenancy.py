@@ -220,6 +220,8 @@ CLASSIFIED = {
     "status/": OPERATOR,
     "theme/": OPEN,
     "tiers/": OPEN,
+    "training/": OPERATOR,
+    "training/<slug:job>/cancel/": ACT,
     "verify/": OPEN,
     "webhooks/": MEMBER,
     "webhooks/<id:endpoint_id>/": OWN,

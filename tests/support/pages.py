@@ -141,6 +141,7 @@ PAGES = (
     Page("releases", "label", "/models/"),
     Page("release", "label", "/models/", "models/<slug:name>/<str:version>/"),
     Page("release-licensee", "enterprise", "/models/", "models/<slug:name>/<str:version>/"),
+    Page("training", "ops", "/training/"),
     Page("downloads", "enterprise", "/models/downloads/"),
     Page("downloads-staff", "rights", "/models/downloads/"),
     Page("generations", "enterprise", "/generations/"),

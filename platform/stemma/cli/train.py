@@ -47,13 +47,15 @@ def train(
 def _on_cluster(snapshot: str, preset: str, namespace: str, release: str, cancel: str) -> None:
     from stemma.training import remote
 
+    training = remote.training(release, namespace)
     if cancel:
-        remote.cancel(cancel, namespace=namespace)
+        training.cancel(cancel)
         typer.echo(f"{cancel} is cancelled.")
         return
-    job = remote.submit(snapshot, preset, namespace=namespace, release=release)
+    job = training.submit(snapshot, preset)
     typer.echo(f"{job} is submitted. Follow it:  kubectl -n {namespace} logs -f job/{job}")
-    typer.echo(f"Cancel it:  stemma train --snapshot {snapshot} --on cluster --namespace {namespace} --cancel {job}")
+    typer.echo(f"Cancel it:  stemma train --snapshot {snapshot} --on cluster --namespace {namespace} "
+               f"--release {release} --cancel {job}")  # fmt: skip
 
 
 def offenders(refusal: GateRefusal) -> Table:

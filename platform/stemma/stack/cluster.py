@@ -8,79 +8,57 @@ from __future__ import annotations
 
 import base64
 import secrets
-import ssl
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import httpx
-
-from stemma.errors import InvalidError, StemmaError, UnavailableError
+from stemma import kube
+from stemma.errors import NotFoundError, StemmaError
 from stemma.proof.keys import KeyRing
 from stemma.provenance.authority import FOLDER, Authority
 from stemma.training.release import signing_key
-
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-API = "https://kubernetes.default.svc"
 
 
 class Cluster:
     """Secrets of the namespace in which this pod runs, with the rights of its service account."""
 
-    def __init__(self, account: Path = ACCOUNT, api: str = API) -> None:
-        try:
-            token, self.namespace = (account / "token").read_text(), (account / "namespace").read_text()
-            trust = ssl.create_default_context(cafile=str(account / "ca.crt"))
-        except OSError as error:
-            raise InvalidError(
-                "This does not run in a pod with a service account.",
-                remedy="The chart runs it; elsewhere use `stemma keys create` and make the Secrets yourself.",
-            ) from error
-        self._http = httpx.Client(
-            base_url=f"{api}/api/v1/namespaces/{self.namespace}/",
-            headers={"Authorization": f"Bearer {token}"},
-            verify=trust,
-            timeout=20,
-        )
+    def __init__(self) -> None:
+        self.namespace = kube.namespace()
 
     def read(self, name: str) -> dict[str, bytes] | None:
         """What a Secret holds; None where there is none."""
-        answer = self._ask("GET", f"secrets/{name}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        from kubernetes.client import CoreV1Api
+
+        try:
+            with kube.api() as api:
+                data = CoreV1Api(api).read_namespaced_secret(name, self.namespace, _request_timeout=kube.PATIENCE).data
+        except NotFoundError:
             return None
-        data = self._well(answer).get("data") or {}
-        return {key: base64.b64decode(value) for key, value in data.items()}
+        return {key: base64.b64decode(value) for key, value in (data or {}).items()}
 
     def keep(self, name: str, values: Mapping[str, bytes], *, replace: bool = False) -> bool:
         """Put into a Secret what it lacks; what it holds stays, unless replaced.  Whether anything was put."""
+        from kubernetes.client import CoreV1Api, V1ObjectMeta, V1Secret
+
         known = self.read(name)
         left = {} if replace or known is None else known
         missing = {key: base64.b64encode(v).decode() for key, v in values.items() if key not in left}
-        if known is None:
-            labels = {"app.kubernetes.io/part-of": "stemma", "app.kubernetes.io/managed-by": "stemma"}
-            body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}, "data": missing}
-            answer = self._ask("POST", "secrets", json=body)
-            if answer.status_code == httpx.codes.CONFLICT:
-                return self.keep(name, values, replace=replace)  # somebody else made it just now
-            self._well(answer)
-        elif missing:
-            kind = {"Content-Type": "application/merge-patch+json"}
-            self._well(self._ask("PATCH", f"secrets/{name}", json={"data": missing}, headers=kind))
-        return bool(missing)
-
-    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        labels = {"app.kubernetes.io/part-of": "stemma", "app.kubernetes.io/managed-by": "stemma"}
+        secret = V1Secret(metadata=V1ObjectMeta(name=name, labels=labels), data=missing)
+        added = [{"op": "add", "path": f"/data/{key}", "value": value} for key, value in missing.items()]
         try:
-            return self._http.request(method, path, **more)
-        except httpx.HTTPError as error:
-            raise UnavailableError(f"The cluster's API does not answer: {error}.") from error
-
-    @staticmethod
-    def _well(answer: httpx.Response) -> dict[str, Any]:
-        if answer.is_error:
-            raise StemmaError(f"The cluster refused: {answer.json().get('message', answer.text)}")
-        found: dict[str, Any] = answer.json()
-        return found
+            with kube.api() as api:
+                core = CoreV1Api(api)
+                if known is None:
+                    core.create_namespaced_secret(self.namespace, secret, _request_timeout=kube.PATIENCE)
+                elif missing:
+                    whole = added if known else [{"op": "add", "path": "/data", "value": missing}]
+                    core.patch_namespaced_secret(name, self.namespace, whole, _request_timeout=kube.PATIENCE)
+        except StemmaError as error:
+            if known is None and error.code == kube.CONFLICT:
+                return self.keep(name, values, replace=replace)  # somebody else made it just now
+            raise
+        return bool(missing)
 
 
 def passwords(hosts: Mapping[str, str]) -> dict[str, bytes]:

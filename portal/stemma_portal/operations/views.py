@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
-from stemma.errors import NotFoundError, ProofError, UnavailableError
+from stemma.errors import NotFoundError, ProofError, StemmaError, UnavailableError
 from stemma.storage import storage
-from stemma_portal.accounts.access import is_owner, is_staff
+from stemma.training.remote import PRESETS
+from stemma_portal.accounts.access import is_operator, is_owner, is_staff, require_operator
 from stemma_portal.accounts.models import User
 from stemma_portal.catalog.access import access_recording, is_theirs
 from stemma_portal.design.markdown import rendered
@@ -28,6 +30,7 @@ from stemma_portal.operations.carrying import absence_proof, carried, certificat
 from stemma_portal.operations.diversity import shape
 from stemma_portal.operations.models import ModelRelease, Snapshot
 from stemma_portal.operations.selectors import releases, snapshot_offences, snapshots_visible
+from stemma_portal.operations.training import offered, training_cancel, training_jobs, training_start
 from stemma_portal.operations.weights import (
     checks,
     checksums,
@@ -40,6 +43,7 @@ from stemma_portal.operations.weights import (
 
 SHOWN_OFFENCES = 200
 SHOWN_DOWNLOADS = 10
+SHOWN_SNAPSHOTS = 100
 
 
 @login_required
@@ -65,6 +69,7 @@ def snapshot_detail(request: HttpRequest, snapshot_id: str) -> HttpResponse:
         "shape": shape(snapshot),
         "releases": list(snapshot.releases.all()),
         "readable": True,
+        "operator": is_operator(request.user),
     }
     if is_staff(request.user):
         try:
@@ -131,7 +136,8 @@ def recording_absence(request: HttpRequest, recording_id: str, snapshot_id: str)
 def release_list(request: HttpRequest) -> HttpResponse:
     """Model releases, newest first; the one that serving loads is marked."""
     shown = page(releases(), request.GET, by="created_at", descending=True)
-    return render(request, "operations/releases.html", {"page": shown, "production": figures.production()})
+    context = {"page": shown, "production": figures.production(), "operator": is_operator(request.user)}
+    return render(request, "operations/releases.html", context)
 
 
 @login_required
@@ -205,6 +211,39 @@ def download_list(request: HttpRequest) -> HttpResponse:
     """Who was given which file of a release: to licensees their own, to staff all."""
     shown = page(downloads_visible(request.user), request.GET, by="at", size=50, descending=True)
     return render(request, "operations/downloads.html", {"page": shown, "house": is_staff(request.user)})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def training_list(request: HttpRequest) -> HttpResponse:
+    """Jobs of training on the cluster; one may be started here."""
+    require_operator(request.user, "start a training")
+    if request.method == "POST":
+        snapshot = access_snapshot(request.user, request.POST.get("snapshot", ""))
+        job = training_start(snapshot=snapshot, preset=request.POST.get("preset", ""), by=request.user)
+        messages.success(request, f"{job} is handed to the cluster.")
+        return redirect("operations:training")
+    context: dict[str, Any] = {"offered": offered(), "presets": PRESETS, "chosen": request.GET.get("snapshot", "")}
+    if context["offered"]:
+        context["snapshots"] = list(snapshots_visible(request.user).order_by("-created_at")[:SHOWN_SNAPSHOTS])
+        known = {snapshot.id: snapshot for snapshot in context["snapshots"]}
+        try:
+            jobs = training_jobs()
+        except StemmaError as error:
+            context["problem"] = error
+        else:
+            context["jobs"] = [(job, known.get(job.snapshot)) for job in jobs]
+            context["at_work"] = any(job.state in {"waiting", "running"} for job in jobs)
+    return render(request, "operations/training.html", context)
+
+
+@login_required
+@require_POST
+def training_end(request: HttpRequest, job: str) -> HttpResponse:
+    """End a job."""
+    training_cancel(job=job, by=request.user)
+    messages.success(request, f"{job} is ended. What it had not published is gone.")
+    return redirect("operations:training")
 
 
 def _lineage(release: ModelRelease, repertoires: list[figures.Repertoire], *, current: bool) -> str:

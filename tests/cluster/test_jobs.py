@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import sys
 import sysconfig
 from pathlib import Path
+
+import httpx
 
 from cluster.conftest import Release, eventually, run
 from cluster.load import Load
@@ -115,3 +118,33 @@ def test_a_cancelled_job_leaves_nothing(release: Release) -> None:
     run(STEMMA, "train", "--snapshot", "x", "--on", "cluster", "--namespace", release.namespace, "--cancel", job)
     eventually(lambda: not release.pods(component="training"), "its pods to go", 200)
     assert release.python(PRODUCTION).strip() == before
+
+
+def test_an_operator_starts_and_ends_a_job_on_a_page_of_the_portal(release: Release) -> None:
+    login = next(login for login in release.demo()["logins"] if login["role"] == "ops")
+    snapshot, before = release.python(SNAPSHOT).strip(), release.python(PRODUCTION).strip()
+    with httpx.Client(
+        base_url=f"http://{release.address('portal')}:8000", headers={"Host": "localhost"}, follow_redirects=True,
+        timeout=60,
+    ) as browser:  # fmt: skip
+
+        def post(form: str, action: str = "", **fields: str) -> str:
+            """Fill in and send a form of a page; the text of where it leads."""
+            token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(form).text)[1]
+            answer = browser.post(action or form, data={"csrfmiddlewaretoken": token, **fields})
+            assert answer.status_code == 200, answer.text[-3000:]
+            return html.unescape(answer.text)
+
+        post("/accounts/login/", login=login["email"], password=login["password"])
+        job = re.search(r"(\S+) is handed to the cluster", post("/training/", snapshot=snapshot, preset="base"))[1]
+        job = job.rpartition(">")[2]
+        eventually(lambda: status(release, job) == "Running", "the job to run", 400)
+        page = html.unescape(browser.get("/training/").text)
+        assert job in page
+        assert login["email"] in page
+        assert "At work" in page
+        assert f"{job} is ended" in post("/training/", f"/training/{job}/cancel/")
+    eventually(lambda: not release.pods(component="training"), "its pods to go", 200)
+    assert release.python(PRODUCTION).strip() == before
+    who = "from stemma_portal.core.models import AuditEvent as E; print(*E.objects.values_list('action', flat=True))"
+    assert {"training.start", "training.cancel"} <= set(release.python(who).split())

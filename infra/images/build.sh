@@ -2,10 +2,12 @@
 # Build the images with buildah and leave them as docker-archives: build.sh [portal serving engines]
 #   OUT       folder of the archives (build/images)
 #   TAG       of the images (dev);  REGISTRY their registry (registry.local/stemma)
+#   ACCELERATOR  cpu, or cuda: serving with the default index's torch, which brings gigabytes of CUDA; tagged TAG-cuda
 #   BASE      image to start from; without one a Debian is made by debootstrap, which needs root
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-OUT=${OUT:-build/images} TAG=${TAG:-dev} REGISTRY=${REGISTRY:-registry.local/stemma}
+OUT=${OUT:-build/images} TAG=${TAG:-dev} REGISTRY=${REGISTRY:-registry.local/stemma} ACCELERATOR=${ACCELERATOR:-cpu}
+[ "$ACCELERATOR" = cpu ] || OUT=$OUT/$ACCELERATOR TAG=$TAG-$ACCELERATOR
 export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot} STORAGE_DRIVER=${STORAGE_DRIVER:-overlay}
 mkdir -p "$OUT"
 
@@ -33,9 +35,10 @@ fi
 
 # What the machine needs to reach its package index, the builds need too.
 more=()
+[ "$ACCELERATOR" = cuda ] && more+=(--build-arg ACCELERATOR=cuda --build-arg TORCH_INDEX=)
 [ -d /etc/ssl/certs ] && more+=(-v /etc/ssl/certs:/etc/ssl/certs:ro)
 [ -f /etc/pip.conf ] && more+=(-v /etc/pip.conf:/etc/pip.conf:ro)
-if [ -n "${PIP_FIND_LINKS:-}" ] && [ -d "$PIP_FIND_LINKS" ]; then
+if [ "$ACCELERATOR" = cpu ] && [ -n "${PIP_FIND_LINKS:-}" ] && [ -d "$PIP_FIND_LINKS" ]; then
   more+=(-v "$PIP_FIND_LINKS:$PIP_FIND_LINKS:ro" --build-arg "PIP_FIND_LINKS=$PIP_FIND_LINKS" --build-arg "TORCH_INDEX=${TORCH_INDEX:-}")
 fi
 for target in ${*:-portal serving engines}; do

@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
-from stemma.proof.log import Receipt
+from stemma.proof.log import Listed, Receipt
 from stemma.rights.consent import Condition, Family, GrantedRelease, Scope
 from stemma.rights.entitlement import KEY_SCOPES, KeyScope
 
@@ -744,6 +744,12 @@ class Head(Schema):
     """The signed head of the log."""
 
     head: str
+
+
+class LogEntries(Schema):
+    """Entries of the log, in its order."""
+
+    entries: list[Listed]
 
 
 class Consistency(Schema):

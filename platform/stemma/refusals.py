@@ -31,6 +31,9 @@ REFUSALS = (
     Refusal(403, "use-not-licensed", "the tier does not cover outputs of the API", "Choose a tier that does."),
     Refusal(403, "scope", "the key is not for this", "Use a key with the scope that is named."),
     Refusal(403, "model-not-licensed", "the license does not cover the model", "Ask for a license of this release."),
+    Refusal(
+        403, "territory-not-licensed", "the model's music is licensed in another country", "Ask for a license there."
+    ),
     Refusal(404, "not-found", "there is no such address or generation under the license", "Check the identifier."),
     Refusal(405, "method", "the address is asked in another way", "See the description."),
     Refusal(409, "running", "the first call with this Idempotency-Key is at work", "Wait Retry-After, send it again."),

@@ -29,7 +29,7 @@ from stemma.rights.entitlement import KeyScope
 from stemma.storage import Storage
 from stemma_serving.caps import Caps
 from stemma_serving.config import ServingConfig
-from stemma_serving.licenses import Grant, Licenses, check_release
+from stemma_serving.licenses import Grant, Licenses, check_release, check_territory
 from stemma_serving.limits import Limits
 from stemma_serving.metrics import GatewayMetrics
 from stemma_serving.once import RUNNING, First
@@ -131,6 +131,7 @@ class Gateway:
         if release is None:
             raise RefusedError(self._status.problem or Problem(503, "starting", "Serving is starting.", retry_after=2))
         check_release(grant.entitlement.model_releases, release)
+        check_territory(grant.entitlement.territories, release, self._status.territory)
         if body.style is not None and body.style not in self._status.styles:
             raise RefusedError(self._unknown_style(body.style))
         if self._filters.prompt:
@@ -305,6 +306,7 @@ class Gateway:
             entitlement=grant.token,
             entitlement_sha256=grant.sha256,
             model_releases=entitlement.model_releases,
+            territories=entitlement.territories,
             license_state=LicenseState(
                 not_before=entitlement.not_before,
                 expires_at=entitlement.expires_at,

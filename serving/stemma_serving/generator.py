@@ -18,7 +18,7 @@ from stemma.storage import Storage
 from stemma_serving.config import FiltersConfig, GeneratorConfig
 from stemma_serving.covenants import Covenants
 from stemma_serving.engine import Engine
-from stemma_serving.licenses import check_release
+from stemma_serving.licenses import check_release, check_territory
 from stemma_serving.metrics import GeneratorMetrics
 from stemma_serving.problems import Problem, RefusedError, of
 from stemma_serving.records import Made, Order, Status, folder, media_type
@@ -89,7 +89,7 @@ class Generator:
         self._metrics.queue.set(self._engine.load)
         if self._model is None:
             return Status(None, problem=self._problem)
-        return Status(self._model.release.id, self._model.family.styles)
+        return Status(self._model.release.id, self._model.family.styles, territory=self._model.release.territory)
 
     async def make(self, order: Order) -> Made | Problem:
         """An output that lies in object storage, or why there is none."""
@@ -111,6 +111,7 @@ class Generator:
         start = time.monotonic()
         # The gateway has checked, but a new release may have come in between.
         check_release(order.model_releases, model.release.id)
+        check_territory(order.territories, model.release.id, model.release.territory)
         piece, filters = self._play(model, order, stop)
         played = time.monotonic()
         output = model.marks.finish(order, piece, model.release, filters, self._covenants.get(order.covenant))

@@ -35,8 +35,10 @@ from stemma.rights.entitlement import (
     Entitlement,
     KeyScope,
     Revocations,
+    covers,
     hash_api_key,
 )
+from stemma.rights.shares import WORLD
 from stemma.storage import Storage
 from stemma_serving.config import LicensesConfig
 from stemma_serving.files import write_whole
@@ -108,12 +110,26 @@ class Book:
 
 def check_release(covered: Sequence[str], release: str) -> None:
     """Raise `RefusedError` when a license of these releases does not cover this one."""
-    if "*" not in covered and release not in covered:
+    if not covers(covered, release):
         raise _refusal(
             403,
             "model-not-licensed",
             f"This license covers {', '.join(covered)}, not {release}.",
             "Ask for a license of this release in the portal.",
+        )
+
+
+def check_territory(covered: Sequence[str], release: str, territory: str) -> None:
+    """Raise `RefusedError` when a license for these countries meets a release whose music is licensed elsewhere.
+
+    No country named is the whole world, and so is the territory `WORLD`.
+    """
+    if covered and territory not in {WORLD, *covered}:
+        raise _refusal(
+            403,
+            "territory-not-licensed",
+            f"This license holds in {', '.join(covered)}; the music of {release} is licensed for {territory} alone.",
+            "Ask for a license in that country, or for a release of wider music.",
         )
 
 

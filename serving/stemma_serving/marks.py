@@ -19,6 +19,7 @@ from stemma.proof.keys import KeyRing
 from stemma.provenance.certificate import Certificate, Cover, Filters, Tuned, issue, pcm_sha256
 from stemma.provenance.credentials import Marker
 from stemma.rights.covenant import AnyCovenant, lift
+from stemma.rights.shares import WORLD
 from stemma_serving.records import File, Order, Record, folder, media_type
 
 RATE = 44_100
@@ -35,6 +36,8 @@ class Release:
     """Hash of its signed statement."""
     tuned: Tuned | None = None
     """What its signed bundle says of tuning on other data; None: nothing."""
+    territory: str = WORLD
+    """Where the music of its snapshot is licensed: `WORLD` or a country."""
 
     @classmethod
     def read(cls, bundle: Path) -> Release:
@@ -47,6 +50,7 @@ class Release:
             said["snapshot_root"],
             sha256(statement.encode()),
             Tuned.model_validate(said["tuned"]) if "tuned" in said else None,
+            str(json.loads((bundle / "manifest.json").read_bytes())["territory"]),
         )
 
 

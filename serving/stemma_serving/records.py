@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stemma.models.protocol import GenerationRequest
 from stemma.provenance.certificate import LicenseState, PromptRules
 from stemma.rights.covenant import TierName
+from stemma.rights.shares import WORLD
 from stemma.royalties.facts import CertificateFact, UsageFact
 from stemma_serving.problems import Problem
 
@@ -53,6 +54,8 @@ class Order:
     """The list that the prompt was held against; None: none was."""
     seed_given: bool
     """Whether the caller chose the seed: another one is not drawn then."""
+    territories: tuple[str, ...] = ()
+    """Countries in which the license holds; none named: the whole world."""
 
 
 class File(BaseModel):
@@ -183,6 +186,8 @@ class Status:
     """The release it serves; None when it has none, for the reason in `problem`."""
     styles: tuple[str, ...] = ()
     problem: Problem | None = None
+    territory: str = WORLD
+    """Where the music that the release was trained on is licensed: `WORLD` or a country."""
 
 
 _SHOWN = {

@@ -13,8 +13,9 @@ from lxml import etree
 from saxonche import PySaxonProcessor
 
 from stemma.billing.invoice import bill
+from stemma.billing.profiles import CUSTOMIZATIONS, SCHEMES
 from stemma.billing.tax import Treatment
-from stemma.billing.ubl import CUSTOMIZATION, Entity, Item, Paper, ubl
+from stemma.billing.ubl import Entity, Item, Paper, ubl
 from stemma.rights.prices import Line
 
 pytestmark = pytest.mark.unit
@@ -25,6 +26,7 @@ STANDARD = Treatment("S", "DE", 190_000)
 REVERSE = Treatment("AE", "FR", 0, "Reverse charge.", "VATEX-EU-AE")
 OUTSIDE = Treatment("O", "US", 0, "Outside.", "VATEX-EU-O")
 SELLER = Entity("Stemma GmbH", "Bachgasse 1", "04109", "Leipzig", "DE", "DE136695976", "a@b.de")
+AUTHORITY = "04011000-1234512345-06"
 BUYER = replace(SELLER, name="Studio <&>", vat_number="DE123456788", email="")
 
 
@@ -37,6 +39,15 @@ def paper(amounts, how=STANDARD, **changes) -> Paper:
         "reference": "RF18539007547034", "iban": "DE75512108001245126199", "bic": "",
     }  # fmt: skip
     return Paper(**{**given_, **changes})
+
+
+def addressed(profile="xrechnung", how=STANDARD, **changes) -> Paper:
+    """What these profiles ask for is there."""
+    given_ = {
+        "seller": replace(SELLER, address="9930:DE136695976", contact="Desk", phone="+49 341 123", email="desk@b.de"),
+        "buyer": replace(BUYER, address=f"0204:{AUTHORITY}"), "buyer_reference": AUTHORITY, "profile": profile,
+    }  # fmt: skip
+    return paper([990_000_000, -10_000_000], how, **{**given_, **changes})
 
 
 def read(made: Paper):
@@ -56,7 +67,7 @@ def test_the_elements_stand_in_the_order_of_the_schema():
     ]  # fmt: skip
     assert line.findtext("cbc:InvoicedQuantity", namespaces=NS) == "-1"
     assert line.findtext("cac:Price/cbc:PriceAmount", namespaces=NS) == "10.00"
-    assert root.findtext("cbc:CustomizationID", namespaces=NS) == CUSTOMIZATION
+    assert root.findtext("cbc:CustomizationID", namespaces=NS) == CUSTOMIZATIONS["en16931"]
     assert root.findtext("cac:PaymentMeans/cbc:PaymentID", namespaces=NS) == "RF18539007547034"
     assert {each.get("currencyID") for each in root.iter() if "Amount" in str(each.tag)} == {"EUR"}
 
@@ -213,6 +224,22 @@ def test_schema_and_official_rules_have_nothing_against_what_is_written(official
         for changes in ({}, {"credits": "S-2026-000001"}, {"reference": "", "iban": "", "bic": ""}):
             for amounts in ([990_000_000, -10_000_000], [1, 333_333, 10**12]):
                 assert official(read(paper(amounts, how, **changes))) == set(), (how, changes)
+
+
+@pytest.mark.parametrize("profile", ["xrechnung", "peppol"])
+@pytest.mark.parametrize("how", [STANDARD, REVERSE, OUTSIDE])
+@pytest.mark.parametrize("credits_", ["", "S-2026-000001"])
+def test_documents_of_other_profiles_are_of_the_standard_too(official, profile, how, credits_):
+    root = read(addressed(profile, how, credits=credits_))
+    assert official(root) == set()
+    assert root.findtext("cbc:CustomizationID", namespaces=NS) == CUSTOMIZATIONS[profile]
+
+
+def test_every_scheme_of_an_address_is_one_of_the_standard(official):
+    root = read(addressed("peppol"))
+    for scheme in sorted(SCHEMES):
+        root.find(".//cbc:EndpointID", NS).set("schemeID", scheme)
+        assert official(root) == set(), scheme
 
 
 def test_the_official_rules_find_what_is_wrong(official):

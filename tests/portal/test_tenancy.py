@@ -176,6 +176,7 @@ CLASSIFIED = {
     "license/<id:license_id>/receipts/": ACT,
     "license/<id:license_id>/seats/": OWN,
     "license/<id:license_id>/seats/change/": ACT,
+    "log/": OPEN,
     "models/": MEMBER,
     "models/<slug:name>/<str:version>/": MEMBER,
     "models/<slug:name>/<str:version>/SHA256SUMS": MEMBER,

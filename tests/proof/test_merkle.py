@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemma.proof.merkle import EMPTY_ROOT, Tree, leaf_hash, node_hash, verify_consistency, verify_inclusion
+from stemma.proof.merkle import EMPTY_ROOT, Frontier, Tree, leaf_hash, node_hash, verify_consistency, verify_inclusion
 
 pytestmark = pytest.mark.unit
 
@@ -73,3 +73,19 @@ def test_proofs_outside_the_tree_are_refused(index, size):
     tree = Tree(leaf_hash(bytes([i])) for i in range(3))
     with pytest.raises(ValueError, match="no leaf"):
         tree.inclusion(index, size)
+
+
+@given(leaves, st.data())
+def test_a_frontier_grows_to_the_same_root_from_nothing_and_from_any_proved_tree(hashes, data):
+    tree, grown = Tree(hashes), Frontier()
+    assert grown.root() == EMPTY_ROOT
+    for size, leaf in enumerate(hashes, start=1):
+        grown.append(leaf)
+        assert (grown.size, grown.root()) == (size, tree.root(size))
+    if len(hashes) > 1:
+        first = data.draw(st.integers(1, len(hashes) - 1))
+        later = Frontier.after(first, tree.root(first), len(hashes), tree.consistency(first))
+        assert (later.size, later.root()) == (first, tree.root(first))
+        for leaf in hashes[first:]:
+            later.append(leaf)
+        assert later.root() == tree.root()

@@ -172,6 +172,15 @@ def test_an_expired_license_is_told(house, tmp_path):
     assert verify_file(house.file(tmp_path / "piece.flac"), house.bundle()).verdict is Verdict.EXPIRED
 
 
+def test_a_piece_of_a_model_outside_its_license_breaks_the_chain(house, tmp_path):
+    house.entitlement = house.entitlement.model_copy(update={"model_releases": ("house/*",), "territories": ("CH",)})
+    report = verify_file(house.file(tmp_path / "piece.flac"), house.bundle())
+    assert any("for use in CH alone" in step.detail for step in report.steps)
+    house.entitlement = house.entitlement.model_copy(update={"model_releases": ("house/2", "other/*")})
+    report = verify_file(house.file(tmp_path / "other.flac"), house.bundle())
+    assert (report.verdict, report.steps[-1].name) == (Verdict.BROKEN, "License")
+
+
 def test_a_revoked_license_is_told(house, tmp_path):
     path = house.file(tmp_path / "piece.flac")
     house.revoked = ("license",)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from serving.licensee import entitlement
 from stemma.errors import ProofError
 from stemma.ids import new_id
-from stemma.proof.canonical import digest
+from stemma.proof.canonical import canonical, digest
 from stemma.proof.keys import KeyRing, verify
 from stemma.proof.log import Entry, receipt, sign_head
 from stemma.proof.merkle import Tree
@@ -25,7 +25,9 @@ from stemma.rights.entitlement import (
     Revocations,
     Terms,
     check_logged,
+    covers,
     hash_api_key,
+    is_models,
     new_api_key,
 )
 
@@ -68,6 +70,37 @@ def test_an_entitlement_of_before_scopes_audience_and_proof_is_read_as_it_was_me
     read = Entitlement.model_validate(old)
     assert (read.audience, read.receipt, read.keys[0].scopes) == (SERVING, None, KEY_SCOPES)
     assert Revocations.model_validate({"at": AT, "licenses": [], "keys": []}).sequence == 0
+
+
+name = st.sampled_from(["a", "b", "house-symbolic"])
+some = st.one_of(st.just("*"), st.builds("{}/{}".format, name, st.sampled_from(["*", "1", "2"])))
+
+
+@given(st.lists(some, max_size=4), name, st.sampled_from(["1", "2", "3"]))
+def test_models_cover_what_they_name_and_all_of_a_model_and_nothing_else(models: list[str], of: str, version: str):
+    """As sets of releases: a name stands for one, for those of a model, or for all."""
+    every = {f"{n}/{v}" for n in ("a", "b", "house-symbolic") for v in ("1", "2", "3")}
+
+    def meant(one: str) -> set[str]:
+        return every if one == "*" else {r for r in every if r.startswith(one[:-1])} if one[-1] == "*" else {one}
+
+    covered = set().union(*map(meant, models)) if models else set()
+    assert covers(models, f"{of}/{version}") == (f"{of}/{version}" in covered)
+    assert all(is_models(each) for each in models)
+    assert not any(is_models(bad) for bad in ("", "a", "a/", "/1", "*/*", "A/1", "a/x", "a/1 ", "a/1\n"))
+
+
+def test_what_says_nothing_new_is_written_as_before_there_was_anything_new_to_say() -> None:
+    """Hashes in the log stay, and a serving of before reads it."""
+    plain = entitlement("stm_secret")
+    assert not {"territories", "models"} & plain.model_dump(mode="json").keys()
+    assert set(plain.terms().model_dump()) == {
+        "license", "licensee", "tier", "covenant", "not_before", "expires_at",
+    }  # fmt: skip
+    told = entitlement("stm_secret", territories=("DE",), model_releases=("a/1",))
+    assert told.model_dump()["territories"] == ("DE",)
+    assert told.terms().models == ("a/1",)
+    assert Entitlement.model_validate_json(canonical(told)) == told
 
 
 def test_a_key_is_random_and_kept_as_its_hash() -> None:

@@ -62,6 +62,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = '{"name": "house", "version": "3", "snapshot": "s", "snapshot_root": "' + "ab" * 32 + '"}'
     (folder / "stemma.json").write_text(said)
     (folder / "statement.jws").write_text("signed\n")
+    (folder / "manifest.json").write_text('{"territory": "DE"}')
     return folder
 
 
@@ -124,6 +125,7 @@ def test_what_serving_certifies_decides_whether_the_indemnity_holds(
     rules = {"sequence": 1, "at": "2026", "names": 3}
     filters = Filters.model_validate({**found.model_dump(), "prompt": rules})
     release = replace(Release.read(bundle), tuned=tuned)
+    assert release.territory == "DE"
     made = Marks(keys.folder).finish(order, piece(midi(tune(100))), release, filters, terms)
     said = read(made.certificate, keys.jwks())
     assert (said.covenant_version, said.license_state, said.release_statement_sha256) == (

@@ -12,7 +12,7 @@ from stemma.proof.canonical import sha256
 from stemma.proof.keys import KeyRing
 from stemma.rights.entitlement import ApiKey, hash_api_key
 from stemma.storage import Storage
-from stemma_serving.licenses import Book, Grant, Licenses, check_release
+from stemma_serving.licenses import Book, Grant, Licenses, check_release, check_territory
 from stemma_serving.problems import RefusedError
 
 NO_KEYS = Path("/nonexistent")
@@ -60,8 +60,25 @@ def test_no_key_and_a_foreign_one_are_told_apart(key: str | None, code: str) -> 
 def test_a_license_of_one_release_covers_no_other() -> None:
     check_release(("*",), "house-symbolic/2")
     check_release(("house-symbolic/2",), "house-symbolic/2")
-    with pytest.raises(RefusedError, match="house-symbolic/1"):
-        check_release(("house-symbolic/1",), "house-symbolic/2")
+    check_release(("house-latent/1", "house-symbolic/*"), "house-symbolic/2")
+    for covered in (("house-symbolic/1",), ("house-latent/*",), ("house-symbolic-2/*",), ()):
+        with pytest.raises(RefusedError, match="house-symbolic/2") as refused:
+            check_release(covered, "house-symbolic/2")
+        assert refused.value.problem.code == "model-not-licensed"
+
+
+@pytest.mark.parametrize(
+    ("covered", "territory", "holds"),
+    [((), "WORLD", True), ((), "DE", True), (("CH", "DE"), "WORLD", True), (("CH", "DE"), "DE", True),
+     (("CH",), "DE", False)],
+)  # fmt: skip
+def test_a_license_for_some_countries_meets_no_release_of_another(covered, territory, holds) -> None:
+    if holds:
+        check_territory(covered, "house-symbolic/2", territory)
+        return
+    with pytest.raises(RefusedError, match="holds in CH; the music of house-symbolic/2 is licensed for DE") as refused:
+        check_territory(covered, "house-symbolic/2", territory)
+    assert (refused.value.problem.status, refused.value.problem.code) == (403, "territory-not-licensed")
 
 
 def test_licenses_are_read_once_and_again_when_they_change(storage: Storage, keyring: KeyRing, tmp_path: Path) -> None:

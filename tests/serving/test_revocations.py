@@ -303,8 +303,11 @@ def test_both_keys_of_a_rotation_are_taken_until_the_old_one_ends(disk: Disk, cl
 class Instant:
     """A generator that answers at once."""
 
+    def __init__(self, territory: str = "WORLD") -> None:
+        self.territory = territory
+
     async def status(self) -> Status:
-        return Status("house-symbolic/1", ("fiddle",))
+        return Status("house-symbolic/1", ("fiddle",), territory=self.territory)
 
     async def make(self, order: Order, deadline: float) -> Made:  # noqa: ARG002 - never late
         await asyncio.sleep(0)
@@ -356,3 +359,36 @@ def test_a_moment_has_the_spelling_of_all_moments(disk: Disk) -> None:
     moment = disk.start().moment()
     assert timestamp(datetime.fromisoformat(moment)) == moment
     assert abs(datetime.fromisoformat(moment) - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, None),
+        ({"territories": ("CH", "DE"), "model_releases": ("house-symbolic/*",)}, None),
+        ({"territories": ("CH", "FR")}, "territory-not-licensed"),
+        ({"model_releases": ("house-latent/*", "house-symbolic/2")}, "model-not-licensed"),
+    ],
+)
+def test_nothing_is_made_with_a_release_outside_the_license(
+    disk: Disk, settings_changed: Any, tmp_path: Path, changes: dict[str, Any], code: str | None
+) -> None:
+    """Its music is licensed for Germany; the signed entitlement alone decides."""
+    settings_changed(spool_dir=str(tmp_path / "spool"), s3_endpoint="http://127.0.0.1:9", keys_dir=str(NO_KEYS))
+    disk.path = tmp_path / "spool" / "licenses.json"
+    disk.path.parent.mkdir()
+    disk.put(entitlement(SECRET, license="l", **changes))
+    disk.start()
+
+    async def ask() -> str | None:
+        gateway = Gateway(ServingConfig(), Instant("DE"))
+        await gateway._look()
+        try:
+            await gateway.generate(request(SECRET))
+        except RefusedError as error:
+            return error.problem.code
+        finally:
+            gateway.stop()
+        return None
+
+    assert asyncio.run(ask()) == code

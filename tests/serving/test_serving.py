@@ -246,6 +246,9 @@ def test_who_may_not_is_told_why(ground: Ground) -> None:
     slow, _ = licensee.publish(ground.storage, ground.keys, requests_per_minute=1)
     problem(post(weights, SHORT), 403, "use-not-licensed")
     problem(post(other, SHORT), 403, "model-not-licensed")
+    model = httpx.get(f"{ground.served.url}/livez").json()["release"].partition("/")[0]
+    swiss, _ = licensee.publish(ground.storage, ground.keys, model_releases=(f"{model}/*",), territories=("CH",))
+    assert post(swiss, SHORT).status_code == 201, "its music is licensed in the whole world"
     assert post(slow, SHORT).status_code == 201
     refused = post(slow, SHORT)
     problem(refused, 429, "rate")

@@ -86,6 +86,7 @@ PAGES = (
     Page("invitation", None, "{invitation}"),
     Page("notices-off", None, "{off}"),
     Page("verify", None, "/verify/"),
+    Page("log", None, "/log/"),
     Page("home-label", "label", "/"),
     Page("home-artist", "artist", "/"),
     Page("home-licensee", "enterprise", "/"),

@@ -15,16 +15,16 @@ from typing import Any
 from lxml import etree
 
 from stemma.billing.money import decimals, written
+from stemma.billing.profiles import CUSTOMIZATIONS, PROCESS, Profile, checked
 from stemma.billing.tax import Treatment
 
-CUSTOMIZATION = "urn:cen.eu:en16931:2017"
 _CAC = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
 _CBC = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"
 _ROOT = "urn:oasis:names:specification:ubl:schema:xsd:{}-2"
 INVOICE, CREDIT_NOTE = "380", "381"
 """Types of documents (UNTDID 1001)."""
-TRANSFER = "30"
-"""Paid by credit transfer (UNTDID 4461)."""
+TRANSFER, UNDEFINED = "30", "1"
+"""Paid by credit transfer, or as it is agreed (UNTDID 4461)."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Entity:
     country: str
     vat_number: str
     email: str
+    address: str = ""
+    """Electronic address `SCHEME:IDENTIFIER` (BT-34, BT-49)."""
+    contact: str = ""
+    """Whom to ask (BT-41)."""
+    phone: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,21 @@ class Paper:
     note: str = ""
     credits: str = ""
     """Number of the invoice that this credit note is about (BT-25); empty for an invoice."""
+    buyer_reference: str = ""
+    """What the buyer wants to be named (BT-10), such as a Leitweg-ID."""
+    profile: Profile = "en16931"
 
 
 def ubl(paper: Paper) -> bytes:
-    """The document as XML; the same paper gives the same bytes."""
+    """The document as XML; the same paper gives the same bytes.
+
+    Raises `InvalidError` where it breaks a rule of its profile.
+    """
     name = "CreditNote" if paper.credits else "Invoice"
     root = etree.Element(f"{{{_ROOT.format(name)}}}{name}", nsmap={None: _ROOT.format(name), "cac": _CAC, "cbc": _CBC})
-    _cbc(root, "CustomizationID", CUSTOMIZATION)
+    _cbc(root, "CustomizationID", CUSTOMIZATIONS[paper.profile])
+    if paper.profile != "en16931":
+        _cbc(root, "ProfileID", PROCESS)
     _cbc(root, "ID", paper.number)
     _cbc(root, "IssueDate", paper.issued.isoformat())
     if paper.due and not paper.credits:
@@ -86,6 +99,8 @@ def ubl(paper: Paper) -> bytes:
     if paper.note:
         _cbc(root, "Note", paper.note)
     _cbc(root, "DocumentCurrencyCode", paper.currency)
+    if paper.buyer_reference:
+        _cbc(root, "BuyerReference", paper.buyer_reference)
     if paper.credits:
         _cbc(_cac(root, "BillingReference", "InvoiceDocumentReference"), "ID", paper.credits)
     # A sale outside the scope of tax names no tax numbers (BR-O-02).
@@ -100,10 +115,13 @@ def ubl(paper: Paper) -> bytes:
         _cbc(account, "ID", paper.iban)
         if paper.bic:
             _cbc(_cac(account, "FinancialInstitutionBranch"), "ID", paper.bic)
+    elif paper.credits and paper.profile != "en16931":
+        # These ask of a credit note, too, how it is paid (BR-DE-1): it lowers what is owed, or is sent back.
+        _cbc(_cac(root, "PaymentMeans"), "PaymentMeansCode", UNDEFINED)
     _totals(root, paper)
     for position, item in enumerate(paper.items, start=1):
         _item(root, paper, position, item)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)  # type: ignore[no-any-return]
+    return checked(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True), paper.profile)
 
 
 def _totals(root: Any, paper: Paper) -> None:
@@ -112,7 +130,7 @@ def _totals(root: Any, paper: Paper) -> None:
     part = _cac(total, "TaxSubtotal")
     _amount(part, "TaxableAmount", paper.net, paper.currency)
     _amount(part, "TaxAmount", paper.tax, paper.currency)
-    _category(_cac(part, "TaxCategory"), paper.treatment, reason=True)
+    _category(_cac(part, "TaxCategory"), paper.treatment, reason=True, rate=paper.profile != "en16931")
     sums = _cac(root, "LegalMonetaryTotal")
     for name, amount in (
         ("LineExtensionAmount", paper.net),
@@ -139,6 +157,9 @@ def _item(root: Any, paper: Paper, position: int, item: Item) -> None:
 
 
 def _entity(party: Any, entity: Entity, *, taxed: bool) -> None:
+    if entity.address:
+        scheme, _, identifier = entity.address.partition(":")
+        _cbc(party, "EndpointID", identifier, schemeID=scheme)
     if entity.vat_number and not taxed:
         # A seller has an identifier, where not that of its tax then one of its own (BR-CO-26, BT-29).
         _cbc(_cac(party, "PartyIdentification"), "ID", entity.vat_number)
@@ -148,17 +169,22 @@ def _entity(party: Any, entity: Entity, *, taxed: bool) -> None:
     _cbc(address, "PostalZone", entity.postcode)
     _cbc(_cac(address, "Country"), "IdentificationCode", entity.country)
     if entity.vat_number and taxed:
-        scheme = _cac(party, "PartyTaxScheme")
-        _cbc(scheme, "CompanyID", entity.vat_number)
-        _cbc(_cac(scheme, "TaxScheme"), "ID", "VAT")
+        tax = _cac(party, "PartyTaxScheme")
+        _cbc(tax, "CompanyID", entity.vat_number)
+        _cbc(_cac(tax, "TaxScheme"), "ID", "VAT")
     _cbc(_cac(party, "PartyLegalEntity"), "RegistrationName", entity.name)
-    if entity.email:
-        _cbc(_cac(party, "Contact"), "ElectronicMail", entity.email)
+    told = (("Name", entity.contact), ("Telephone", entity.phone), ("ElectronicMail", entity.email))
+    if any(value for _, value in told):
+        contact = _cac(party, "Contact")
+        for name, value in told:
+            if value:
+                _cbc(contact, name, value)
 
 
-def _category(category: Any, treatment: Treatment, *, reason: bool) -> None:
+def _category(category: Any, treatment: Treatment, *, reason: bool, rate: bool = False) -> None:
     _cbc(category, "ID", treatment.category)
-    if treatment.category != "O":  # what is outside the scope of tax has no rate (BR-O-05)
+    # What is outside the scope of tax has no rate (BR-O-05), but for where every sum of tax must have one (BR-DE-14).
+    if treatment.category != "O" or rate:
         _cbc(category, "Percent", f"{treatment.ppm // 10_000}.{treatment.ppm % 10_000:04d}".rstrip("0").rstrip("."))
     if reason and treatment.code:
         _cbc(category, "TaxExemptionReasonCode", treatment.code)

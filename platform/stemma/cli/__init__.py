@@ -52,6 +52,7 @@ COMMANDS = {
     "snapshot": Entry("rights:snapshot", "Frozen, provable sets of consented recordings.", RIGHTS),
     "license": Entry("rights:license", "Licenses and API keys.", RIGHTS),
     "covenant": Entry("covenant:app", "License terms: what they say, and what a version changes.", RIGHTS),
+    "log": Entry("log:app", "The transparency log: whether it is whole, and only grew.", RIGHTS),
     "keys": Entry("keys:app", "Signing keys of this installation.", RIGHTS),
     "ledger": Entry("ledger:app", "Accounts and postings.", MONEY),
     "period": Entry("period:app", "Royalty periods and statements.", MONEY),

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stemma.cli.portal_client import Portal
-from stemma.errors import NotFoundError, ProofError, UnavailableError
+from stemma.errors import NotFoundError, ProofError
 from stemma.proof.canonical import digest as digest_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def history(
         # The newest head of the log, under which all of them must be.
         receipt = portal.get(f"log/entries/{given['receipt']['entry']['id']}/receipt")
         published.append(Published(row["digest"], given["document"], Receipt.model_validate(receipt)))
-    steps = replay(published, json.loads(keys.read_text()) if keys else _keys(portal))
+    steps = replay(published, json.loads(keys.read_text()) if keys else portal.keys())
     verdicts = [step.comparison.verdict.value if step.comparison else "" for step in steps]
     if as_json:
         told = [
@@ -214,18 +214,6 @@ def _terms(document: Any) -> Covenant1 | Covenant:
     from stemma.rights.covenant import read_covenant
 
     return read_covenant(document)
-
-
-def _keys(portal: Portal) -> Any:
-    import httpx
-
-    try:
-        answer = httpx.get(f"{portal.url.rstrip('/')}/.well-known/jwks.json", timeout=10).raise_for_status()
-        return answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise UnavailableError(
-            f"The portal at {portal.url} does not give out its keys.", remedy="Give them with --keys."
-        ) from error
 
 
 def _coloured(verdict: str) -> str:

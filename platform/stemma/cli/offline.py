@@ -192,13 +192,15 @@ def _book(file: Path, folder: Path, journal: Path, keys: Path | None) -> Receipt
 
 
 def _describe(license_: OfflineLicense) -> None:
-    releases = ", ".join("all releases" if name == "*" else name for name in license_.model_releases)
+    from stemma.rights.offline import models_told
+
     for name, value in {
         "License": f"{license_.license}, file {license_.sequence} of {license_.issued_at[:10]}",
         "Licensee": license_.licensee_name,
         "Tier": license_.tier,
         "Uses": ", ".join(license_.uses),
-        "Models": releases,
+        "Models": models_told(license_.model_releases),
+        "Only in": ", ".join(license_.territories) or "everywhere",
         "Valid": f"{license_.not_before[:10]} to {license_.expires_at[:10]}",
         "Bound to": _bound(license_.binding),
         "Receipts": f"{len(license_.receipt_keys)} machines count their use" if license_.receipt_keys else "none",

@@ -19,12 +19,13 @@ PATIENCE = 120.0
 class Portal:
     """Calls with the operator's token; every refusal becomes a `StemmaError` with its remedy."""
 
-    def __init__(self, config: Settings | None = None, token: str | None = None) -> None:
+    def __init__(self, config: Settings | None = None, token: str | None = None, *, anyone: bool = False) -> None:
+        """`anyone` asks without a token, for what is open to everybody."""
         config = config or settings()
         self.url = config.portal_url
         self._http = httpx.Client(
             base_url=f"{self.url}/api/v1/",
-            headers={"Authorization": f"Bearer {token or _token(config)}"},
+            headers={} if anyone else {"Authorization": f"Bearer {token or _token(config)}"},
             timeout=httpx.Timeout(PATIENCE, connect=5),
         )
         weakref.finalize(self, self._http.close)
@@ -54,6 +55,10 @@ class Portal:
         if response.is_error:
             raise _refusal(response.status_code, {})
         return response.content
+
+    def keys(self) -> Any:
+        """The public keys (JWKS) that the installation gives out."""
+        return self._ask("GET", f"{self.url.rstrip('/')}/.well-known/jwks.json")
 
     def items(self, path: str, **parameters: Any) -> Iterator[Any]:
         """The items of a list, page after page."""

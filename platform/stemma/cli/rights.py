@@ -135,9 +135,14 @@ def grant_license(
     organisation: Annotated[str, typer.Argument(help="Identifier or short name of the licensee.")],
     tier: Annotated[str, typer.Option(help="A tier of the covenant, such as professional.")],
     months: Annotated[int, typer.Option(help="How long it runs.")] = 12,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="A model release that it covers, or NAME/* for those of a model; else all."),
+    ] = None,
 ) -> None:
     """License an organisation under the covenant in force."""
-    answer = Portal().post("licenses", {"organisation": organisation, "tier": tier, "months": months})
+    body = {"organisation": organisation, "tier": tier, "months": months, "model_releases": models or ["*"]}
+    answer = Portal().post("licenses", body)
     _tell(f"License {answer['id']}: {answer['tier']} until {answer['expires_at'][:10]}.")
 
 

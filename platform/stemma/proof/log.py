@@ -39,6 +39,26 @@ class Entry(BaseModel):
         return leaf_hash(canonical(self))
 
 
+WITHHELD: frozenset[Kind] = frozenset({"certificate"})
+"""Kinds whose entries are listed by their leaf hash alone.
+
+Whoever knows a certificate's subject may open its public page, which is in no list; so the log lists none
+either.  The leaf binds the entry all the same, and its identifier is random: nobody guesses it from the hash.
+"""
+
+
+class Listed(BaseModel):
+    """An entry as the list of the log gives it to anyone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    index: int = Field(ge=0)
+    kind: Kind
+    leaf: str = Hex
+    entry: Entry | None
+    """None where the kind is one of `WITHHELD`: whoever holds the document has the entry in its receipt."""
+
+
 class TreeHead(BaseModel):
     """The state of the whole log at one moment."""
 

@@ -106,6 +106,58 @@ class Tree:
         return [*self._subproof(first, split, stop, whole=False), self._range(start, split)]
 
 
+class Frontier:
+    """The largest whole subtrees of a tree, left to right: enough to grow it and to know its root, in O(log n) memory.
+
+    For whoever reads the entries of a log once, from the beginning or from an earlier tree on.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        """Leaves so far."""
+        self._nodes: list[bytes] = []
+
+    @classmethod
+    def after(cls, first: int, first_root: bytes, second: int, path: Sequence[bytes]) -> Frontier:
+        """That of the first tree, out of a consistency proof between two; verify the proof before.
+
+        The proof holds every subtree of the first tree: its own end, and what lies left of that.
+        """
+        found = cls()
+        if first == second:
+            raise ValueError("there is no proof between a tree and itself")
+        hashes = [first_root, *path] if first & (first - 1) == 0 else list(path)
+        node, last = first - 1, second - 1
+        while node & 1:
+            node, last = node >> 1, last >> 1
+        lefts = hashes[:1]
+        for sibling in hashes[1:]:
+            if node & 1 or node == last:
+                lefts.append(sibling)
+                while not node & 1 and node:
+                    node, last = node >> 1, last >> 1
+            node, last = node >> 1, last >> 1
+        found.size, found._nodes = first, lefts[::-1]
+        return found
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf hash."""
+        size, node = self.size, leaf
+        while size & 1:
+            node, size = node_hash(self._nodes.pop(), node), size >> 1
+        self._nodes.append(node)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Root over all leaves so far."""
+        if not self._nodes:
+            return EMPTY_ROOT
+        *rest, root = self._nodes
+        for node in reversed(rest):
+            root = node_hash(node, root)
+        return root
+
+
 def _split(size: int) -> int:
     """The largest power of two smaller than `size`."""
     return 1 << ((size - 1).bit_length() - 1)

@@ -24,7 +24,7 @@ from stemma.provenance.bundle import Bundle
 from stemma.provenance.certificate import Certificate, pcm_sha256
 from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights.consent import STATUS, RightsStatus
-from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, Entitlement, Revocations, check_logged
+from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, Entitlement, Revocations, check_logged, covers
 from stemma.rights.snapshot import offences
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -157,6 +157,9 @@ class _Chain:
                 Verdict.EXPIRED,
                 f"The license ran from {entitlement.not_before} to {entitlement.expires_at}; this was made {given.at}.",
             )
+        if not covers(entitlement.model_releases, given.model_release):
+            covered = ", ".join(entitlement.model_releases)
+            raise ProofError(f"The license covers {covered}; this was made with {given.model_release}.")
         check_logged(entitlement.terms(), entitlement.receipt, self.keys)
         if self.bundle.revocations is not None and not self.as_it_was:
             revoked = Revocations.model_validate(verify_jws(self.bundle.revocations, self.keys, "license", REVOCATIONS))
@@ -164,6 +167,8 @@ class _Chain:
                 raise _Break(Verdict.REVOKED, f"License {given.license} was revoked as of {revoked.at}.")
         indemnity = "with indemnity" if entitlement.indemnified else "without indemnity"
         term = f"in force until {entitlement.expires_at}"
+        if entitlement.territories:
+            term += f", for use in {', '.join(entitlement.territories)} alone"
         return f"{entitlement.licensee_name}, {entitlement.tier} tier, {indemnity}; {term}."
 
     def release(self) -> str:

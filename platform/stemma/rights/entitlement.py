@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from stemma.errors import ProofError
 from stemma.proof.canonical import digest
@@ -28,10 +30,40 @@ KeyScope = Literal["generate", "read"]
 KEY_SCOPES: tuple[KeyScope, ...] = ("generate", "read")
 
 
-class Terms(BaseModel):
-    """What was granted to whom, as the log holds it: a license's later documents are proved by it."""
+EVERY_MODEL = ("*",)
+_MODEL = re.compile(r"\*|[a-z0-9][a-z0-9-]{0,63}/(\*|[0-9]{1,9})")
+
+
+def is_models(name: str) -> bool:
+    """Whether this names model releases: `*` all, `house-symbolic/*` those of a model, `house-symbolic/2` one."""
+    return _MODEL.fullmatch(name) is not None
+
+
+def covers(models: Sequence[str], release: str) -> bool:
+    """Whether these models have a release, or all that a name such as `house-symbolic/*` stands for, among them."""
+    return "*" in models or release in models or f"{release.partition('/')[0]}/*" in models
+
+
+class Grown(BaseModel):
+    """A document that was given fields later.
+
+    Where they say nothing they are left out: documents of before keep their hash, and readers of before
+    read what says no more than they know.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    LATER: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        silent = {name for name in self.LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in write(self).items() if name not in silent}
+
+
+class Terms(Grown):
+    """What was granted to whom, as the log holds it: a license's later documents are proved by it."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"models"})
 
     license: str
     licensee: str
@@ -39,6 +71,8 @@ class Terms(BaseModel):
     covenant: str
     not_before: str
     expires_at: str
+    models: tuple[str, ...] = EVERY_MODEL
+    """Model releases that it covers, as `covers` reads them."""
 
 
 class ApiKey(BaseModel):
@@ -52,13 +86,13 @@ class ApiKey(BaseModel):
     scopes: tuple[KeyScope, ...] = KEY_SCOPES
 
 
-class Entitlement(BaseModel):
+class Entitlement(Grown):
     """What one license allows.  Signed with a key of role `license` as type `ENTITLEMENT`.
 
     What has a default came later: entitlements signed before are read as they were meant.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    LATER: ClassVar[frozenset[str]] = frozenset({"territories"})
 
     id: str
     license: str
@@ -69,7 +103,10 @@ class Entitlement(BaseModel):
     uses: tuple[Use, ...]
     covenant: str
     """SHA-256 of the covenant the license was granted under."""
-    model_releases: tuple[str, ...] = ("*",)
+    model_releases: tuple[str, ...] = EVERY_MODEL
+    """As `covers` reads them."""
+    territories: tuple[str, ...] = ()
+    """Where the covenant lets this tier use the music: countries (ISO 3166-1); none named: the whole world."""
     requests_per_minute: int = Field(gt=0)
     not_before: str
     expires_at: str
@@ -85,7 +122,8 @@ class Entitlement(BaseModel):
 
     def terms(self) -> Terms:
         """What the log holds of it."""
-        return Terms.model_validate(self.model_dump(include=set(Terms.model_fields)))
+        told = self.model_dump(include=set(Terms.model_fields))
+        return Terms.model_validate({**told, "models": self.model_releases})
 
 
 class Revocations(BaseModel):

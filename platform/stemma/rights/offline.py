@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stemma.errors import InvalidError, ProofError
 from stemma.ids import timestamp
@@ -24,7 +24,7 @@ from stemma.proof.canonical import sha256
 from stemma.proof.keys import Jwks, KeyRing, verify
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import TierName, Use
-from stemma.rights.entitlement import REVOCATIONS, Revocations, Terms, check_logged
+from stemma.rights.entitlement import EVERY_MODEL, REVOCATIONS, Grown, Revocations, Terms, check_logged, covers
 
 LICENSE_FILE = "stemma-license-file+jws"
 OFFLINE: Literal["stemma:offline"] = "stemma:offline"
@@ -50,10 +50,10 @@ class Binding(BaseModel):
     """See `binding_of`."""
 
 
-class OfflineLicense(BaseModel):
+class OfflineLicense(Grown):
     """What one license allows without a connection.  Signed by role `license` as type `LICENSE_FILE`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    LATER: ClassVar[frozenset[str]] = frozenset({"models", "territories"})
 
     format: Literal["stemma.license-file/1"] = "stemma.license-file/1"
     audience: Literal["stemma:offline"] = OFFLINE
@@ -69,7 +69,12 @@ class OfflineLicense(BaseModel):
     tier: TierName
     uses: tuple[Use, ...]
     covenant: str
-    model_releases: tuple[str, ...] = ("*",)
+    model_releases: tuple[str, ...] = EVERY_MODEL
+    """Those that the file is for, as `covers` reads them: all that the license covers, or some of them."""
+    models: tuple[str, ...] = EVERY_MODEL
+    """Those that the license covers."""
+    territories: tuple[str, ...] = ()
+    """Where the covenant lets this tier use the music: countries (ISO 3166-1); none named: the whole world."""
     not_before: str
     expires_at: str
     indemnified: bool = False
@@ -83,6 +88,12 @@ class OfflineLicense(BaseModel):
     @classmethod
     def _public(cls, keys: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
         return tuple(public_key(key) for key in keys)
+
+    @model_validator(mode="after")
+    def _within(self) -> OfflineLicense:
+        if stray := [name for name in self.model_releases if not covers(self.models, name)]:
+            raise ValueError(f"the license does not cover {', '.join(stray)}")
+        return self
 
     def terms(self) -> Terms:
         """What the log holds of it."""
@@ -155,6 +166,11 @@ def armour(license_: OfflineLicense, token: str) -> str:
     return "\n".join([BEGIN, *_headers(license_), "", body, END, ""])
 
 
+def models_told(models: Sequence[str]) -> str:
+    """The model releases that a license names, in words."""
+    return ", ".join("all releases" if name == "*" else name for name in models)
+
+
 def _headers(license_: OfflineLicense) -> list[str]:
     bound = f"{license_.binding.kind} {license_.binding.sha256[:16]}" if license_.binding else "any machine"
     said = {
@@ -162,7 +178,8 @@ def _headers(license_: OfflineLicense) -> list[str]:
         "Licensee": license_.licensee_name,
         "Tier": license_.tier,
         "Uses": ", ".join(license_.uses),
-        "Models": ", ".join("all releases" if name == "*" else name for name in license_.model_releases),
+        "Models": models_told(license_.model_releases),
+        **({"Only in": ", ".join(license_.territories)} if license_.territories else {}),
         "Valid": f"{license_.not_before} to {license_.expires_at}",
         "Bound to": bound,
     }
@@ -272,7 +289,7 @@ def check(
                 remedy=f"Ask for one that is bound to this {license_.binding.kind}.",
                 code="other-machine",
             )
-    if release is not None and "*" not in license_.model_releases and release not in license_.model_releases:
+    if release is not None and not covers(license_.model_releases, release):
         covered = ", ".join(license_.model_releases)
         raise ProofError(f"This license covers {covered}, not {release}.", code="model-not-licensed")
     if "open_weights" not in license_.uses:

@@ -333,7 +333,7 @@ def show_invoice(request: HttpRequest, invoice: UUID) -> InvoiceOut:
 
 @router.get("billing/invoices/{uuid:invoice}.{form}", openapi_extra=file_of("application/pdf", "application/xml"))
 def fetch_invoice(request: HttpRequest, invoice: UUID, form: Literal["pdf", "xml"]) -> HttpResponse:
-    """The invoice as PDF, or as UBL in the form of EN 16931."""
+    """The invoice as PDF, or as UBL: EN 16931, XRechnung or Peppol, by what the buyer gave."""
     row, (kind, make) = access(caller(request), Invoice, str(invoice)), FILES[form]
     response = HttpResponse(make(row), content_type=kind)
     response["Content-Disposition"] = f'attachment; filename="{row.name}.{form}"'

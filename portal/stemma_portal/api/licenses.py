@@ -34,7 +34,14 @@ from stemma_portal.licensing.access import access_key, access_license, access_se
 from stemma_portal.licensing.models import ApiKey, License, LicenseFile, Seat
 from stemma_portal.licensing.offline import license_file_issue, receipts_take
 from stemma_portal.licensing.seats import require_seat, seat_free, seat_give, seats_taken
-from stemma_portal.licensing.selectors import acceptance_file, entitlement_file, keys_of, keys_used
+from stemma_portal.licensing.selectors import (
+    acceptance_file,
+    entitlement_file,
+    keys_of,
+    keys_used,
+    territories_of,
+    tier_of,
+)
 from stemma_portal.licensing.services import (
     api_key_create,
     api_key_revoke,
@@ -42,6 +49,7 @@ from stemma_portal.licensing.services import (
     license_grant,
     license_revoke,
 )
+from stemma_portal.operations.models import ModelRelease
 
 router = Router(tags=["licensing"])
 
@@ -58,18 +66,24 @@ def list_organisations(request: HttpRequest) -> list[OrganisationOut]:
 
 @router.post("licenses", response={201: LicenseOut})
 def grant_license(request: HttpRequest, body: LicenseIn) -> Status[LicenseOut]:
-    """License an organisation under the covenant in force."""
+    """License an organisation under the covenant in force.
+
+    Refused with `bad-models` for what names no model releases, and with 404 for releases that are not published.
+    """
     user = caller(request)
     require_staff(user, "grant licenses")
     named = {"id": body.organisation} if is_id(body.organisation) else {"slug": body.organisation}
     organisation = Organisation.objects.filter(**named).first()
     if organisation is None:
         raise NotFoundError(f"There is no organisation {body.organisation}.", remedy="List them: GET organisations.")
+    for name in body.model_releases:
+        _known_models(name)
     license_ = license_grant(
         organisation=organisation,
         tier=body.tier,
         months=body.months,
         identifier=str(body.id) if body.id else None,
+        model_releases=body.model_releases,
         by=user,
     )
     return Status(201, license_out(license_))
@@ -211,6 +225,14 @@ def fetch_entitlement(request: HttpRequest, license_id: UUID) -> HttpResponse:
     return HttpResponse(entitlement_file(license_=row), content_type="application/jose")
 
 
+def _known_models(name: str) -> None:
+    """Raise `NotFoundError` for releases that nobody has published: a slip would shut the licensee out."""
+    model, _, version = name.partition("/")
+    known = ModelRelease.objects.all() if name == "*" else ModelRelease.objects.filter(name=model)
+    if name != "*" and not (known if version == "*" else known.filter(version=version)).exists():
+        raise NotFoundError(f"There is no model release {name}.", remedy="List them: GET releases.")
+
+
 def _seat(row: Seat) -> SeatOut:
     return SeatOut(id=row.id, email=row.user.email, given_at=row.given_at, given_by=row.given_by)
 
@@ -247,6 +269,8 @@ def license_out(row: License) -> LicenseOut:
         not_before=row.not_before,
         expires_at=row.expires_at,
         state=row.state,
+        model_releases=row.model_releases,
+        territories=list(territories_of(tier_of(license_=row))),
         keys=[_key(key) for key in row.keys.all()],
     )
 

@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
-from stemma.proof.log import Receipt
+from stemma.proof.log import Listed, Receipt
 from stemma.rights.consent import Condition, Family, GrantedRelease, Scope
 from stemma.rights.entitlement import KEY_SCOPES, KeyScope
 
@@ -34,6 +34,7 @@ Text = Annotated[str, AfterValidator(_text)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Territory = Annotated[str, Field(pattern=r"^(WORLD|[A-Z]{2})$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ModelName = Annotated[Text, Field(min_length=1, max_length=200)]
 Id = Annotated[str, Field(description="UUID in lower case")]
 
 
@@ -535,6 +536,8 @@ class LicenseIn(Request):
     """Identifier or short name (slug)."""
     tier: Text = Field(max_length=16)
     months: int = Field(ge=1, le=120)
+    model_releases: list[ModelName] = Field(default=["*"], min_length=1, max_length=50)
+    """What it covers: `*`, or names such as `house-symbolic/2` and, for all releases of a model, `house-symbolic/*`."""
 
 
 class KeyOut(Schema):
@@ -563,6 +566,10 @@ class LicenseOut(Schema):
     not_before: datetime
     expires_at: datetime
     state: str
+    model_releases: list[str]
+    """Model releases that it covers; `*` is all."""
+    territories: list[str]
+    """Countries in which its terms let the music be used; none named: the whole world."""
     keys: list[KeyOut]
 
 
@@ -699,7 +706,8 @@ class LicenseFileIn(Request):
     binding: BindingIn | None = None
     receipt_keys: list[ReceiptKeyIn] = Field(default=[], max_length=100)
     """Of the machines that sign receipts of use."""
-    model_releases: list[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(default=["*"], max_length=100)
+    model_releases: list[ModelName] = Field(default=[], max_length=100)
+    """Some of those that the license covers; none: all of them."""
 
 
 class LicenseFileOut(Schema):
@@ -744,6 +752,12 @@ class Head(Schema):
     """The signed head of the log."""
 
     head: str
+
+
+class LogEntries(Schema):
+    """Entries of the log, in its order."""
+
+    entries: list[Listed]
 
 
 class Consistency(Schema):

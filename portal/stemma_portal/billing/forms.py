@@ -45,8 +45,8 @@ class QuoteForm(forms.Form):
         return int(self.cleaned_data["seats"] or 0)
 
 
-class BuyerForm(forms.Form):
-    """Who is invoiced."""
+class AddressForm(forms.Form):
+    """A legal entity."""
 
     name = forms.CharField(label="Legal name", max_length=200)
     street = forms.CharField(label="Street and number", max_length=200)
@@ -59,11 +59,31 @@ class BuyerForm(forms.Form):
     )
 
 
-class SellerForm(BuyerForm):
+class BuyerForm(AddressForm):
+    """Who is invoiced."""
+
+    reference = forms.CharField(
+        label="Your reference", max_length=100, required=False,
+        help_text="It stands on every invoice. With a Leitweg-ID the XML is an XRechnung.",
+    )  # fmt: skip
+    electronic_address = forms.CharField(
+        label="Peppol address", max_length=110, required=False,
+        help_text="Such as 9930:DE123456788. With it the XML is a Peppol invoice, which needs a reference, too.",
+    )  # fmt: skip
+
+
+class SellerForm(AddressForm):
     """Who sells, and its account."""
 
     account = forms.CharField(label="IBAN", max_length=50)
     bic = forms.CharField(label="BIC", max_length=11, required=False)
+    contact = forms.CharField(
+        label="Whom to ask", max_length=100, required=False, help_text="XRechnung asks for it: a person or a desk."
+    )
+    phone = forms.CharField(label="Telephone", max_length=50, required=False, help_text="XRechnung asks for it.")
+    electronic_address = forms.CharField(
+        label="Peppol address", max_length=110, required=False, help_text="From which Peppol invoices come."
+    )
 
 
 class DeclarationForm(forms.Form):

@@ -17,6 +17,7 @@ from stemma.billing.reference import rf_reference
 from stemma.billing.tax import Treatment, treatment
 from stemma.errors import InvalidError
 from stemma.ids import named_id, new_id, now
+from stemma.rights.entitlement import EVERY_MODEL
 from stemma.rights.prices import Line
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.billing.credit import credit_add, credit_take_back
@@ -185,6 +186,7 @@ def order_activate(*, order: Order) -> Order:
         organisation=order.organisation, tier=quote.tier, months=quote.months, by=None,
         identifier=named_id("order", order.pk), covenant=quote.covenant, seats=quote.seats,
         not_before=max(quote.renews.expires_at, now()) if quote.renews else None,
+        model_releases=quote.renews.model_releases if quote.renews else EVERY_MODEL,
     )  # fmt: skip
     order.state = Order.State.ACTIVE
     order.save(update_fields=["state", "license"])

@@ -24,13 +24,15 @@ class Address(models.Model):
     vat_number = models.CharField(max_length=20, blank=True)
     """Checked for its form and check digits; with the prefix of its country."""
     email = models.EmailField()
+    electronic_address = models.CharField(max_length=110, blank=True)
+    """Where electronic invoices go or come from: `SCHEME:IDENTIFIER`, as Peppol has it."""
 
     class Meta:
         abstract = True
 
     def facts(self) -> dict[str, str]:
         """As quotes and invoices keep it."""
-        names = ("name", "street", "postcode", "city", "country", "vat_number", "email")
+        names = ("name", "street", "postcode", "city", "country", "vat_number", "email", "electronic_address")
         return {name: getattr(self, name) for name in names}
 
 
@@ -40,6 +42,9 @@ class Seller(Address):
     id = IdField()
     iban = models.CharField(max_length=34)
     bic = models.CharField(max_length=11, blank=True)
+    contact = models.CharField(max_length=100, blank=True)
+    """Whom buyers ask about invoices."""
+    phone = models.CharField(max_length=50, blank=True)
     set_at = models.DateTimeField()
     set_by = models.CharField(max_length=254)
 
@@ -50,8 +55,9 @@ class Seller(Address):
         return self.name
 
     def facts(self) -> dict[str, str]:
-        """With its account."""
-        return {**super().facts(), "iban": self.iban, "bic": self.bic}
+        """With its account, and whom to ask."""
+        own = ("iban", "bic", "contact", "phone")
+        return {**super().facts(), **{name: getattr(self, name) for name in own}}
 
 
 class Buyer(Address):
@@ -59,9 +65,15 @@ class Buyer(Address):
 
     id = IdField()
     organisation = models.OneToOneField(Organisation, on_delete=models.PROTECT, related_name="buyer")
+    reference = models.CharField(max_length=100, blank=True)
+    """What its invoices name, such as the Leitweg-ID of an authority."""
 
     def __str__(self) -> str:
         return self.name
+
+    def facts(self) -> dict[str, str]:
+        """With its reference."""
+        return {**super().facts(), "reference": self.reference}
 
 
 class RateTable(models.Model):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from stemma.billing.money import decimals, written
+from stemma.billing.profiles import EMAIL, LEITWEG, Profile, profile_of
 from stemma.billing.reference import rf_spaced
 from stemma.billing.tax import Treatment
 from stemma.billing.ubl import Entity, Item, Paper, ubl
@@ -15,22 +18,24 @@ from stemma_portal.billing.models import CreditNote, Invoice, InvoiceLine, Quote
 from stemma_portal.design.typeset import typeset
 
 TEMPLATE = Path(__file__).with_name("invoice.typ")
+MICRO = 1_000_000
 ENTITY = ("name", "street", "postcode", "city", "country", "vat_number", "email")
 
 
 def invoice_xml(invoice: Invoice) -> bytes:
-    """The invoice as UBL 2.1 (EN 16931)."""
+    """The invoice as UBL 2.1: EN 16931, XRechnung or Peppol, as the buyer was to have it when it was issued."""
     return ubl(_paper(invoice))
 
 
 def credit_note_xml(note: CreditNote) -> bytes:
-    """The credit note as UBL 2.1 (EN 16931)."""
+    """The credit note as UBL 2.1, in the form of its invoice."""
     whole = _paper(note.invoice)
     return ubl(
         Paper(
             number=note.name, issued=note.issued_at.date(), due=None, currency=note.currency, seller=whole.seller,
             buyer=whole.buyer, treatment=whole.treatment, net=note.net, tax=note.tax, note=note.reason,
             items=[Item(f"Credit on {note.invoice.name}", note.reason, note.net)], credits=note.invoice.name,
+            buyer_reference=whole.buyer_reference, profile=whole.profile,
         )
     )  # fmt: skip
 
@@ -50,6 +55,7 @@ def invoice_pdf(invoice: Invoice) -> bytes:
             ["Please pay by", _day(invoice.due_at)],
             ["To", f"{invoice.document['seller']['name']}, IBAN {rf_spaced(invoice.document['seller']['iban'])}"],
             ["Reference", rf_spaced(invoice.reference)],
+            *([["Your reference", reference]] if (reference := invoice.document["buyer"].get("reference")) else []),
         ],
         foot="Name the reference: by it the payment is recognised, and the license begins on the day it is.",
     )  # fmt: skip
@@ -107,12 +113,37 @@ def _paper(invoice: Invoice) -> Paper:
     seller = document["seller"]
     return Paper(
         number=invoice.name, issued=invoice.issued_at.date(), due=invoice.due_at.date(), currency=invoice.currency,
-        seller=Entity(**{name: seller[name] for name in ENTITY}),
-        buyer=Entity(**{name: document["buyer"][name] for name in ENTITY}),
-        treatment=Treatment(**document["tax"]),
+        **_parties(seller, document["buyer"]), treatment=Treatment(**document["tax"]),
         items=[Item(line.title, line_words(line), line.net) for line in invoice.lines.all()],
         net=invoice.net + invoice.rounding, tax=invoice.tax, reference=invoice.reference, iban=seller["iban"],
         bic=seller["bic"],
+    )  # fmt: skip
+
+
+def _parties(seller: Mapping[str, str], buyer: Mapping[str, str]) -> dict[str, Any]:
+    """Seller, buyer and form of a document; what was written before there were forms has none."""
+    reference, to = buyer.get("reference", ""), buyer.get("electronic_address", "")
+    profile: Profile = profile_of(reference, to)
+    come = seller.get("electronic_address", "")
+    if profile == "xrechnung":
+        to, come = to or f"{LEITWEG}:{reference}", come or f"{EMAIL}:{seller['email']}"
+    own = {"contact": seller.get("contact", ""), "phone": seller.get("phone", "")}
+    return {
+        "seller": Entity(**{name: seller[name] for name in ENTITY}, address=come, **own),
+        "buyer": Entity(**{name: buyer[name] for name in ENTITY}, address=to),
+        "buyer_reference": reference,
+        "profile": profile,
+    }
+
+
+def profile_check(*, seller: Mapping[str, str], buyer: Mapping[str, str]) -> None:
+    """Raise `InvalidError` where no invoice of this seller can have the form that this buyer is to have."""
+    tax = Treatment("S", seller["country"], 0)
+    ubl(
+        Paper(
+            number="1", issued=date(2026, 1, 1), due=date(2026, 1, 1), currency="EUR", treatment=tax, net=MICRO, tax=0,
+            items=[Item("1", "", MICRO)], iban=seller["iban"], reference="1", **_parties(seller, buyer),
+        )
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from django.db import transaction
 
+from stemma.billing import profiles
 from stemma.billing.exchange import Rates, rates_read
 from stemma.billing.tax import TaxTable, tax_table_read, vat_number
 from stemma.errors import InvalidError
@@ -15,6 +16,7 @@ from stemma.proof.canonical import sha256
 from stemma.rights.identifiers import iban
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.billing.models import Buyer, RateTable, RevenueDeclaration, Seller
+from stemma_portal.billing.paper import profile_check
 from stemma_portal.core.services import Actor, audit
 
 ADDRESS = ("name", "street", "postcode", "city", "country", "email")
@@ -23,13 +25,22 @@ _rates = lru_cache(maxsize=2)(rates_read)
 
 
 @transaction.atomic
-def seller_set(*, by: Actor, vat: str = "", bic: str = "", account: str, **address: str) -> Seller:
-    """Say who sells from now on; invoices keep whom they named."""
+def seller_set(
+    *, by: Actor, vat: str = "", bic: str = "", account: str, contact: str = "", phone: str = "",
+    electronic_address: str = "", **address: str,
+) -> Seller:  # fmt: skip
+    """Say who sells from now on; invoices keep whom they named.
+
+    Raises `InvalidError` where a buyer's invoices could no longer have the form it is to have them in.
+    """
     checked = vat_number(vat, address["country"]) if vat else ""
     seller = Seller.objects.create(
         **{name: address[name].strip() for name in ADDRESS}, vat_number=checked, iban=iban(account),
-        bic=bic.strip().upper(), set_at=now(), set_by=by.email,
+        bic=bic.strip().upper(), contact=" ".join(contact.split()), phone=" ".join(phone.split()),
+        electronic_address=profiles.electronic_address(electronic_address), set_at=now(), set_by=by.email,
     )  # fmt: skip
+    for buyer in Buyer.objects.exclude(reference="", electronic_address=""):
+        profile_check(seller=seller.facts(), buyer=buyer.facts())
     audit(by=by, action="billing.seller", subject=seller.pk, after=seller.facts())
     return seller
 
@@ -47,10 +58,21 @@ def seller() -> Seller:
 
 
 @transaction.atomic
-def buyer_set(*, organisation: Organisation, by: Actor, vat: str = "", **address: str) -> Buyer:
-    """Say who buys for an organisation."""
+def buyer_set(
+    *, organisation: Organisation, by: Actor, vat: str = "", reference: str = "", electronic_address: str = "",
+    **address: str,
+) -> Buyer:  # fmt: skip
+    """Say who buys for an organisation.
+
+    With a Leitweg-ID as reference its invoices are XRechnungen, with a Peppol address those of Peppol.  Raises
+    `InvalidError` where one cannot be: something of the buyer's or the seller's is missing.
+    """
     values = {name: address[name].strip() for name in ADDRESS}
     values["vat_number"] = vat_number(vat, values["country"]) if vat.strip() else ""
+    values["reference"] = profiles.buyer_reference(reference)
+    values["electronic_address"] = profiles.electronic_address(electronic_address)
+    if values["reference"] or values["electronic_address"]:
+        profile_check(seller=seller().facts(), buyer=values)
     before = Buyer.objects.select_for_update().filter(organisation=organisation).first()
     found, _ = Buyer.objects.update_or_create(organisation=organisation, defaults=values)
     audit(

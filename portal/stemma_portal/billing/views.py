@@ -102,7 +102,8 @@ def buyer_edit(request: HttpRequest) -> HttpResponse:
             messages.success(request, "Saved. Invoices that were issued keep what they say.")
             return redirect("billing:overview")
         except InvalidError as error:
-            refused(form, error, "vat")
+            places = {"leitweg": "reference", "electronic-address": "electronic_address", "invoice-profile": None}
+            refused(form, error, places.get(error.code, "vat"))
     return render(request, "billing/form.html", {
         "form": form, "title": "Who is invoiced", "button": "Save", "files": False,
         "lede": "The legal entity that buys. Its country and tax number decide on the tax.",

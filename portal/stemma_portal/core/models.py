@@ -3,7 +3,7 @@
 from django.db import models
 
 from stemma.ids import timestamp
-from stemma.proof.log import Entry
+from stemma.proof.log import WITHHELD, Entry, Listed
 from stemma_portal.core.fields import IdField
 
 
@@ -31,6 +31,16 @@ class LogEntry(models.Model):
     def entry(self) -> Entry:
         """The entry as receipts carry it."""
         return Entry(id=self.id, kind=self.kind, subject=self.subject, at=timestamp(self.at), digest=self.digest)
+
+    @property
+    def told(self) -> bool:
+        """Whether the list of the log tells more of it than its leaf hash."""
+        return self.kind not in WITHHELD
+
+    def listed(self) -> Listed:
+        """The entry as the list of the log gives it to anyone."""
+        entry = self.entry() if self.told else None
+        return Listed(index=self.position, kind=self.kind, leaf=bytes(self.leaf).hex(), entry=entry)
 
 
 class AuditEvent(models.Model):

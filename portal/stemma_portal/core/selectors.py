@@ -2,7 +2,7 @@
 
 from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import now, timestamp
-from stemma.proof.log import TREE_HEAD, Kind, Receipt, TreeHead
+from stemma.proof.log import TREE_HEAD, Kind, Listed, Receipt, TreeHead
 from stemma.proof.merkle import Tree
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.keys import keyring, log_id
@@ -45,6 +45,33 @@ def log_consistency(*, first: int) -> tuple[list[str], str]:
     tree = tree_at(size)
     path = [node.hex() for node in tree.consistency(first, size)]
     return path, head_sign(tree=tree, size=size, at=timestamp(now()))
+
+
+MAX_ENTRIES = 1000
+"""How many entries are given out at once."""
+
+
+def log_entries(*, start: int, end: int | None = None) -> list[Listed]:
+    """Entries from position `start` to `end`, both included, as RFC 9162 (5.6) asks; at most `MAX_ENTRIES`.
+
+    Whoever wants the rest asks again from where they end.
+    """
+    size = tree_size()
+    if not 0 <= start < size:
+        raise InvalidError(
+            f"The log has {size} entries; there is none at position {start}.",
+            remedy=f"Ask with start between 0 and {size - 1}." if size else "Ask again when something is logged.",
+            code="start-unknown",
+        )
+    if end is not None and end < start:
+        raise InvalidError(
+            f"The end {end} is before the start {start}.",
+            remedy="Ask with an end that is not before the start.",
+            code="end-before-start",
+        )
+    stop = min(start + MAX_ENTRIES, size, size if end is None else end + 1)
+    rows = LogEntry.objects.filter(position__gte=start, position__lt=stop).order_by("position")
+    return [row.listed() for row in rows]
 
 
 def log_latest(*, kind: Kind) -> LogEntry | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from django import forms
 from django.forms.utils import flatatt
@@ -11,11 +11,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from stemma.models.protocol import KEYS, MAX_BARS, MAX_PROMPT
+from stemma.proof.log import Kind
 from stemma_portal.catalog.models import ShareConfirmation
 
 SOURCES = [("", "Any source"), ("free", "Free source"), ("not-free", "Source not free")]
 SOUNDS = [("", "With or without"), ("yes", "Sound is here"), ("no", "No sound yet")]
 PLACES = [("", "All"), ("up", "In the catalog"), ("held", "Under claim"), ("down", "Taken down")]
+
+
+KINDS = [("", "Every kind"), *((kind, kind.capitalize()) for kind in get_args(Kind))]
 
 
 class PlainSelect(forms.Select):
@@ -30,6 +34,12 @@ class PlainSelect(forms.Select):
             ((key, mark_safe(" selected") if str(key) == chosen else "", title) for key, title in self.choices),
         )
         return format_html("<select{}>{}</select>", flatatt({**self.build_attrs(attrs or {}), "name": name}), options)
+
+
+class LogFilter(forms.Form):
+    """Which entries of the log are looked at."""
+
+    kind = forms.ChoiceField(required=False, label="Kind", choices=KINDS, widget=PlainSelect)
 
 
 class RecordingFilter(forms.Form):

@@ -21,13 +21,16 @@ class Page(Generic[M]):
     next: Any
 
 
-def page(rows: QuerySet[M], query: Mapping[str, str], *, by: str, size: int = 25, descending: bool = False) -> Page[M]:
+def page(
+    rows: QuerySet[M], query: Mapping[str, str], *, by: str, size: int = 25, descending: bool = False, key: str = "pk"
+) -> Page[M]:
     """The rows after `?after=ID` or before `?before=ID`, ordered by a field and the identifier.
 
-    An identifier that is not (or no longer) in the list begins at the start.
+    An identifier that is not (or no longer) in the list begins at the start.  `key` names another field that
+    every row has alone, where addresses must not tell identifiers.
     """
     backwards = "before" in query
-    anchor = _anchor(rows, query.get("before" if backwards else "after"), by)
+    anchor = _anchor(rows, query.get("before" if backwards else "after"), by, key)
     down = descending != backwards
     sign, compare = ("-", "lt") if down else ("", "gt")
     found = rows.order_by(f"{sign}{by}", f"{sign}pk")
@@ -43,15 +46,15 @@ def page(rows: QuerySet[M], query: Mapping[str, str], *, by: str, size: int = 25
     has_next = anchor is not None if backwards else more
     return Page(
         items=items,
-        previous=items[0].pk if items and has_previous else None,
-        next=items[-1].pk if items and has_next else None,
+        previous=getattr(items[0], key) if items and has_previous else None,
+        next=getattr(items[-1], key) if items and has_next else None,
     )
 
 
-def _anchor(rows: QuerySet[M], pk: str | None, by: str) -> tuple[Any, Any] | None:
-    if not pk:
+def _anchor(rows: QuerySet[M], given: str | None, by: str, key: str) -> tuple[Any, Any] | None:
+    if not given:
         return None
     try:
-        return rows.filter(pk=pk).values_list(by, "pk").first()
+        return rows.filter(**{key: given}).values_list(by, "pk").first()
     except (ValueError, ValidationError):
         return None

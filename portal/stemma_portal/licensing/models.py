@@ -4,7 +4,7 @@ from django.db import models
 
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, read_covenant
-from stemma.rights.entitlement import KEY_SCOPES
+from stemma.rights.entitlement import EVERY_MODEL, KEY_SCOPES
 from stemma.rights.offline import OfflineLicense
 from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.core.fields import IdField
@@ -13,6 +13,11 @@ from stemma_portal.core.fields import IdField
 def key_scopes() -> list[str]:
     """What a key is for unless somebody says otherwise: everything."""
     return list(KEY_SCOPES)
+
+
+def every_model() -> list[str]:
+    """The model releases that a license covers unless somebody says otherwise: all."""
+    return list(EVERY_MODEL)
 
 
 class CovenantVersion(models.Model):
@@ -59,6 +64,8 @@ class License(models.Model):
     """Whether object storage holds the newest entitlement."""
     receipt = models.JSONField(null=True, blank=True)
     """Proof that the log holds its terms; none for licenses of before they were logged."""
+    model_releases = models.JSONField(default=every_model)
+    """Those that it covers, as `stemma.rights.entitlement.covers` reads them."""
     seats = models.PositiveIntegerField(default=0)
     """How many people it is for; 0 where its tier does not count them."""
     monthly_ms = models.BigIntegerField(null=True, blank=True)

@@ -13,14 +13,15 @@ from django.db import transaction
 from stemma.errors import InvalidError, ProofError
 from stemma.ids import named_id, new_id, now, timestamp
 from stemma.proof.log import Receipt
-from stemma.rights.offline import Binding, OfflineLicense, issue, public_key
+from stemma.rights.entitlement import covers
+from stemma.rights.offline import Binding, OfflineLicense, issue, models_told, public_key
 from stemma.royalties.facts import UsageFact, to_parquet, usage_table
 from stemma.royalties.receipts import Line, following, read_batch, receipt_keys
 from stemma.storage import storage
 from stemma_portal.core.keys import keyring
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.licensing.models import License, LicenseFile, OfflineReceipt, ReceiptChain
-from stemma_portal.licensing.selectors import GENERATIONS, tier_of
+from stemma_portal.licensing.selectors import GENERATIONS, territories_of, tier_of
 
 MAX_FILES = 500
 MAX_MACHINES = 100
@@ -50,12 +51,13 @@ def license_file_issue(
     by: Actor | None,
     binding: Binding | None = None,
     keys: Sequence[Mapping[str, Any]] = (),
-    model_releases: Sequence[str] = ("*",),
+    model_releases: Sequence[str] = (),
 ) -> LicenseFile:
     """A license as a file, which takes the place of the files before it.
 
-    Raises `InvalidError` for a license that no longer holds or does not cover open weights, and for keys
-    that are no public Ed25519 keys.
+    `model_releases` are some of those that the license covers; none: all of them.  Raises `InvalidError` for
+    others, for a license that no longer holds or does not cover open weights, and for keys that are no public
+    Ed25519 keys.
     """
     license_ = (
         License.objects.select_for_update(of=("self",)).select_related("organisation", "covenant").get(id=license_.id)
@@ -68,6 +70,12 @@ def license_file_issue(
     if "open_weights" not in tier.uses:
         raise InvalidError(
             f"The {tier.title} tier does not cover open weights.", remedy="Choose a tier that does.", code="not-covered"
+        )
+    if stray := [name for name in model_releases if not covers(license_.model_releases, name)]:
+        raise InvalidError(
+            f"This license covers {models_told(license_.model_releases)}, not {models_told(stray)}.",
+            remedy="Name some of those, or none for all of them.",
+            code="model-not-licensed",
         )
     before = license_.files.first()
     if before is not None and before.sequence >= MAX_FILES:
@@ -93,7 +101,9 @@ def license_file_issue(
         tier=tier.name,
         uses=tier.uses,
         covenant=license_.covenant_id,
-        model_releases=tuple(model_releases) or ("*",),
+        model_releases=tuple(model_releases) or tuple(license_.model_releases),
+        models=tuple(license_.model_releases),
+        territories=territories_of(tier),
         not_before=timestamp(license_.not_before),
         expires_at=timestamp(license_.expires_at),
         indemnified=tier.indemnified,

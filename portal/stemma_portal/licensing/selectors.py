@@ -10,8 +10,8 @@ from django.db.models.functions import Cast
 from stemma.errors import NotFoundError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.log import Receipt
-from stemma.rights.covenant import AnyCovenant, AnyTier, Use
-from stemma.rights.entitlement import ENTITLEMENTS_PREFIX, Entitlement, Revocations, Terms
+from stemma.rights.covenant import AnyCovenant, AnyTier, Tier, Use
+from stemma.rights.entitlement import ENTITLEMENTS_PREFIX, Entitlement, Revocations, Terms, covers
 from stemma.rights.entitlement import ApiKey as KeyDocument
 from stemma.rights.prices import UNITS
 from stemma.rights.ratchet import Holder
@@ -71,17 +71,23 @@ def covenants_ahead(*, license_: License) -> list[CovenantVersion]:
     return [v for v, t in terms if t.currency == currency and license_.tier in {tier.name for tier in t.tiers}]
 
 
-def licenses_for(*, user: User, use: Use) -> list[License]:
-    """Licenses of the user's own organisations that hold now and cover a use, newest first."""
+def licenses_for(*, user: User, use: Use, release: str) -> list[License]:
+    """Licenses of the user's own organisations that hold now and cover this use of a model release, newest first."""
     moment = now()
     rows = License.objects.filter(organisation__memberships__user=user, state=License.State.ACTIVE)
     rows = rows.filter(not_before__lte=moment, expires_at__gt=moment).select_related("organisation", "covenant")
-    return [each for each in rows.distinct() if use in tier_of(license_=each).uses]
+    covering = [each for each in rows.distinct() if covers(each.model_releases, release)]
+    return [each for each in covering if use in tier_of(license_=each).uses]
 
 
 def tier_of(*, license_: License) -> AnyTier:
     """What the license's tier allows and costs, under its own covenant."""
     return license_.covenant.covenant().tier(license_.tier)
+
+
+def territories_of(tier: AnyTier) -> tuple[str, ...]:
+    """Countries in which a tier may use the music; none named: the whole world, as in all terms of form 1."""
+    return tier.territories if isinstance(tier, Tier) else ()
 
 
 def prices_told(covenant: AnyCovenant, tier: str) -> list[tuple[str, str]]:
@@ -110,6 +116,7 @@ def terms(*, license_: License) -> Terms:
         covenant=license_.covenant_id,
         not_before=timestamp(license_.not_before),
         expires_at=timestamp(license_.expires_at),
+        models=tuple(license_.model_releases),
     )
 
 
@@ -139,6 +146,8 @@ def entitlement(*, license_: License, after: int = 0) -> Entitlement:
         tier=tier.name,
         uses=tier.uses,
         covenant=license_.covenant_id,
+        model_releases=tuple(license_.model_releases),
+        territories=territories_of(tier),
         requests_per_minute=tier.requests_per_minute,
         not_before=timestamp(license_.not_before),
         expires_at=timestamp(license_.expires_at),

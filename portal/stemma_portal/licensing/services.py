@@ -10,7 +10,7 @@ from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import canonical, digest, sha256
 from stemma.rights.covenant import Acceptance, AnyCovenant, house_covenant
-from stemma.rights.entitlement import KEY_SCOPES, KeyScope, hash_api_key, new_api_key
+from stemma.rights.entitlement import EVERY_MODEL, KEY_SCOPES, KeyScope, hash_api_key, is_models, new_api_key
 from stemma.rights.months import months_later
 from stemma.rights.ratchet import losses
 from stemma.storage import storage
@@ -31,6 +31,7 @@ from stemma_portal.licensing.tasks import entitlement_publish, revocations_publi
 
 MAX_MONTHS = 120
 MAX_KEYS = 20
+MAX_MODELS = 50
 OVERLAP_HOURS = 24
 MAX_OVERLAP_HOURS = 30 * 24
 
@@ -177,13 +178,15 @@ def license_grant(
     identifier: str | None = None,
     covenant: CovenantVersion | None = None,
     seats: int = 0,
+    model_releases: Sequence[str] = EVERY_MODEL,
 ) -> License:
     """License an organisation for whole months, under the covenant in force unless one is given.
 
-    `seats` are those that are paid for; 0 where the tier does not count them.  Raises
-    `InvalidError` for a tier that the covenant does not have, and `ConflictError` when the identifier names
-    another license.
+    `seats` are those that are paid for; 0 where the tier does not count them.  `model_releases` are those that
+    it covers.  Raises `InvalidError` for a tier that the covenant does not have and for what names no models,
+    and `ConflictError` when the identifier names another license.
     """
+    covered = _models(model_releases)
     lock("covenant")  # nobody publishes narrower terms between the look at what is held and this grant
     current = covenant or covenant_current()
     if current is None:
@@ -196,7 +199,7 @@ def license_grant(
     if not 1 <= months <= MAX_MONTHS:
         raise InvalidError(f"A license runs for 1 to {MAX_MONTHS} months, not {months}.")
     if identifier and (known := License.objects.filter(id=identifier).first()):
-        if (known.organisation_id, known.tier) != (organisation.id, tier):
+        if (known.organisation_id, known.tier, known.model_releases) != (organisation.id, tier, covered):
             raise ConflictError(f"License {identifier} is another one.", remedy="Take a new identifier.")
         return known
     start = not_before or now()
@@ -208,12 +211,26 @@ def license_grant(
         not_before=start,
         expires_at=months_later(start, months),
         seats=seats,
+        model_releases=covered,
     )
     license_.receipt = _logged(license_)
     license_.save(update_fields=["receipt"])
-    audit(by=by, action="license.grant", subject=license_.id, organisation=organisation.id, tier=tier, months=months)
+    told = {"organisation": organisation.id, "tier": tier, "months": months, "models": covered}
+    audit(by=by, action="license.grant", subject=license_.id, **told)
     after_commit(entitlement_publish, license_.id)
     return license_
+
+
+def _models(names: Sequence[str]) -> list[str]:
+    """What a license covers, in one order.  Raises `InvalidError`."""
+    found = sorted(set(names))
+    if not found or len(found) > MAX_MODELS or not all(is_models(name) for name in found):
+        raise InvalidError(
+            f"A license covers all model releases, or those of 1 to {MAX_MODELS} names.",
+            remedy="Write * for all, house-symbolic/* for those of a model, house-symbolic/2 for one.",
+            code="bad-models",
+        )
+    return ["*"] if "*" in found else found
 
 
 @transaction.atomic

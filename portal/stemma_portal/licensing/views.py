@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from stemma.errors import StemmaError
 from stemma.ids import now
+from stemma.rights.offline import models_told
 from stemma_portal.accounts.again import again
 from stemma_portal.licensing.access import access_file, access_key, access_license
 from stemma_portal.licensing.forms import SCOPES, FileForm, KeyForm, ReceiptsForm, RotationForm
@@ -25,6 +26,7 @@ from stemma_portal.licensing.selectors import (
     keys_of,
     licenses_visible,
     prices_told,
+    territories_of,
     tier_of,
 )
 from stemma_portal.licensing.services import api_key_create, api_key_revoke, api_key_rotate
@@ -69,6 +71,8 @@ def license_detail(request: HttpRequest, license_id: str) -> HttpResponse:
         "tier": tier,
         "prices": prices_told(license_.covenant.covenant(), license_.tier),
         "uses": [USES[use] for use in tier.uses],
+        "models": models_told(license_.model_releases),
+        "territories": territories_of(tier),
         "keys": list(keys_of(license_=license_)),
         "accepted": list(license_.acceptances.select_related("covenant")),
         "ahead": covenants_ahead(license_=license_),

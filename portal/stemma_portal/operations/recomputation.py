@@ -61,7 +61,7 @@ def recomputation(*, generation: Generation, by: User) -> Recomputation:
     example = lake.get_json(f"{generation.prefix}example.json")
     if not is_staff(by):
         try:
-            weights_license(by)
+            weights_license(by, fact["model_release"])
         except ForbiddenError as error:
             return Recomputation(fact, example, lacking=str(error))
     prefix = f"stores/{fact['model_release']}/{fact['store']}/"

@@ -172,7 +172,7 @@ def _weights(user: User, release: ModelRelease) -> dict[str, Any]:
         terms = CovenantVersion.objects.filter(digest=stated(release).covenant).first()
     except ProofError:  # the checks say why
         files, terms = [], None
-    mine = weights_licenses(user)
+    mine = weights_licenses(user, release.id)
     return {
         "files": files,
         "bytes": sum(file.bytes or 0 for file in files),

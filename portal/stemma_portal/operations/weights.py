@@ -120,22 +120,22 @@ def checks(release: ModelRelease, files: Sequence[ReleaseFile]) -> list[Check]:
 # Handing out.
 
 
-def weights_licenses(user: User) -> list[tuple[License, bool]]:
-    """The user's licenses that cover open weights, and whether their terms were accepted by the licensee itself."""
-    return [(each, covenant_accepted(license_=each)) for each in licenses_for(user=user, use=USE)]
+def weights_licenses(user: User, release: str) -> list[tuple[License, bool]]:
+    """The user's licenses that cover weights of a release, and whether the licensee itself accepted their terms."""
+    return [(each, covenant_accepted(license_=each)) for each in licenses_for(user=user, use=USE, release=release)]
 
 
-def weights_license(user: User, identifier: str | None = None) -> License:
-    """The license by which a user may have weights; with `identifier` this one and no other.
+def weights_license(user: User, release: str, identifier: str | None = None) -> License:
+    """The license by which a user may have weights of a release; with `identifier` this one and no other.
 
     Raises `ForbiddenError` with code `no-license` or `not-accepted`, and what to do.
     """
-    found = weights_licenses(user)
+    found = weights_licenses(user, release)
     if identifier is not None:
         found = [(each, accepted) for each, accepted in found if each.id == identifier]
     if not found:
         raise ForbiddenError(
-            "No license of yours that holds now covers open weights.",
+            f"No license of yours that holds now covers open weights of {release}.",
             remedy="Order a tier that does, under Billing; the Community tier is for small companies.",
             code="no-license",
         )
@@ -159,7 +159,7 @@ def weights_hand_out(
     Raises `ForbiddenError` as `weights_license` does, `InvalidError` for a release that is retired, and
     `NotFoundError` for a file that it does not have.
     """
-    license_ = weights_license(by, license_id)
+    license_ = weights_license(by, release.id, license_id)
     if release.state == ModelRelease.State.RETIRED:
         raise InvalidError(f"{release.id} is retired.", remedy="Take a later release.", code="retired")
     files = {file.path: file for file in files_of(release)}

@@ -1,18 +1,22 @@
 """What the API answers: to good requests, to bad ones, and while something is away."""
 
 import json
+import re
 
 import pytest
+from django.test import Client
 
 from portal.making import SCOPES, Api, ident, problem, record
 from stemma.ids import new_id
 from stemma.proof.keys import verify
-from stemma.proof.log import TREE_HEAD, Receipt, TreeHead, check_receipt
+from stemma.proof.log import TREE_HEAD, Listed, Receipt, TreeHead, check_receipt
 from stemma.proof.merkle import verify_consistency
+from stemma.proof.monitor import audit
 from stemma.provenance.statement import RELEASE
 from stemma.rights.snapshot import Manifest
 from stemma_portal.catalog.models import Recording
 from stemma_portal.core.models import LogEntry
+from stemma_portal.core.services import Fact, log_append, log_append_all
 from stemma_portal.licensing.models import License
 from stemma_portal.operations.models import Snapshot
 
@@ -99,6 +103,44 @@ def test_anyone_may_check_the_log(granted, keyring):
     assert newest.root == head.root == later.root
     problem(anyone.get("log/consistency", first=99), 422)
     problem(anyone.get(f"log/entries/{ident('none')}/receipt"), 404)
+
+
+def test_anyone_may_list_the_log_and_finds_no_certificate_by_it(granted, keyring):
+    """Whoever knows a certificate's subject may open its page: the list names none."""
+    anyone, secret, digest = Api(), ident("generation"), "c" * 64
+    log_append(kind="certificate", subject=secret, document_digest=digest)
+    hidden = LogEntry.objects.get(subject=secret)
+    answer = anyone.get("log/entries", start=0)
+    rows = [Listed.model_validate(row) for row in answer.json()["entries"]]
+    head = TreeHead.model_validate(verify(anyone.get("log/head").json()["head"], keyring.jwks(), "log", TREE_HEAD))
+    assert audit(head, rows).holds
+    assert (rows[-1].kind, rows[-1].entry) == ("certificate", None)
+    assert rows[0].entry == LogEntry.objects.get(position=0).entry()
+    assert [row.index for row in rows] == list(range(LogEntry.objects.count()))
+    pages = [Client().get("/log/", query) for query in ({}, {"kind": "certificate"}, {"kind": "consent"})]
+    assert [page.status_code for page in pages] == [200] * 3
+    assert [secret[:8] in page.content.decode() for page in pages] == [False] * 3
+    for text in (answer.content.decode(), *(page.content.decode() for page in pages)):
+        assert not any(word in text for word in (secret, hidden.id, digest))
+    problem(anyone.get("log/entries", start=99), 422, "start-unknown")
+    problem(anyone.get("log/entries", start=1, end=0), 422, "end-before-start")
+    problem(anyone.get("log/entries"), 422)
+
+
+def test_the_log_is_paged_by_position_from_the_newest_on(db):
+    log_append_all(facts=[Fact("consent", f"subject-{n:02d}", f"{n:064x}") for n in range(60)])
+    log_append(kind="certificate", subject=ident("last"), document_digest="c" * 64)
+    reader, address, seen = Client(), "/log/", []
+    while address:
+        text = reader.get(address).content.decode()
+        assert not any(
+            found in text for found in LogEntry.objects.filter(kind="certificate").values_list("id", flat=True)
+        )
+        seen += re.findall(r"subject-\d\d", re.sub(r'title="[^"]*"', "", text))
+        later = re.search(r'href="(\?after=\d+)" rel="next"', text)
+        address = f"/log/{later[1]}" if later else ""
+    assert seen == [f"subject-{n:02d}" for n in reversed(range(60))]
+    assert "subject-59" in reader.get("/log/?after=no-number&kind=x").content.decode()
 
 
 def test_lists_come_in_pages(api, cast):

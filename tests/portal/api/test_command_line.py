@@ -1,5 +1,6 @@
 """The command line for rights, against a live portal."""
 
+import json
 import re
 
 import httpx
@@ -8,10 +9,10 @@ from typer.testing import CliRunner
 
 from portal.bundling import bundle_make, bundle_upload
 from portal.making import SCOPES, ident, record
-from stemma.cli import billing, build, covenant, model, rights
+from stemma.cli import billing, build, covenant, log, model, rights
 from stemma.cli.portal_client import Portal
 from stemma.config import load
-from stemma.errors import InvalidError, NotFoundError, UnavailableError
+from stemma.errors import InvalidError, NotFoundError, ProofError, UnavailableError
 from stemma.ids import now
 from stemma.proof.keys import KeyRing, verify
 from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, REVOCATIONS_KEY, hash_api_key
@@ -73,6 +74,58 @@ def test_rights_over_the_command_line(stemma, client):
     assert "5 recordings" in stemma("snapshot", "create", "Second")
     assert "First, 4 recordings" in stemma("snapshot", "show", snapshot)
     assert snapshot in stemma("snapshot", "list")
+
+
+def test_anyone_audits_the_log_over_the_command_line_and_a_changed_one_is_found(portal, config, monkeypatch, tmp_path):
+    """No token; pages of three; and what an operator changes in the database does not pass."""
+    sent = []
+
+    def stemma(*words: str):
+        return CliRunner().invoke(build(["log"]), ["log", "audit", *words], env={"COLUMNS": "200"})
+
+    class Anyone(Portal):
+        def get(self, path, **asked):
+            sent.append((path, dict(self._http.headers)))
+            if path == "log/entries":
+                asked["end"] = min(asked["end"], asked["start"] + 2)
+            return super().get(path, **asked)
+
+    monkeypatch.setattr(log, "Portal", lambda *, anyone: Anyone(config, anyone=anyone))
+    head, keys = tmp_path / "head.jws", tmp_path / "keys.json"
+    first = stemma("--json", "--keep", str(head))
+    told = json.loads(first.stdout)
+    assert (first.exit_code, told["holds"], told["since"]) == (0, True, None)
+    assert told["read"] == told["size"] >= told["kinds"]["covenant"] >= 1
+    assert sum(path == "log/entries" for path, _ in sent) == -(-told["size"] // 3)
+    assert not any("authorization" in headers for _, headers in sent)
+
+    same = json.loads(stemma("--json", "--since", str(head), "--keep", str(head)).stdout)
+    assert (same["holds"], same["read"]) == (True, 0)
+    Portal(config).post("catalog/recordings", {"records": [record(n) for n in range(3)]})
+    Portal(config).post("consents", {"party": ident("party Label"), "recordings": "all", "scopes": SCOPES})
+    said = stemma("--since", str(head), "--keep", str(tmp_path / "later.jws"))
+    assert (said.exit_code, "Read 1 entries after" in said.stdout, "only grew" in said.stdout) == (0, True, True)
+    assert "There is no file" in str(stemma("--since", str(tmp_path / "none")).exception)
+    keys.write_text('{"keys": []}')
+    assert isinstance(stemma("--keys", str(keys)).exception, ProofError)
+
+    change = """
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("ALTER TABLE core_logentry DISABLE TRIGGER USER")
+    cursor.execute("UPDATE core_logentry SET subject = '{}' || substr(subject, 2) WHERE position = {}")
+    cursor.execute("ALTER TABLE core_logentry ENABLE TRIGGER USER")
+"""
+    place, was = told["size"], Portal(config).get("log/entries", start=told["size"])["entries"][0]["entry"]["subject"]
+    portal.shell(change.format("x", place))
+    try:
+        found = stemma("--since", str(head), "--keep", str(tmp_path / "wrong.jws"))
+    finally:
+        portal.shell(change.format(was[0], place))
+    assert found.exit_code == 4
+    assert f"Entry {place} (consent x" in found.stdout
+    assert not (tmp_path / "wrong.jws").exists()
+    assert stemma().exit_code == 0
 
 
 def test_licenses_over_the_command_line(stemma, config):

@@ -170,6 +170,7 @@ CLASSIFIED = {
     "POST /licenses/{license_id}/seats": ACT,
     "DELETE /licenses/{license_id}/seats/{seat}": ACT,
     "GET /log/consistency": OPEN,
+    "GET /log/entries": OPEN,
     "GET /log/entries/{entry}/receipt": OPEN,
     "GET /log/head": OPEN,
     "GET /members": MEMBER,

@@ -8,17 +8,28 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from lxml import etree
+from lxml import etree, html
 from pypdf import PdfReader
 
 from billing.making import ACCOUNT, statement
 from portal.billing.shop import dollars, pdf, today
+from stemma.billing.profiles import CUSTOMIZATIONS
 from stemma_portal.billing.banking import payments_queued
 from stemma_portal.billing.invoicing import credit_note_issue
-from stemma_portal.billing.models import BankStatement, CreditNote, Match, Order, RateTable, Refund, RevenueDeclaration
+from stemma_portal.billing.models import (
+    BankStatement,
+    Buyer,
+    CreditNote,
+    Match,
+    Order,
+    RateTable,
+    Refund,
+    RevenueDeclaration,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 YEAR = {"starts": str(today() - timedelta(days=365)), "ends": str(today() - timedelta(days=1))}
+AUTHORITY = "04011000-1234512345-06"
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 
 
@@ -170,6 +181,68 @@ def test_an_invoice_as_pdf_and_as_xml(shop):
     root = etree.fromstring(files["note", "xml"])
     assert etree.QName(root).localname == "CreditNote"
     assert root.findtext(f".//{CBC}PayableAmount") == "119.00"
+
+
+def test_an_authority_is_invoiced_by_xrechnung_and_a_company_by_peppol(shop):
+    """What is missing is told when the address is given; what was issued keeps its form."""
+    plain = shop.invoice()
+    browser, operator = signed_in(shop.cast.licensee), signed_in(shop.cast.operator)
+    mine = {
+        "name": "Amt", "street": "Weg 2", "postcode": "10115", "city": "Berlin", "country": "DE", "email": "a@amt.test",
+    }  # fmt: skip
+    house = {
+        "name": "Stemma GmbH", "street": "Bachgasse 1", "postcode": "04109", "city": "Leipzig", "country": "DE",
+        "email": "money@stemma.test", "vat": "DE136695976", "account": ACCOUNT,
+    }  # fmt: skip
+
+    def told(who, name, /, **fields):
+        answer = who.post(reverse(f"billing:{name}"), fields)
+        assert answer.status_code in {302, 422}
+        return " ".join(html.fromstring(answer.content).text_content().split()) if answer.status_code == 422 else ""
+
+    def xml(address):
+        answer = browser.get(address)
+        assert answer.status_code == 200, answer.content[:500]
+        root = etree.fromstring(answer.content)
+        ends = [(each.get("schemeID"), each.text) for each in root.iter(f"{CBC}EndpointID")]
+        return root.findtext(f"{CBC}CustomizationID"), root.findtext(f"{CBC}BuyerReference"), ends
+
+    assert "checksum" in told(browser, "buyer", **mine, reference="04011000-1234512345-07").lower()
+    assert "no Peppol address" in told(browser, "buyer", **mine, electronic_address="1234:x")
+    lacking = told(browser, "buyer", **mine, reference=AUTHORITY)
+    assert "BR-DE-5" in lacking
+    assert "BR-DE-6" in lacking
+    assert Buyer.objects.get(organisation=shop.studio).reference == ""
+    assert told(operator, "settings", **house, contact="Desk", phone="+49 341 123456") == ""
+    assert told(browser, "buyer", **mine, reference=AUTHORITY) == ""
+    assert "BR-DE-6" in told(operator, "settings", **house, contact="Desk"), "the authority still needs it"
+
+    invoice = shop.invoice()
+    note = credit_note_issue(invoice=invoice, total=119_000_000, reason="Goodwill", by=shop.cast.rights)
+    for address in (
+        reverse("billing:invoice_xml", args=[invoice.pk]), reverse("billing:note_xml", args=[invoice.pk, note.pk]),
+    ):  # fmt: skip
+        assert xml(address) == (
+            CUSTOMIZATIONS["xrechnung"], AUTHORITY, [("EM", "money@stemma.test"), ("0204", AUTHORITY)],
+        )  # fmt: skip
+    paper = browser.get(reverse("billing:invoice_pdf", args=[invoice.pk])).content
+    assert AUTHORITY in PdfReader(BytesIO(paper)).pages[0].extract_text()
+    assert xml(reverse("billing:invoice_xml", args=[plain.pk])) == (CUSTOMIZATIONS["en16931"], None, [])
+
+    company = {**mine, "electronic_address": "9930:DE123456788"}
+    assert "R003" in told(browser, "buyer", **company)
+    assert "R020" in told(browser, "buyer", **company, reference="PO 7")
+    assert (
+        told(operator, "settings", **house, contact="D", phone="+49 341 1", electronic_address="9930:DE136695976") == ""
+    )
+    assert told(browser, "buyer", **company, reference=" PO  7 ") == ""
+    assert xml(reverse("billing:invoice_xml", args=[shop.invoice().pk])) == (
+        CUSTOMIZATIONS["peppol"], "PO 7", [("9930", "DE136695976"), ("9930", "DE123456788")],
+    )  # fmt: skip
+    assert told(browser, "buyer", **mine, reference="Cost centre 3") == ""
+    assert xml(reverse("billing:invoice_xml", args=[shop.invoice().pk]))[:2] == (
+        CUSTOMIZATIONS["en16931"], "Cost centre 3",
+    )  # fmt: skip
 
 
 def test_strangers_get_no_invoice(shop):

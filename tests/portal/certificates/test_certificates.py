@@ -8,13 +8,16 @@ import json
 
 import pytest
 import soundfile
+import zxingcpp
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, transaction
 from django.test import Client
 from pypdf import PdfReader
+from pypdfium2 import PdfDocument
 
 from portal.certificates.made import RATE, SCORE, Output, put, sound
 from portal.making import problem
+from stemma.config import settings
 from stemma.music.audio import encode
 from stemma.proof.canonical import canonical
 from stemma.proof.keys import KeyRing
@@ -115,6 +118,21 @@ def test_the_proof_comes_by_api_page_and_paper_and_verifies_offline(made, api, c
     page = browser.get(f"/certificates/{made.id}/").content.decode()
     assert "9 notes, 32 allowed" in page
     assert "<svg" in page
+
+
+@pytest.mark.parametrize(("dots", "turned"), [(72, 0), (150, 90), (300, 180)])
+def test_the_code_on_paper_leads_to_the_page_that_verifies_it(made, api, redis, dots, turned):
+    """Read from the printed page, at the resolution of a poor printer too, and followed by somebody unknown to us."""
+    paper = PdfDocument(api("licensee").get(f"certificates/{made.id}/proof.pdf").content)
+    printed = [page.render(scale=dots / 72, rotation=turned).to_pil() for page in paper]
+    [code] = [code for picture in printed for code in zxingcpp.read_barcodes(picture)]
+    assert (code.format, code.valid) == (zxingcpp.BarcodeFormat.QRCode, True)
+    assert code.text.startswith(f"{settings().portal_url}/")
+    answer = Client().get(code.text.removeprefix(settings().portal_url))
+    assert answer.status_code == 200
+    assert f"certificate-{made.id}.json" in answer.content.decode()
+    text = " ".join(page.get_textpage().get_text_bounded() for page in paper)
+    assert code.text in "".join(text.split()), "for those without a telephone it is also written out"
 
 
 @pytest.mark.parametrize(

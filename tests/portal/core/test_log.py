@@ -9,7 +9,7 @@ from stemma.proof.keys import verify
 from stemma.proof.log import TREE_HEAD, TreeHead, check_receipt
 from stemma.proof.merkle import EMPTY_ROOT, verify_consistency
 from stemma_portal.core.models import AuditEvent, LogEntry
-from stemma_portal.core.selectors import covenant_in_force, log_consistency, log_head, log_receipt
+from stemma_portal.core.selectors import covenant_in_force, log_consistency, log_entries, log_head, log_receipt
 from stemma_portal.core.services import Fact, audit, log_append, log_append_all
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -79,6 +79,21 @@ def test_the_empty_log_has_a_head_and_no_entries(keyring):
     assert (head.size, bytes.fromhex(head.root)) == (0, EMPTY_ROOT)
     with pytest.raises(NotFoundError):
         log_receipt(entry_id="00000000-0000-0000-0000-000000000000")
+
+
+def test_entries_are_listed_in_order_and_bounded(monkeypatch):
+    from stemma_portal.core import selectors
+
+    log_append_all(facts=[Fact("consent", f"c{i}", digest(i)) for i in range(10)])
+    monkeypatch.setattr(selectors, "MAX_ENTRIES", 4)
+    assert [each.index for each in log_entries(start=0)] == [0, 1, 2, 3]
+    assert [each.index for each in log_entries(start=3, end=4)] == [3, 4]
+    assert [each.index for each in log_entries(start=8, end=10**18)] == [8, 9]
+    assert [each.entry.leaf().hex() for each in log_entries(start=5)] == [each.leaf for each in log_entries(start=5)]
+    for start, end, code in ((10, None, "start-unknown"), (-1, None, "start-unknown"), (4, 3, "end-before-start")):
+        with pytest.raises(InvalidError) as refused:
+            log_entries(start=start, end=end)
+        assert refused.value.code == code
 
 
 def test_a_rolled_back_entry_leaves_no_trace(keyring):

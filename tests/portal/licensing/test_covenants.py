@@ -349,6 +349,9 @@ def stemma(api, keyring, monkeypatch, tmp_path):
         def post(self, path, body=None):
             return self._read(self.api.post(path, body))
 
+        def keys(self):
+            return keyring.jwks()
+
         def _read(self, answer):
             if answer.status_code >= 400:
                 raise _refusal(answer.status_code, answer.json())
@@ -358,7 +361,6 @@ def stemma(api, keyring, monkeypatch, tmp_path):
         monkeypatch.setattr(module, "Portal", lambda: Here(who))
         return CliRunner().invoke(module.app, list(words), env={"COLUMNS": "200"})
 
-    monkeypatch.setattr(module, "_keys", lambda _: keyring.jwks())
     return run
 
 

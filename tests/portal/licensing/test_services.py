@@ -1,12 +1,14 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import transaction
+from joserfc.jws import extract_compact
 
 from portal.making import later
-from stemma.errors import InvalidError, UnavailableError
+from stemma.errors import InvalidError, ProofError, UnavailableError
 from stemma.ids import new_id, now
-from stemma.proof.canonical import sha256
+from stemma.proof.canonical import digest, sha256
 from stemma.proof.keys import verify
 from stemma.proof.log import Receipt, check_receipt
 from stemma.rights.covenant import Covenant, house_covenant
@@ -16,11 +18,14 @@ from stemma.rights.entitlement import (
     REVOCATIONS_KEY,
     Entitlement,
     Revocations,
+    check_logged,
     hash_api_key,
 )
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.models import LogEntry
 from stemma_portal.licensing.models import ApiKey, CovenantVersion, License
+from stemma_portal.licensing.offline import license_file_issue
+from stemma_portal.licensing.selectors import terms as terms_of
 from stemma_portal.licensing.services import (
     MAX_KEYS,
     api_key_create,
@@ -37,6 +42,10 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db]
 def entitlement_of(license_, storage, keyring) -> Entitlement:
     token = storage.get(f"licenses/entitlements/{license_.id}.jws").decode()
     return Entitlement.model_validate(verify(token, keyring.jwks(), "license", ENTITLEMENT))
+
+
+def payload(token: str) -> dict:
+    return json.loads(extract_compact(token.encode()).payload)
 
 
 def revocations_of(storage, keyring) -> Revocations:
@@ -78,6 +87,50 @@ def test_serving_finds_a_signed_entitlement(license_, covenant, cast, storage, k
     assert found.keys == ()
     license_.refresh_from_db()
     assert license_.published
+
+
+def test_the_entitlement_names_models_and_countries_where_the_license_does(
+    license_, covenant, cast, storage, keyring, committed
+):
+    """The log proves the models; what says nothing of either is, byte for byte, what it was before."""
+    token = storage.get(f"licenses/entitlements/{license_.id}.jws").decode()
+    assert not {"territories", "models"} & payload(token).keys()
+    assert digest(terms_of(license_=license_)) == License.objects.get(id=license_.id).receipt["entry"]["digest"]
+    assert "models" not in terms_of(license_=license_).model_dump()
+
+    base = house_covenant()
+    tiers = tuple(t.model_copy(update={"territories": ("CH", "DE")}) if t.name == "research" else t for t in base.tiers)
+    narrow = covenant_publish(covenant=base.model_copy(update={"version": "4", "tiers": tiers}), by=None)
+    with committed():
+        some = license_grant(
+            organisation=cast.studio, tier="research", months=1, covenant=narrow, by=None,
+            model_releases=["house-symbolic/2", "house-latent/*"],
+        )  # fmt: skip
+    found = entitlement_of(some, storage, keyring)
+    assert (found.model_releases, found.territories) == (("house-latent/*", "house-symbolic/2"), ("CH", "DE"))
+    assert check_logged(found.terms(), found.receipt, keyring.jwks()) is not None
+    wider = found.model_copy(update={"model_releases": ("*",)})
+    with pytest.raises(ProofError, match="another license document"):
+        check_logged(wider.terms(), wider.receipt, keyring.jwks())
+
+    file = license_file_issue(license_=some, by=None).offline()
+    assert (file.model_releases, file.models, file.territories) == (
+        found.model_releases, found.model_releases, ("CH", "DE"),
+    )  # fmt: skip
+    part = license_file_issue(license_=some, by=None, model_releases=["house-latent/7"]).offline()
+    assert check_logged(part.terms(), part.receipt, keyring.jwks()) is not None
+    for stray in ("house-symbolic/3", "*", "house-symbolic/*"):
+        with pytest.raises(InvalidError) as refused:
+            license_file_issue(license_=some, by=None, model_releases=[stray])
+        assert refused.value.code == "model-not-licensed"
+
+
+@pytest.mark.parametrize("names", [[], ["house"], ["House/1"], ["*/1"], ["a/b"], ["a/1", ""], ["a/1/2"], ["a/1"] * 51])
+def test_what_names_no_models_is_refused(covenant, cast, names):
+    names = [f"a/{n}" for n in range(51)] if len(names) > 50 else names
+    with pytest.raises(InvalidError) as refused:
+        license_grant(organisation=cast.studio, tier="community", months=1, by=None, model_releases=names)
+    assert refused.value.code == "bad-models"
 
 
 def test_a_key_is_shown_once_and_kept_as_its_hash(license_, cast, storage, keyring, committed):

@@ -64,6 +64,26 @@ def test_weights_need_a_license_that_covers_them(bundle, api, cast):
     assert not WeightsDownload.objects.exists()
 
 
+def test_a_license_of_some_models_opens_no_others(bundle, api, cast, storage):
+    """Granted by staff, for releases that there are; its entitlement, its files and weights say the same."""
+    ask = {"organisation": "studio", "tier": "community", "months": 1}
+    rights, licensee = api("rights"), api("licensee")
+    problem(rights.post("licenses", {**ask, "model_releases": ["house-symbolic/99"]}), 404)
+    problem(rights.post("licenses", {**ask, "model_releases": ["house-latent/*"]}), 404)
+    problem(rights.post("licenses", {**ask, "model_releases": ["House"]}), 404)
+    problem(rights.post("licenses", {**ask, "model_releases": []}), 422)
+    made = rights.post("licenses", {**ask, "model_releases": ["house-symbolic/*", NAME]}).json()
+    assert (made["model_releases"], made["territories"]) == (["house-symbolic/*", NAME], [])
+    license_ = License.objects.get(id=made["id"])
+    told = problem(licensee.post(DOWNLOADS), 403, "not-accepted")
+    License.objects.filter(id=license_.id).update(model_releases=["house-latent/*"])
+    assert "covers open weights of house-symbolic/1" in problem(licensee.post(DOWNLOADS), 403, "no-license")["detail"]
+    assert told["code"] == "not-accepted"
+    page = Client()
+    page.force_login(cast.licensee)
+    assert "house-latent/*" in page.get(f"/license/{license_.id}/").content.decode()
+
+
 def test_weights_need_the_licensee_s_own_yes_to_its_terms(license_, api, cast):
     told = problem(api("licensee").post(DOWNLOADS), 403, "not-accepted")
     assert f"stemma covenant accept {license_.id} 3.0.0" in told["remedy"]

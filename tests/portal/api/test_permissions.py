@@ -15,6 +15,8 @@ from portal.making import SCOPES, Api, ident, problem
 from stemma.ids import now
 from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
+from stemma_portal.accounts.services import membership_set, user_create
+from stemma_portal.accounts.signing_on import domain_add
 from stemma_portal.api.api import api as the_api
 from stemma_portal.audio.services import upload_begin
 from stemma_portal.billing.deadlines import breach_state
@@ -28,6 +30,8 @@ from stemma_portal.intake.models import Import
 from stemma_portal.licensing.models import Seat
 from stemma_portal.licensing.services import api_key_create, license_grant
 from stemma_portal.licensing.tasks import entitlement_publish
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.services import snapshot_create
 from stemma_portal.webhooks.services import endpoint_create, ping
@@ -35,7 +39,8 @@ from stemma_portal.webhooks.services import endpoint_create, ping
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
 OPEN, MEMBER, OWN, MUSIC, PRIVATE = "open", "member", "own", "music", "private"
-ACT, PRIVATE_ACT, STAFF, OPERATOR, LACKING = "act", "private act", "staff", "operator", "lacking"
+ACT, PRIVATE_ACT, OWNED = "act", "private act", "owned"
+STAFF, OPERATOR, LACKING = "staff", "operator", "lacking"
 CLASSIFIED = {
     "POST /billing/bank-statements": STAFF,
     "GET /billing/credit": MEMBER,
@@ -118,6 +123,10 @@ CLASSIFIED = {
     "GET /custody/{custody}/answers": OWN,
     "POST /custody/{custody}/answers": ACT,
     "POST /custody/{custody}/end": ACT,
+    "GET /domains": MEMBER,
+    "POST /domains": PRIVATE_ACT,
+    "DELETE /domains/{domain}": OWNED,
+    "POST /domains/{domain}/proof": OWNED,
     "GET /duplicates": MEMBER,
     "GET /duplicates/{duplicate}": MUSIC,
     "POST /duplicates/{duplicate}/decision": ACT,
@@ -173,10 +182,18 @@ CLASSIFIED = {
     "GET /log/entries/{entry}/receipt": OPEN,
     "GET /log/head": OPEN,
     "GET /members": MEMBER,
+    "DELETE /members/{member}": PRIVATE_ACT,
+    "PATCH /members/{member}": PRIVATE_ACT,
     "POST /metering/ingest": STAFF,
+    "GET /notices": MEMBER,
+    "GET /notices/{notice}": PRIVATE_ACT,
+    "POST /notices/{notice}/reading": PRIVATE_ACT,
+    "POST /notices/reading": MEMBER,
     "GET /organisations": MEMBER,
     "GET /parties/{party_id}/balance": OWN,
     "GET /parties/{party_id}/payment-details": PRIVATE,
+    "GET /parties/{party}/missing-owners": OWN,
+    "POST /parties/{party}/missing-owners/{owner}/asking": ACT,
     "GET /periods": MEMBER,
     "POST /periods": STAFF,
     "GET /periods/{period_id}": LACKING,
@@ -196,6 +213,7 @@ CLASSIFIED = {
     "POST /snapshots": STAFF,
     "GET /snapshots/{snapshot}": STAFF,
     "GET /statements/{statement_id}.{form}": LACKING,
+    "GET /trail": MEMBER,
     "GET /uploads": MEMBER,
     "POST /uploads": ACT,
     "DELETE /uploads/{upload}": ACT,
@@ -217,7 +235,8 @@ CLASSIFIED = {
 }
 """Who may ask: anyone (`OPEN`: proofs are for those who do not trust us); every account, for its own (`MEMBER`); the
 organisation whose it is and staff (`OWN`), licensees too (`MUSIC`), or not even staff (`PRIVATE`); those who act for
-the organisation, with staff (`ACT`) or without (`PRIVATE_ACT`).  Of some the world here has none (`LACKING`)."""
+the organisation, with staff (`ACT`), with operators alone (`OWNED`) or without (`PRIVATE_ACT`).  Of some the world here
+has none (`LACKING`)."""
 
 
 def operations() -> list[tuple[str, str]]:
@@ -288,6 +307,8 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
     storage.put_json(f"generations/{generation}/attribution.json", {"model_release": "toy/1", "store": "s"})
     storage.put_json(f"generations/{generation}/example.json", {"tokens": [], "condition": []})
     storage.put_json("stores/toy/1/s/manifest.json", {"files": {}})
+    colleague = user_create(email="colleague@stemma.test", name="Colleague", password=None, by=None)
+    [notice] = notify(users=[cast.owner], topic=Topic.AUDIO, title="x", text="x", href="/audio/")
     seat = Seat.objects.create(license=license_, user=cast.teammate, given_at=now(), given_by="x")
     return {
         "custody": kept.id,
@@ -306,6 +327,9 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         "claim": claim.id,
         "case": claimed(cast.label, cast.owner).pk,
         "number": "1",
+        "domain": domain_add(organisation=cast.label, name="old.label.example", by=cast.owner).id,
+        "member": membership_set(user=colleague, organisation=cast.label, role="member", by=cast.owner).id,
+        "notice": notice.id,
         "license_id": license_.id,
         "digest": license_.covenant_id,
         "key_id": key.id,
@@ -384,13 +408,15 @@ BODIES = {
     "/catalog/recordings/{recording}/shares": {"shares": [{"side": "master", "ppm": 1_000_000, "party": "{party}"}]},
     "/share-questions/{question}/answer": {"answer": "confirmed"},
     "/duplicates/{duplicate}/decision": {"decision": "separate"},
+    "/domains": {"organisation": "{organisation}", "name": "label.example"},
+    "/members/{member}": {"role": "editor"},
     "/invitations": {"organisation": "{organisation}", "email": "more@stemma.test"},
     "/periods": {"id": "2026-01"},
 }
 BROUGHT = (
     *("import_id", "duplicate", "question", "release", "withdrawal", "invitation", "organisation"),
     *("quote", "order", "invoice", "declaration"),
-    *("custody", "reservation", "deadline", "seat"),
+    *("custody", "reservation", "deadline", "seat", "domain", "member", "notice"),
 )
 
 
@@ -431,6 +457,8 @@ UNWRITTEN = {
     "POST /covenants",  # the same terms again
     "POST /generations/{generation}/recomputation",  # without a license of weights it hands out no file
     "POST /metering/ingest",  # nothing new in the lake
+    "POST /notices/{notice}/reading",  # a mark for the reader alone
+    "POST /notices/reading",
 }
 """What succeeds in this world with another method than GET, and changes nothing."""
 ENOUGH = 30
@@ -442,6 +470,7 @@ LET_IN = {
     PRIVATE: {"teammate", "owner"},
     ACT: {"owner", "rights", "operator"},
     PRIVATE_ACT: {"owner"},
+    OWNED: {"owner", "operator"},
     STAFF: {"rights", "operator"},
     OPERATOR: {"operator"},
     LACKING: set(),

@@ -47,7 +47,18 @@ def mining_of(path: Path, form: str) -> Marked | None:
         raise InvalidError(
             f"Content credentials are read of files up to {MOST_BYTES >> 30} GiB.", remedy="Say yourself what they say."
         )
-    found = _read(path, mime)
+    try:
+        told = answer_of("stemma.provenance.mining", str(path), mime)
+    except GaveUpError as error:
+        raise _unreadable(error.message) from error
+    return marked(told)
+
+
+def marked(told: dict[str, Any]) -> Marked | None:
+    """What was found by `look`.  Raises `InvalidError` for credentials that cannot be read."""
+    if "problem" in told:
+        raise _unreadable(str(told["problem"])[:200])
+    found = told.get("found")
     if found is None:
         return None
     data = found["data"]
@@ -58,16 +69,6 @@ def mining_of(path: Path, form: str) -> Marked | None:
         " ".join(str(found["issuer"]).split())[:200],
         bool(found["intact"]),
     )
-
-
-def _read(path: Path, mime: str) -> dict[str, Any] | None:
-    try:
-        told = answer_of("stemma.provenance.mining", str(path), mime)
-    except GaveUpError as error:
-        raise _unreadable(error.message) from error
-    if "problem" in told:
-        raise _unreadable(str(told["problem"])[:200])
-    return told.get("found")
 
 
 def _unreadable(why: str) -> InvalidError:

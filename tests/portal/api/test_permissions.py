@@ -8,11 +8,14 @@ import pytest
 from django.db import transaction
 from ninja import Schema
 
+from music.sounds import RATE, tune
 from portal.billing.shop import pdf, shop_open
 from portal.certificates.made import certified
 from portal.indemnity.desk import claimed, tick
 from portal.making import SCOPES, Api, ident, problem
 from stemma.ids import now
+from stemma.music.audio import encode
+from stemma.provenance.authority import Authority
 from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
 from stemma_portal.accounts.services import membership_set, user_create
@@ -81,6 +84,7 @@ CLASSIFIED = {
     "GET /catalog/recordings/{recording}/absence/{snapshot}": MUSIC,
     "GET /catalog/recordings/{recording}/carried": MUSIC,
     "GET /catalog/recordings/{recording}/carried/pieces": OWN,
+    "GET /catalog/recordings/{recording}/marked-audio": ACT,
     "PUT /catalog/recordings/{recording}/reservation": ACT,
     "GET /catalog/recordings/{recording}/shares": MUSIC,
     "PUT /catalog/recordings/{recording}/shares": ACT,
@@ -303,6 +307,8 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         recording=recordings[2], party=mine, refused=["data_mining"], reason="x", by=cast.owner
     )
     assert reservation is not None
+    Authority(keyring.folder).create()
+    storage.put(own.audio_key, encode(tune(1), RATE, "flac"))
     generation = certified(license_, keyring, storage)
     storage.put_json(f"generations/{generation}/attribution.json", {"model_release": "toy/1", "store": "s"})
     storage.put_json(f"generations/{generation}/example.json", {"tokens": [], "condition": []})
@@ -447,6 +453,8 @@ def ask(caller: Api, method: str, path: str, world: dict[str, str], done: dict[s
         if method != "GET" and answer.status_code < 300:
             done[f"{method} {path}"] = AuditEvent.objects.filter(request=answer["X-Request-Id"]).count()
         transaction.set_rollback(True)
+    if answer.streaming:
+        b"".join(answer.streaming_content)  # a file is closed once it is read
     return answer
 
 

@@ -118,7 +118,7 @@ test-api: install-dev ## Ask the real API for half an hour what its description 
 	@API_EXAMPLES=$${API_EXAMPLES:-200} $(PYTEST) -q --timeout 3600 tests/journeys/api
 
 .PHONY: fuzz
-fuzz: $(DEV) ## Let a fuzzer make files of catalogs and read them (FUZZ_SECONDS=n for each reader)
+fuzz: $(DEV) ## Let a fuzzer make files of catalogs, sounds and websites and read them (FUZZ_SECONDS=n for each reader)
 	@$(BIN)/python tests/fuzz/readers.py $${FUZZ_SECONDS:-60}
 
 # --- Kubernetes ---------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""Files that a fuzzer makes, read as a label's or a bank's: `make fuzz` (FUZZ_SECONDS=n for each reader).
+"""Files that a fuzzer makes, read as a label's, a website's or a bank's: `make fuzz` (FUZZ_SECONDS=n for each reader).
 
 Whatever a file holds, a reader refuses it with an `InvalidError` that says what to do, or gives rows
-of which each has a record or an error; a sound or a score is told what it is, or refused.  Anything else
+of which each has a record or an error; a sound or a score is told what it is, or refused; what a website or
+a sound's credentials say of mining is read, or refused.  Anything else
 is a finding: the input is left in the folder `crashes`, and the run ends with 1.  Coverage guides it
 (atheris); a reader that takes more than ten seconds for one small input is a finding too.
 """
@@ -9,6 +10,7 @@ is a finding: the input is left in the folder `crashes`, and the run ends with 1
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -18,16 +20,22 @@ from contextlib import suppress
 from pathlib import Path
 
 import atheris
+import c2pa
 
-with atheris.instrument_imports(include=["stemma.catalog", "stemma.rights", "stemma.music", "stemma.billing"]):
+ROOMS = ("billing", "catalog", "music", "provenance", "rights")
+with atheris.instrument_imports(include=[f"stemma.{room}" for room in ROOMS]):
     from stemma.billing import camt
     from stemma.catalog import batch, columns, tags
     from stemma.catalog.reading import headings, open_rows
     from stemma.catalog.record import Row
     from stemma.errors import InvalidError
     from stemma.music import form, notation
+    from stemma.provenance import mining
+    from stemma.provenance.authority import Authority
+    from stemma.rights import reservations
 
 HERE = Path(__file__).parent
+DIGITAL = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 sys.path.insert(0, str(HERE.parent))
 
 
@@ -105,6 +113,28 @@ def _musicxml() -> list[bytes]:
     return [f'<?xml version="1.0"?><score-partwise version="4.0">{parts}{body}</score-partwise>'.encode()]
 
 
+def _tdmrep() -> list[bytes]:
+    rules = [
+        {"location": "/music/*.flac$", "tdm-reservation": 1, "tdm-policy": "https://label.example/terms"},
+        {"location": "/", "tdm-reservation": "0"},
+    ]
+    return [json.dumps(rules).encode(), b'\xef\xbb\xbf[{"location": "*", "tdm-reservation": 2}]']
+
+
+def _answers() -> list[bytes]:
+    """Headers of a first page, and the page."""
+    meta = b'<html><head><meta name="tdm-reservation" content="1"><META NAME=tdm-policy content=/terms></head><body>'
+    return [
+        b"tdm-reservation: 1\r\ntdm-policy: https://label.example/terms\r\n\r\n" + meta,
+        b"TDM-Reservation: 0\nContent-Type: text/html\n\n<!-- <head --><meta name='tdm-reservation' content=0>",
+    ]
+
+
+def _assertions() -> list[bytes]:
+    uses = {"cawg.ai_training": {"use": "constrained", "constraint_info": "Ask us"}, "c2pa.data_mining": "x"}
+    return [json.dumps({"entries": uses}).encode(), *(_in_sound(b'{"entries": {}}', form) for form in mining.MIME)]
+
+
 # --- What reads them --------------------------------------------------------------------------------
 
 
@@ -136,6 +166,36 @@ def _bank(path: Path) -> None:
         for entry in found.entries:
             assert entry.amount >= 0, entry
             assert len(entry.currency) == 3, entry
+
+
+def _site(path: Path) -> None:
+    rules = reservations.parse(path.read_bytes())
+    said = [rule for rule in rules if rule.reserved is not None]
+    with suppress(InvalidError):  # what is written in another form may be too long for a file
+        assert reservations.parse(reservations.write(said)) == said, said
+    known = {reservations.SILENT, *(reservations.Declaration(rule.reserved, rule.policy) for rule in rules)}
+    for rule in rules[:100]:
+        address = f"https://label.example{rule.location.replace('*', 'x').removesuffix('$')}"
+        assert reservations.declared(rules, address) in known, address
+
+
+def _answer(path: Path) -> None:
+    head, _, page = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")
+    headers = dict(line.split(":", 1) for line in head.split("\n") if ":" in line)
+    said = reservations.of_answer(reservations.SILENT, headers, page)
+    assert said.reserved in {True, False, None}, said
+    assert not said.policy or (said.reserved is not None and said.policy.isprintable()), said
+
+
+def _mining(path: Path) -> None:
+    """Here in one process: what the portal starts for each file is too slow for a fuzzer."""
+    head = path.read_bytes()[:4]
+    form = {b"RIFF": "wav", b"fLaC": "flac"}.get(head, "mp3")
+    found = mining.marked(mining.look(str(path), mining.MIME[form]))
+    if found is not None:
+        assert set(found.mining.refused) <= set(found.mining.uses) <= set(reservations.USES), found
+        assert len(found.mining.constraint) <= reservations.LONGEST, found
+        json.loads(found.text)
 
 
 def _form(path: Path) -> None:
@@ -181,11 +241,40 @@ def _in_book(data: bytes) -> bytes:
     return out.getvalue()
 
 
+def _in_sound(data: bytes, form: str = "wav") -> bytes:
+    """JSON as the assertion in a sound's signed credentials; what is none is a file."""
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        return data
+    created = {"action": "c2pa.created", "digitalSourceType": DIGITAL}
+    assertions = [
+        {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
+        {"label": reservations.ASSERTIONS[0], "data": said},
+    ]
+    manifest = {"format": mining.MIME[form], "assertions": assertions}
+    out = io.BytesIO()
+    try:
+        c2pa.Builder(json.dumps(manifest)).sign(_SIGNER, mining.MIME[form], io.BytesIO(_CARRIERS[form]), out)
+    except c2pa.C2paError:  # nobody can sign this
+        return data
+    return out.getvalue()
+
+
 def _same(data: bytes) -> bytes:
     return data
 
 
+def _signer() -> c2pa.Signer:
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(Path(folder))
+        authority.create()
+        chain, key = authority.chain(), authority.private_key()
+    return c2pa.Signer.from_info(c2pa.C2paSignerInfo(alg=b"es256", sign_cert=chain, private_key=key, ta_url=None))
+
+
 _BOOK = _books()[0]
+_SIGNER, _CARRIERS = _signer(), dict(zip(("wav", "flac", "aif", "mp3", "ogg"), _sounds(), strict=True))
 _IN_BATCH = ("N_1/A0/A0.xml", "N_1/A0/resources/EX-0.wav")
 _IN_HEAP = ("a.wav", "a.flac", "a.mp3", "a.aif", "a.ogg")
 TARGETS: dict[str, tuple[Callable[[], list[bytes]], Callable[[bytes], bytes], Callable[[Path], None]]] = {
@@ -199,6 +288,9 @@ TARGETS: dict[str, tuple[Callable[[], list[bytes]], Callable[[bytes], bytes], Ca
     "midi": (_midi, _same, _notation("midi")),
     "camt": (_statements, _same, _bank),
     "musicxml": (_musicxml, _same, _notation("musicxml")),
+    "tdmrep": (_tdmrep, _same, _site),
+    "tdm-headers": (_answers, _same, _answer),
+    "cawg": (_assertions, _in_sound, _mining),
 }
 """For each reader: files to begin with, how bytes become its file, and how it is read."""
 

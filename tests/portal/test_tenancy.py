@@ -95,6 +95,7 @@ CLASSIFIED = {
     "catalog/<id:recording_id>/absence/<id:snapshot_id>.json": OWN,
     "catalog/<id:recording_id>/carried/": OWN,
     "catalog/<id:recording_id>/earned/": OWN,
+    "catalog/<id:recording_id>/marked/": OWNER,
     "catalog/<id:recording_id>/reservation/": ACT,
     "catalog/<id:recording_id>/shares/": ACT,
     "catalog/<id:recording_id>/shares/history/": OWN,

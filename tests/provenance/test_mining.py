@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemma.errors import InvalidError
+from stemma.errors import InvalidError, NotFoundError
 from stemma.provenance import apart, mining
 from stemma.provenance.authority import Authority
-from stemma.provenance.mining import mining_of, newest
+from stemma.provenance.mining import mining_mark, mining_of, newest
+from stemma.rights.reservations import assertion
 
 pytestmark = pytest.mark.unit
 
@@ -113,6 +114,58 @@ def test_it_has_no_more_time_than_it_is_given(signer, tmp_path, monkeypatch) -> 
     monkeypatch.setattr(apart, "PATIENCE", 0.001)
     with pytest.raises(InvalidError, match="too long"):
         mining_of(path, "wav")
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("house")
+    Authority(folder).create()
+    return folder
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "mp3"])
+def test_a_file_says_what_is_written_into_it_and_sounds_the_same(keys, tmp_path, form) -> None:
+    plain, into = tmp_path / f"plain.{form}", tmp_path / f"marked.{form}"
+    plain.write_bytes(sound(form))
+    before = plain.read_bytes()
+    uses = {"data_mining": "notAllowed", "ai_training": "constrained", "ai_generative_training": "constrained"}
+    said = assertion(uses, {"ai_training": "Ask us", "ai_generative_training": "Only in Norway"})
+    mining_mark(plain, form, into, data=said, keys_path=keys)
+    found = mining_of(into, form)
+    assert found is not None
+    assert (found.mining.uses, found.mining.constraint) == (uses, "Ask us · Only in Norway")
+    assert (found.intact, json.loads(found.text)) == (True, said)
+    assert np.array_equal(soundfile.read(into)[0], soundfile.read(plain)[0])
+    assert plain.read_bytes() == before
+
+
+def test_what_a_file_said_before_stays_beneath_what_is_written_into_it(signer, keys, tmp_path) -> None:
+    path, into = marked(signer, tmp_path / "song.wav", REFUSES), tmp_path / "anew.wav"
+    mining_mark(path, "wav", into, data=assertion({"ai_training": "allowed"}), keys_path=keys)
+    found = mining_of(into, "wav")
+    assert found is not None
+    assert found.mining.uses == {"ai_training": "allowed"}
+    with into.open("rb") as file, c2pa.Reader("audio/wav", file) as reader:
+        store = json.loads(reader.json())
+    manifests = store["manifests"]
+    [parent] = manifests[store["active_manifest"]]["ingredients"]
+    assert parent["relationship"] == "parentOf"
+    assert REFUSES["data"] in [each["data"] for each in manifests[parent["active_manifest"]]["assertions"]]
+
+
+def test_what_cannot_be_marked_is_said(keys, tmp_path, monkeypatch) -> None:
+    path, into, said = tmp_path / "song.wav", tmp_path / "marked", assertion({"ai_training": "notAllowed"})
+    path.write_bytes(b"no sound")
+    with pytest.raises(InvalidError, match="cannot be marked"):
+        mining_mark(path, "wav", into, data=said, keys_path=keys)
+    with pytest.raises(InvalidError, match="carries no content credentials"):
+        mining_mark(path, "ogg", into, data=said, keys_path=keys)
+    with pytest.raises(NotFoundError, match=r"chain\.pem"):
+        mining_mark(path, "wav", into, data=said, keys_path=tmp_path)
+    path.write_bytes(sound())
+    monkeypatch.setattr(apart, "PATIENCE", 0.001)
+    with pytest.raises(InvalidError, match="too long"):
+        mining_mark(path, "wav", into, data=said, keys_path=keys)
 
 
 def test_a_file_made_from_another_keeps_its_word() -> None:

@@ -1,6 +1,6 @@
-"""What a sound from outside says of mining and training, in its content credentials (C2PA, CAWG).
+"""What a sound from outside says of mining and training, in its content credentials (C2PA, CAWG): read and written.
 
-The file is hostile until proven otherwise, and the reader of credentials is native code: it works in a
+The file is hostile until proven otherwise, and what reads and writes credentials is native code: it works in a
 process of its own, with bounds on time and memory and without the network.
 """
 
@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stemma import __version__
 from stemma.errors import InvalidError
 from stemma.provenance.apart import GaveUpError, answer_of
+from stemma.provenance.authority import Authority
 from stemma.rights.reservations import ASSERTIONS, Mining, of_assertion
 
 MIME = {"flac": "audio/flac", "wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -47,7 +49,18 @@ def mining_of(path: Path, form: str) -> Marked | None:
         raise InvalidError(
             f"Content credentials are read of files up to {MOST_BYTES >> 30} GiB.", remedy="Say yourself what they say."
         )
-    found = _read(path, mime)
+    try:
+        told = answer_of("stemma.provenance.mining", str(path), mime)
+    except GaveUpError as error:
+        raise _unreadable(error.message) from error
+    return marked(told)
+
+
+def marked(told: dict[str, Any]) -> Marked | None:
+    """What was found by `look`.  Raises `InvalidError` for credentials that cannot be read."""
+    if "problem" in told:
+        raise _unreadable(str(told["problem"])[:200])
+    found = told.get("found")
     if found is None:
         return None
     data = found["data"]
@@ -60,14 +73,25 @@ def mining_of(path: Path, form: str) -> Marked | None:
     )
 
 
-def _read(path: Path, mime: str) -> dict[str, Any] | None:
+def mining_mark(path: Path, form: str, into: Path, *, data: dict[str, Any], keys_path: Path) -> None:
+    """Write a file anew with an assertion, signed with the installation's content certificate; its sound is the same.
+
+    Credentials that it carries stay, as those of what it was made from.  `data` is of
+    `stemma.rights.reservations.assertion`.  Raises `InvalidError` for a format that carries none, and a file that
+    cannot be marked.
+    """
+    if (mime := MIME.get(form)) is None:
+        raise InvalidError(f"{form} carries no content credentials.", remedy="Use WAV, FLAC or MP3.", code="format")
+    Authority(keys_path).chain()  # says what to do where there is none
+    words = (str(path), mime, str(into), json.dumps(data), str(keys_path))
     try:
-        told = answer_of("stemma.provenance.mining", str(path), mime)
+        why = answer_of("stemma.provenance.mining", *words).get("problem")
     except GaveUpError as error:
-        raise _unreadable(error.message) from error
-    if "problem" in told:
-        raise _unreadable(str(told["problem"])[:200])
-    return told.get("found")
+        why = error.message
+    if why is not None:
+        raise InvalidError(
+            f"The file cannot be marked: {str(why)[:200]}.", remedy="Bring it anew, as WAV or FLAC.", code="credentials"
+        )
 
 
 def _unreadable(why: str) -> InvalidError:
@@ -93,6 +117,32 @@ def look(path: str, mime: str) -> dict[str, Any]:
             return {"found": None}
         return {"problem": str(error)}
     return {"found": newest(store)}
+
+
+def mark(path: str, mime: str, into: str, data: str, keys: str) -> dict[str, Any]:
+    """Nothing, or `problem`."""
+    import c2pa
+
+    manifest = {
+        "claim_generator_info": [{"name": "Stemma", "version": __version__}],
+        "format": mime,
+        "assertions": [{"label": ASSERTIONS[0], "data": json.loads(data)}],
+    }
+    authority = Authority(Path(keys))
+    info = c2pa.C2paSignerInfo(
+        alg=b"es256", sign_cert=authority.chain(), private_key=authority.private_key(), ta_url=None
+    )
+    try:
+        with (
+            c2pa.Builder(json.dumps(manifest), c2pa.Context(_settings())) as builder,
+            Path(path).open("rb") as file,
+            Path(into).open("w+b") as made,
+        ):
+            builder.set_intent(c2pa.C2paBuilderIntent.EDIT)  # opened, with the file before as its parent
+            builder.sign(c2pa.Signer.from_info(info), mime, file, made)
+    except c2pa.C2paError as error:
+        return {"problem": str(error)}
+    return {}
 
 
 def _settings() -> Any:
@@ -121,4 +171,4 @@ def newest(store: dict[str, Any]) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(look(sys.argv[1], sys.argv[2])))
+    sys.stdout.write(json.dumps((look if len(sys.argv) == 3 else mark)(*sys.argv[1:])))

@@ -242,6 +242,10 @@ ASSERTIONS = ("cawg.training-mining", "c2pa.training-mining")
 USES: tuple[Scope, ...] = ("data_mining", "ai_inference", "ai_training", "ai_generative_training")
 
 
+AND = " · "
+"""Between constraints of several uses, where they are told in one line."""
+
+
 class Mining(NamedTuple):
     """What a training and data mining assertion says."""
 
@@ -274,17 +278,21 @@ def of_assertion(data: object) -> Mining:
         uses[scope] = use
         if constraint and constraint not in told:
             told.append(constraint)
-    return Mining(uses, " · ".join(told)[:LONGEST])
+    return Mining(uses, AND.join(told)[:LONGEST])
 
 
-def assertion(uses: Mapping[Scope, Use], constraint: str = "") -> dict[str, Any]:
-    """The data of a `cawg.training-mining` assertion that says this, which `of_assertion` reads as the same."""
+def assertion(uses: Mapping[Scope, Use], constraint: str | Mapping[Scope, str] = "") -> dict[str, Any]:
+    """The data of a `cawg.training-mining` assertion that says this, which `of_assertion` reads as the same.
+
+    `constraint` is what holds of all that is constrained, or of each scope.
+    """
     entries: dict[str, dict[str, str]] = {}
     for scope in USES:
         if scope in uses:
             entries[f"cawg.{scope}"] = {"use": uses[scope]}
-            if uses[scope] == "constrained" and constraint:
-                entries[f"cawg.{scope}"]["constraint_info"] = constraint
+            words = constraint if isinstance(constraint, str) else constraint.get(scope, "")
+            if uses[scope] == "constrained" and words:
+                entries[f"cawg.{scope}"]["constraint_info"] = words
     return {"entries": entries}
 
 

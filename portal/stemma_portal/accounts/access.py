@@ -1,7 +1,7 @@
 """Who may do what.  A stranger is told that a thing is not there."""
 
 from stemma.errors import NotFoundError
-from stemma_portal.accounts.models import Invitation, Membership, Organisation, User
+from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, User
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 
@@ -81,6 +81,28 @@ def access_team(user: User, identifier: str) -> Organisation:
     found = access_organisation(user, identifier)
     if not is_owner(user, found):
         raise ForbiddenError(f"Only owners of {found.name} may do this.", remedy="Ask one of its owners.")
+    return found
+
+
+def access_member(user: User, identifier: str, *, leave: bool = False) -> Membership:
+    """A person's part in an organisation whose people the user may change; with `leave`, one's own too."""
+    found = by_id(Membership.objects.select_related("user", "organisation"), identifier)
+    own = found is not None and found.organisation.memberships.filter(user=user).exists()
+    if found is None or not (own or is_staff(user)):
+        raise NotFoundError(f"There is no member {identifier}.")
+    if not (leave and found.user_id == user.pk):
+        access_team(user, found.organisation_id)
+    return found
+
+
+def access_domain(user: User, identifier: str) -> Domain:
+    """A domain that the user may prove or remove: one of an organisation that they own, or as operator any."""
+    found = by_id(Domain.objects.select_related("organisation"), identifier)
+    own = found is not None and found.organisation.memberships.filter(user=user).exists()
+    if found is None or not (own or is_staff(user)):
+        raise NotFoundError(f"There is no domain {identifier}.")
+    if not is_operator(user):
+        access_team(user, found.organisation_id)
     return found
 
 

@@ -1,13 +1,15 @@
 """Finding accounts."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from stemma.ids import now
 from stemma_portal.accounts.access import is_staff
-from stemma_portal.accounts.models import Invitation, Membership, Token, User
+from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, Token, User
 from stemma_portal.accounts.services import hash_token
+from stemma_portal.core.models import AuditEvent
 
 
 def user_of_token(secret: str) -> User | None:
@@ -37,6 +39,32 @@ def invitations_visible(user: User) -> QuerySet[Invitation]:
 
     The same rule as `access.access_invitation`.
     """
-    own = user.memberships.filter(role=Membership.Role.OWNER).values("organisation")
-    speaks = Q(inviting__in=own) | Q(inviting=None) if is_staff(user) else Q(inviting__in=own)
+    own = Q(inviting__in=_owned(user))
+    speaks = own | Q(inviting=None) if is_staff(user) else own
     return Invitation.objects.filter(speaks, accepted_at=None, revoked_at=None)
+
+
+def domains_visible(user: User) -> QuerySet[Domain]:
+    """Domains of organisations that the user owns; to staff also those that nobody has proved yet."""
+    own = Q(organisation__in=_owned(user))
+    return Domain.objects.filter(own | Q(proved_at=None) if is_staff(user) else own)
+
+
+def trail_visible(
+    user: User, *, organisation: Organisation | None = None, action: str = "", who: str = "", subject: str = ""
+) -> QuerySet[AuditEvent]:
+    """What people of the user's own organisations have done, or of one whose trail they may read; staff see all.
+
+    `action` is how it begins, `who` a part of the e-mail address, `subject` an identifier; empty: any.
+    """
+    rows = AuditEvent.objects.all()
+    if organisation is not None or not is_staff(user):
+        whose = [organisation] if organisation is not None else _owned(user)
+        people = Membership.objects.filter(organisation__in=whose).values_list("user_id", flat=True)
+        rows = rows.filter(actor_id__in=[str(pk) for pk in people])
+    wanted = {"action__startswith": action, "actor__icontains": who, "subject": subject}
+    return rows.filter(**{name: text for name, text in wanted.items() if text})
+
+
+def _owned(user: User) -> QuerySet[Membership, Any]:
+    return user.memberships.filter(role=Membership.Role.OWNER).values("organisation")

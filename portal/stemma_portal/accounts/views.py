@@ -25,7 +25,9 @@ from stemma.catalog.text import defuse
 from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
 from stemma_portal.accounts import invitations, signing_on
 from stemma_portal.accounts.access import (
+    access_domain,
     access_invitation,
+    access_member,
     access_organisation,
     access_team,
     is_operator,
@@ -37,6 +39,7 @@ from stemma_portal.accounts.acting import SESSION_KEY, acting
 from stemma_portal.accounts.again import SIGNING_ON, again
 from stemma_portal.accounts.forms import INVITED, DomainForm, InvitationForm, SignOnForm
 from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, SignOn, User
+from stemma_portal.accounts.selectors import trail_visible
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.design.paging import page
@@ -96,14 +99,11 @@ def team(request: HttpRequest) -> HttpResponse:
 @require_POST
 def member_act(request: HttpRequest, membership_id: str) -> HttpResponse:
     """Change what a person may do, or part with them; everybody may leave."""
-    membership = by_id(Membership.objects.select_related("user", "organisation"), membership_id)
-    if membership is None:
-        raise NotFoundError(f"There is no member {membership_id}.")
-    leaving = membership.user_id == request.user.pk and request.POST.get("action") == "remove"
-    if not leaving:
-        access_team(request.user, membership.organisation_id)
+    remove = request.POST.get("action") == "remove"
+    membership = access_member(request.user, membership_id, leave=remove)
+    leaving = remove and membership.user_id == request.user.pk
     try:
-        if request.POST.get("action") == "remove":
+        if remove:
             invitations.member_remove(membership=membership, by=request.user)
         elif (role := request.POST.get("role", "")) in Membership.Role.values:
             invitations.role_set(membership=membership, role=role, by=request.user)
@@ -272,12 +272,8 @@ def domain_act(request: HttpRequest) -> HttpResponse:
             organisation = access_team(request.user, _own(request).id)
             signing_on.domain_add(organisation=organisation, name=request.POST.get("name", ""), by=request.user)
             return redirect(back)
-        domain = by_id(Domain.objects.select_related("organisation"), identifier)
-        if domain is None:
-            raise NotFoundError("There is no such domain.")
-        if not is_operator(request.user):
-            access_team(request.user, domain.organisation_id)
-        else:
+        domain = access_domain(request.user, identifier)
+        if is_operator(request.user):
             back = "accounts:identities"
         if action == "remove":
             signing_on.domain_remove(domain=domain, by=request.user)
@@ -294,17 +290,11 @@ def domain_act(request: HttpRequest) -> HttpResponse:
 
 def _events(request: HttpRequest) -> QuerySet[AuditEvent]:
     """What people of one's organisation have done; rights staff see everything."""
-    rows = AuditEvent.objects.all()
-    organisation = _own(request)
-    if not is_staff(request.user):
-        access_team(request.user, organisation.id)
-        people = [str(pk) for pk in organisation.memberships.values_list("user_id", flat=True)]
-        rows = rows.filter(actor_id__in=people)
-    wanted = request.GET
-    for field, name in (("action__startswith", "action"), ("actor__icontains", "who"), ("subject", "subject")):
-        if text := wanted.get(name, "").replace("\x00", "").strip():
-            rows = rows.filter(**{field: text[:200]})
-    return rows
+    own = _own(request)
+    organisation = None if is_staff(request.user) else access_team(request.user, own.id)
+    names = ("action", "who", "subject")
+    wanted = {name: request.GET.get(name, "").replace("\x00", "").strip()[:200] for name in names}
+    return trail_visible(request.user, organisation=organisation, **wanted)
 
 
 @login_required

@@ -16,6 +16,10 @@ from stemma_portal.api.schemas import (
     ConsentRow,
     Consents,
     GrantIn,
+    MissingOwnerOut,
+    MissingOwners,
+    OwnerAskedOut,
+    OwnerAskIn,
     WithdrawalIn,
     WithdrawalOut,
     WithdrawalProof,
@@ -23,8 +27,10 @@ from stemma_portal.api.schemas import (
 )
 from stemma_portal.catalog.access import access_party
 from stemma_portal.consent.access import access_consent, access_withdrawal, consents_visible
+from stemma_portal.consent.asking import owner_ask
 from stemma_portal.consent.models import Consent, Withdrawal
 from stemma_portal.consent.receipts import consent_pdf, consent_proof, withdrawal_pdf, withdrawal_proof
+from stemma_portal.consent.selectors import owners_missing
 from stemma_portal.consent.services import consent_grant, consent_withdraw
 
 router = Router(tags=["consent"])
@@ -125,6 +131,40 @@ def withdrawal_receipt_pdf(request: HttpRequest, consent: UUID, withdrawal: UUID
     """The same on one page of paper, with the proof inside the file."""
     found = access_withdrawal(caller(request), str(consent), str(withdrawal))
     return _pdf(withdrawal_pdf(found), f"withdrawal-{found.id}")
+
+
+@router.get("parties/{party}/missing-owners", response=MissingOwners)
+def list_missing_owners(request: HttpRequest, party: UUID) -> MissingOwners:
+    """Whose yes is missing to training on recordings that a party has granted for it, most recordings first.
+
+    It names 200 at most: those whose answers change most.
+    """
+    found = access_party(caller(request), str(party))
+    return MissingOwners(
+        items=[
+            MissingOwnerOut(
+                party=each.party.id,
+                name=each.party.name,
+                recordings=each.recordings,
+                here=each.organisation,
+                invited=each.invited or None,
+            )
+            for each in owners_missing(found.id)
+        ]
+    )
+
+
+@router.post("parties/{party}/missing-owners/{owner}/asking", response={201: OwnerAskedOut})
+def ask_missing_owner(request: HttpRequest, party: UUID, owner: UUID, body: OwnerAskIn) -> Status[OwnerAskedOut]:
+    """Remind an owner who is here, once a day at most, or invite one who is not.
+
+    A label invites those whose names its own catalog brought, rights staff anyone.  Refused with `not-missing` for who
+    is not in the list, and with `email` without an address for who is not here.
+    """
+    user = caller(request)
+    found = access_party(user, str(party), act=True)
+    asked = owner_ask(party=found, owner_id=str(owner), email=body.email or "", by=user)
+    return Status(201, OwnerAskedOut(party=asked.owner.id, invited=asked.email or None))
 
 
 def _withdrawal(row: Withdrawal) -> WithdrawalOut:

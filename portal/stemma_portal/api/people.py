@@ -10,9 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
-from stemma_portal.accounts.access import access_invitation, access_team
-from stemma_portal.accounts.invitations import invitation_resend, invitation_revoke, invite
-from stemma_portal.accounts.models import Invitation
+from stemma_portal.accounts.access import access_invitation, access_member, access_team
+from stemma_portal.accounts.invitations import (
+    invitation_resend,
+    invitation_revoke,
+    invite,
+    member_remove,
+    role_set,
+)
+from stemma_portal.accounts.models import Invitation, Membership
 from stemma_portal.accounts.selectors import invitations_visible, members_visible
 from stemma_portal.api.auth import caller
 from stemma_portal.api.paging import MAX_LIMIT, page
@@ -37,6 +43,12 @@ class Members(Page):
     """A page of members."""
 
     items: list[MemberOut]
+
+
+class MemberChange(Request):
+    """What a person may do from now on."""
+
+    role: Role
 
 
 class InvitationIn(Request):
@@ -96,11 +108,31 @@ def list_members(
     if organisation is not None:
         rows = rows.filter(organisation=str(organisation))
     items, following = page(rows, cursor=cursor, limit=limit)
-    members = [
-        MemberOut(id=row.id, organisation=row.organisation_id, name=row.user.name, email=row.user.email, role=row.role)
-        for row in items
-    ]
-    return Members(items=members, next=following)
+    return Members(items=[_member(row) for row in items], next=following)
+
+
+@router.patch("members/{member}", response=MemberOut)
+def change_member(request: HttpRequest, member: UUID, body: MemberChange) -> MemberOut:
+    """Another role for a person of an organisation that the caller owns.
+
+    Refused with `last-owner` where nobody would own it any more.
+    """
+    user = caller(request)
+    found = access_member(user, str(member))
+    role_set(membership=found, role=body.role, by=user)
+    found.refresh_from_db()
+    return _member(found)
+
+
+@router.delete("members/{member}", response={204: None})
+def remove_member(request: HttpRequest, member: UUID) -> HttpResponse:
+    """Part with a person of an organisation that the caller owns, or leave one oneself.
+
+    Refused with `last-owner` where nobody would own it any more.
+    """
+    user = caller(request)
+    member_remove(membership=access_member(user, str(member), leave=True), by=user)
+    return HttpResponse(status=204)
 
 
 @router.get("invitations", response=Invitations)
@@ -143,6 +175,12 @@ def revoke_invitation(request: HttpRequest, invitation: UUID) -> HttpResponse:
     user = caller(request)
     invitation_revoke(invitation=access_invitation(user, str(invitation)), by=user)
     return HttpResponse(status=204)
+
+
+def _member(row: Membership) -> MemberOut:
+    return MemberOut(
+        id=row.id, organisation=row.organisation_id, name=row.user.name, email=row.user.email, role=row.role
+    )
 
 
 def _invitation(row: Invitation) -> InvitationOut:

@@ -4,16 +4,19 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
+from stemma.provenance.mining import MIME
 from stemma.rights.consent import Scope
 from stemma_portal.api.auth import caller
+from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, Request, Text
-from stemma_portal.catalog.access import access_party, access_recording
+from stemma_portal.catalog.access import access_party, access_recording, access_sound
 from stemma_portal.consent.access import access_reservation
+from stemma_portal.consent.marking import file_marked
 from stemma_portal.consent.reservation_models import Reservation
 from stemma_portal.consent.reservations import reservation_settle, reservation_state
 from stemma_portal.consent.reserved import conflicts, reservations_visible
@@ -119,6 +122,17 @@ def reserve(request: HttpRequest, recording: UUID, body: ReservationIn) -> Reser
     party = access_party(user, str(body.party), act=True)
     row = reservation_state(recording=found, party=party, refused=body.refused, reason=body.reason, by=user)
     return _out(row) if row is not None else None
+
+
+@router.get("catalog/recordings/{recording}/marked-audio", openapi_extra=file_of(*MIME.values()))
+def fetch_marked_audio(request: HttpRequest, recording: UUID) -> FileResponse:
+    """The recording's own file with what its consent says written into it, as a CAWG assertion that is signed here.
+
+    To owners of who brought it, or of its master.  Refused with `conflict` without a sound, `size` above 512 MiB, and
+    `credentials` where the file cannot be marked.
+    """
+    found = file_marked(access_sound(caller(request), str(recording)))
+    return FileResponse(found.file, as_attachment=True, filename=found.name, content_type=found.mime)
 
 
 def _out(row: Reservation) -> ReservationOut:

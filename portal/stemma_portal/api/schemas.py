@@ -175,6 +175,40 @@ class WithdrawalProof(Schema):
     keys: dict[str, Any]
 
 
+class MissingOwnerOut(Schema):
+    """An owner without whose yes recordings that a party has granted are not used."""
+
+    party: Id
+    name: str
+    recordings: int
+    """How many wait for this yes."""
+    here: bool
+    """Whether it has an organisation here, which is reminded; else it is invited."""
+    invited: str | None
+    """The address that was invited and has not answered yet."""
+
+
+class MissingOwners(Schema):
+    """Owners who have not agreed."""
+
+    items: list[MissingOwnerOut]
+
+
+class OwnerAskIn(Request):
+    """How to ask an owner."""
+
+    email: Email | None = None
+    """Whom to invite for it; who is here is reminded, wherever this leads."""
+
+
+class OwnerAskedOut(Schema):
+    """How an owner was asked."""
+
+    party: Id
+    invited: str | None
+    """The address that was invited; null: they are here, and were reminded."""
+
+
 class ClaimIn(Request):
     """Somebody says that a recording is theirs."""
 

@@ -32,7 +32,7 @@ from stemma_portal.audio.matching import match
 from stemma_portal.audio.models import Upload
 from stemma_portal.catalog.likeness import likeness_find
 from stemma_portal.catalog.models import Asset, Recording, RecordingVersion
-from stemma_portal.consent.reservations import MOST_TEXT, recording_marked
+from stemma_portal.consent.reservations import MOST_TEXT, mark_refuses, recording_marked
 from stemma_portal.core.services import audit
 from stemma_portal.intake.services import Stored, import_of_batch
 from stemma_portal.notices.models import Topic
@@ -176,7 +176,7 @@ def _of_marks(measures: dict[str, Any]) -> list[Finding]:
     marks = measures.get("marks") or {}
     if "problem" in marks:
         return [Finding("credentials", "note", marks["problem"], "")]
-    refused = [scope.replace("_", " ") for scope, use in marks.get("uses", {}).items() if use != "allowed"]
+    refused = [scope.replace("_", " ") for scope in mark_refuses(marks)]
     if not refused:
         return []
     told = f"Its content credentials reserve {', '.join(refused)}."

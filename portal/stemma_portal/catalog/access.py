@@ -43,6 +43,29 @@ def access_own_recording(user: User, identifier: str) -> Recording:
     return found
 
 
+def access_sound(user: User, identifier: str) -> Recording:
+    """A recording whose file the user may take with its owners' word in it.
+
+    Raises `NotFoundError` for whose it is not, `ForbiddenError` unless they own what brought it, or sign for a party
+    that owns its master.
+    """
+    found = access_own_recording(user, identifier)
+    if not may_take_sound(user, found):
+        raise ForbiddenError(
+            "Only owners of the organisation that brought the recording, or of its master, take its file.",
+            remedy="Ask one of them.",
+        )
+    return found
+
+
+def may_take_sound(user: User, recording: Recording) -> bool:
+    """The same for a recording that the user may see."""
+    if recording.organisation is not None and is_owner(user, recording.organisation):
+        return True
+    masters = recording.shares.filter(side="master").values_list("party_id", flat=True).distinct()
+    return any(may_sign(user, str(party)) for party in masters)
+
+
 def access_work(user: User, identifier: str) -> tuple[Work, QuerySet[Recording]]:
     """A work with its recordings that the user may see.  Raises `NotFoundError` where there is none."""
     work = by_id(Work.objects.all(), identifier)

@@ -7,9 +7,9 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.errors import NotFoundError
@@ -18,10 +18,11 @@ from stemma_portal.accounts.access import access_organisation, is_owner, is_staf
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
 from stemma_portal.accounts.models import Domain, Organisation, User
-from stemma_portal.catalog.access import access_recording, may_sign
+from stemma_portal.catalog.access import access_recording, access_sound, may_sign
 from stemma_portal.catalog.models import Party
 from stemma_portal.consent.access import access_reservation
 from stemma_portal.consent.forms import SCOPES
+from stemma_portal.consent.marking import file_marked
 from stemma_portal.consent.reservation_models import Reservation
 from stemma_portal.consent.reservations import reservation_settle, reservation_state
 from stemma_portal.consent.reserved import conflicts, policy_url, sites, tdmrep_of
@@ -153,6 +154,14 @@ def recording_reserve(request: HttpRequest, recording_id: str) -> HttpResponse:
         messages.success(request, "Your statement is kept.")
         return redirect("dashboards:recording", recording.pk)
     return render(request, "consent/reserve.html", {"recording": recording, "party": party, "form": form})
+
+
+@login_required
+@require_GET
+def recording_marked(request: HttpRequest, recording_id: str) -> FileResponse:
+    """A recording's own file with what its consent says of mining and training."""
+    found = file_marked(access_sound(request.user, recording_id))
+    return FileResponse(found.file, as_attachment=True, filename=found.name, content_type=found.mime)
 
 
 @login_required

@@ -14,13 +14,13 @@ from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.proof.canonical import sha256
 from stemma.rights.consent import Scope
-from stemma.rights.reservations import MINING, MOST_BYTES, SILENT, WELL_KNOWN, Rule, Use, of_answer, parse
+from stemma.rights.reservations import AND, MINING, MOST_BYTES, SILENT, WELL_KNOWN, Rule, Use, of_answer, parse
 from stemma_portal.accounts.models import Domain, Organisation
 from stemma_portal.accounts.signing_on import SETTING, private_hosts
 from stemma_portal.catalog.models import Party, Recording
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.reservation_models import DomainReading, Reservation, Settlement
-from stemma_portal.consent.reserved import beside_consents
+from stemma_portal.consent.reserved import beside_consents, licensed_here
 from stemma_portal.core.db import lock
 from stemma_portal.core.outside import Fetched, fetch
 from stemma_portal.core.services import Actor, audit
@@ -144,6 +144,14 @@ def reservation_state(
 # --- A file -----------------------------------------------------------------------------------------
 
 
+def mark_refuses(marks: Mapping[str, Any]) -> list[Scope]:
+    """What a file's mark refuses; that licenses are to be had here, as our own marks say, refuses nothing."""
+    told = str(marks.get("constraint", "")).split(AND)
+    here = all(words.startswith(licensed_here()) for words in told)
+    uses: dict[Scope, Use] = marks.get("uses", {})
+    return [scope for scope, use in uses.items() if use != "allowed" and not (here and use == "constrained")]
+
+
 def recording_marked(*, recording: Recording, place: str, marks: Mapping[str, Any] | None, by: Actor | None) -> None:
     """Keep what a recording's sound says of itself in its content credentials.
 
@@ -160,7 +168,7 @@ def recording_marked(*, recording: Recording, place: str, marks: Mapping[str, An
         text=marks.get("text", ""),
         digest=marks.get("sha256", ""),
         uses=marks.get("uses", {}),
-        refused=[scope for scope, use in marks.get("uses", {}).items() if use != "allowed"],
+        refused=mark_refuses(marks),
         constraint=marks.get("constraint", ""),
         by=by,
     )

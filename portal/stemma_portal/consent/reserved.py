@@ -102,3 +102,8 @@ def tdmrep_of(party: Party | None) -> bytes:
 def policy_url() -> str:
     """Where licenses are to be had."""
     return settings().portal_url.rstrip("/") + "/"
+
+
+def licensed_here() -> str:
+    """How a mark begins that says this."""
+    return f"Only with a license from {policy_url()}"

@@ -36,6 +36,7 @@ urlpatterns = [
     path("claims/<id:claim_id>/deadline/", case_views.case_deadline, name="case_extend"),
     path("claims/<id:claim_id>/resolution/", case_views.case_decide, name="resolve"),
     path("catalog/<id:recording_id>/reservation/", reservation_views.recording_reserve, name="reserve"),
+    path("catalog/<id:recording_id>/marked/", reservation_views.recording_marked, name="marked"),
     path("reservations/", reservation_views.reservation_list, name="reservations"),
     path("reservations/tdmrep.json", reservation_views.reservation_file, name="tdmrep"),
     path("reservations/domains/<id:domain_id>/read/", reservation_views.site_read, name="site_read"),

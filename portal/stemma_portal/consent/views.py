@@ -10,18 +10,16 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from stemma.errors import InvalidError, StemmaError
-from stemma.ids import now
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
-from stemma_portal.accounts.invitations import invite_for_party
 from stemma_portal.catalog.access import access_party
 from stemma_portal.catalog.models import Party, Recording, Release
 from stemma_portal.catalog.selectors import recordings_of_party
 from stemma_portal.consent.access import access_consent, access_withdrawal
+from stemma_portal.consent.asking import owner_ask
 from stemma_portal.consent.forms import SCOPES, GrantForm, InviteForm, SignForm, WithdrawForm
 from stemma_portal.consent.outlook import outlook
 from stemma_portal.consent.receipts import consent_pdf, consent_proof, withdrawal_pdf, withdrawal_proof
@@ -30,8 +28,6 @@ from stemma_portal.consent.services import consent_grant, consent_withdraw
 from stemma_portal.core.selectors import covenant_in_force
 from stemma_portal.design.paging import page
 from stemma_portal.design.values import identifiers
-from stemma_portal.notices.models import Topic
-from stemma_portal.notices.services import notify
 
 
 def _party(request: HttpRequest) -> Party | None:
@@ -159,28 +155,12 @@ def owners_asked(request: HttpRequest) -> HttpResponse:
 
 def _asked(request: HttpRequest, party: Party) -> str:
     """Remind an owner who is here, invite one who is not; what was done, in words."""
-    missing = next((each for each in owners_missing(party.id) if each.party.id == request.POST.get("party")), None)
-    if missing is None:
-        raise InvalidError("This owner is not missing, or not any more.", remedy="Look at the list again.")
-    other = missing.party
-    if missing.organisation:
-        notify(
-            organisations=other.organisations.all(),
-            topic=Topic.CONSENT,
-            title=f"{party.name} waits for your yes",
-            text=f"{party.name} has granted {missing.recordings} recordings in which you have a share. They are used "
-            "once you grant them too; until then, and if you do not want it, they are not.",
-            href=reverse("consent:grant"),
-            key=f"missing:{party.id}:{other.id}:{now():%Y-%m-%d}",
-        )
-        return f"{other.name} is reminded; once a day is enough."
     form = InviteForm(request.POST)
-    if not form.is_valid():
-        raise InvalidError("This is no e-mail address.", remedy="Write it as in name@example.com.")
-    reason = f"{party.name} has granted recordings in which you have a share. They are used once you agree."
-    email, inviting = form.cleaned_data["email"], None if is_staff(request.user) else acting(request)
-    invite_for_party(party=other, email=email, reason=reason, inviting=inviting, by=request.user)
-    return f"{email} is invited to act for {other.name}."
+    email = form.cleaned_data["email"] if form.is_valid() else ""
+    asked = owner_ask(party=party, owner_id=request.POST.get("party", ""), email=email, by=request.user)
+    if asked.email:
+        return f"{asked.email} is invited to act for {asked.owner.name}."
+    return f"{asked.owner.name} is reminded; once a day is enough."
 
 
 @login_required

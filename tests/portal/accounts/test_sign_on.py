@@ -23,6 +23,7 @@ from django.test import Client
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils as Saml
 
+from portal.making import problem
 from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma_portal.accounts.models import Domain, Organisation, SignOn, User
@@ -108,6 +109,20 @@ def test_a_domain_is_proved_by_the_line_it_shows(cast, monkeypatch):
         assert domain.token in caught.value.remedy
         site.text = f"# ours\n{domain.token}\n"
         assert domain_prove(domain=domain, by=cast.owner).proved_at
+
+
+def test_a_program_has_a_domain_proved_by_the_line_it_shows(api, cast, monkeypatch):
+    owner = api("owner")
+    domain = owner.post("domains", {"organisation": cast.label.id, "name": "label.test"}).json()
+    with served(Site, text="nothing") as site:
+        there = f"http://localhost:{site.server_port}/.well-known/stemma-domain.txt"
+        from stemma_portal.accounts import signing_on
+
+        fetch = signing_on.fetch
+        monkeypatch.setattr(signing_on, "fetch", lambda _, **given: fetch(there, **given))  # a port that is free
+        assert domain["line"] in problem(owner.post(f"domains/{domain['id']}/proof"), 422, "domain")["remedy"]
+        site.text = domain["line"]
+        assert owner.post(f"domains/{domain['id']}/proof").json()["proved_by"] == "file"
 
 
 def test_a_private_address_is_not_looked_at(cast):

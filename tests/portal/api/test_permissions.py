@@ -8,13 +8,18 @@ import pytest
 from django.db import transaction
 from ninja import Schema
 
+from music.sounds import RATE, tune
 from portal.billing.shop import pdf, shop_open
 from portal.certificates.made import certified
 from portal.indemnity.desk import claimed, tick
 from portal.making import SCOPES, Api, ident, problem
 from stemma.ids import now
+from stemma.music.audio import encode
+from stemma.provenance.authority import Authority
 from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
+from stemma_portal.accounts.services import membership_set, user_create
+from stemma_portal.accounts.signing_on import domain_add
 from stemma_portal.api.api import api as the_api
 from stemma_portal.audio.services import upload_begin
 from stemma_portal.billing.deadlines import breach_state
@@ -28,6 +33,8 @@ from stemma_portal.intake.models import Import
 from stemma_portal.licensing.models import Seat
 from stemma_portal.licensing.services import api_key_create, license_grant
 from stemma_portal.licensing.tasks import entitlement_publish
+from stemma_portal.notices.models import Topic
+from stemma_portal.notices.services import notify
 from stemma_portal.operations.models import Snapshot
 from stemma_portal.operations.services import snapshot_create
 from stemma_portal.webhooks.services import endpoint_create, ping
@@ -35,7 +42,8 @@ from stemma_portal.webhooks.services import endpoint_create, ping
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
 OPEN, MEMBER, OWN, MUSIC, PRIVATE = "open", "member", "own", "music", "private"
-ACT, PRIVATE_ACT, STAFF, OPERATOR, LACKING = "act", "private act", "staff", "operator", "lacking"
+ACT, PRIVATE_ACT, OWNED = "act", "private act", "owned"
+STAFF, OPERATOR, LACKING = "staff", "operator", "lacking"
 CLASSIFIED = {
     "POST /billing/bank-statements": STAFF,
     "GET /billing/credit": MEMBER,
@@ -76,6 +84,7 @@ CLASSIFIED = {
     "GET /catalog/recordings/{recording}/absence/{snapshot}": MUSIC,
     "GET /catalog/recordings/{recording}/carried": MUSIC,
     "GET /catalog/recordings/{recording}/carried/pieces": OWN,
+    "GET /catalog/recordings/{recording}/marked-audio": ACT,
     "PUT /catalog/recordings/{recording}/reservation": ACT,
     "GET /catalog/recordings/{recording}/shares": MUSIC,
     "PUT /catalog/recordings/{recording}/shares": ACT,
@@ -118,6 +127,10 @@ CLASSIFIED = {
     "GET /custody/{custody}/answers": OWN,
     "POST /custody/{custody}/answers": ACT,
     "POST /custody/{custody}/end": ACT,
+    "GET /domains": MEMBER,
+    "POST /domains": PRIVATE_ACT,
+    "DELETE /domains/{domain}": OWNED,
+    "POST /domains/{domain}/proof": OWNED,
     "GET /duplicates": MEMBER,
     "GET /duplicates/{duplicate}": MUSIC,
     "POST /duplicates/{duplicate}/decision": ACT,
@@ -174,10 +187,18 @@ CLASSIFIED = {
     "GET /log/entries/{entry}/receipt": OPEN,
     "GET /log/head": OPEN,
     "GET /members": MEMBER,
+    "DELETE /members/{member}": PRIVATE_ACT,
+    "PATCH /members/{member}": PRIVATE_ACT,
     "POST /metering/ingest": STAFF,
+    "GET /notices": MEMBER,
+    "GET /notices/{notice}": PRIVATE_ACT,
+    "POST /notices/{notice}/reading": PRIVATE_ACT,
+    "POST /notices/reading": MEMBER,
     "GET /organisations": MEMBER,
     "GET /parties/{party_id}/balance": OWN,
     "GET /parties/{party_id}/payment-details": PRIVATE,
+    "GET /parties/{party}/missing-owners": OWN,
+    "POST /parties/{party}/missing-owners/{owner}/asking": ACT,
     "GET /periods": MEMBER,
     "POST /periods": STAFF,
     "GET /periods/{period_id}": LACKING,
@@ -197,6 +218,7 @@ CLASSIFIED = {
     "POST /snapshots": STAFF,
     "GET /snapshots/{snapshot}": STAFF,
     "GET /statements/{statement_id}.{form}": LACKING,
+    "GET /trail": MEMBER,
     "GET /uploads": MEMBER,
     "POST /uploads": ACT,
     "DELETE /uploads/{upload}": ACT,
@@ -218,7 +240,8 @@ CLASSIFIED = {
 }
 """Who may ask: anyone (`OPEN`: proofs are for those who do not trust us); every account, for its own (`MEMBER`); the
 organisation whose it is and staff (`OWN`), licensees too (`MUSIC`), or not even staff (`PRIVATE`); those who act for
-the organisation, with staff (`ACT`) or without (`PRIVATE_ACT`).  Of some the world here has none (`LACKING`)."""
+the organisation, with staff (`ACT`), with operators alone (`OWNED`) or without (`PRIVATE_ACT`).  Of some the world here
+has none (`LACKING`)."""
 
 
 def operations() -> list[tuple[str, str]]:
@@ -285,10 +308,14 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         recording=recordings[2], party=mine, refused=["data_mining"], reason="x", by=cast.owner
     )
     assert reservation is not None
+    Authority(keyring.folder).create()
+    storage.put(own.audio_key, encode(tune(1), RATE, "flac"))
     generation = certified(license_, keyring, storage)
     storage.put_json(f"generations/{generation}/attribution.json", {"model_release": "toy/1", "store": "s"})
     storage.put_json(f"generations/{generation}/example.json", {"tokens": [], "condition": []})
     storage.put_json("stores/toy/1/s/manifest.json", {"files": {}})
+    colleague = user_create(email="colleague@stemma.test", name="Colleague", password=None, by=None)
+    [notice] = notify(users=[cast.owner], topic=Topic.AUDIO, title="x", text="x", href="/audio/")
     seat = Seat.objects.create(license=license_, user=cast.teammate, given_at=now(), given_by="x")
     return {
         "custody": kept.id,
@@ -307,6 +334,9 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         "claim": claim.id,
         "case": claimed(cast.label, cast.owner).pk,
         "number": "1",
+        "domain": domain_add(organisation=cast.label, name="old.label.example", by=cast.owner).id,
+        "member": membership_set(user=colleague, organisation=cast.label, role="member", by=cast.owner).id,
+        "notice": notice.id,
         "license_id": license_.id,
         "digest": license_.covenant_id,
         "key_id": key.id,
@@ -385,13 +415,15 @@ BODIES = {
     "/catalog/recordings/{recording}/shares": {"shares": [{"side": "master", "ppm": 1_000_000, "party": "{party}"}]},
     "/share-questions/{question}/answer": {"answer": "confirmed"},
     "/duplicates/{duplicate}/decision": {"decision": "separate"},
+    "/domains": {"organisation": "{organisation}", "name": "label.example"},
+    "/members/{member}": {"role": "editor"},
     "/invitations": {"organisation": "{organisation}", "email": "more@stemma.test"},
     "/periods": {"id": "2026-01"},
 }
 BROUGHT = (
     *("import_id", "duplicate", "question", "release", "withdrawal", "invitation", "organisation"),
     *("quote", "order", "invoice", "declaration"),
-    *("custody", "reservation", "deadline", "seat"),
+    *("custody", "reservation", "deadline", "seat", "domain", "member", "notice"),
 )
 
 
@@ -422,6 +454,8 @@ def ask(caller: Api, method: str, path: str, world: dict[str, str], done: dict[s
         if method != "GET" and answer.status_code < 300:
             done[f"{method} {path}"] = AuditEvent.objects.filter(request=answer["X-Request-Id"]).count()
         transaction.set_rollback(True)
+    if answer.streaming:
+        b"".join(answer.streaming_content)  # a file is closed once it is read
     return answer
 
 
@@ -432,6 +466,8 @@ UNWRITTEN = {
     "POST /covenants",  # the same terms again
     "POST /generations/{generation}/recomputation",  # without a license of weights it hands out no file
     "POST /metering/ingest",  # nothing new in the lake
+    "POST /notices/{notice}/reading",  # a mark for the reader alone
+    "POST /notices/reading",
 }
 """What succeeds in this world with another method than GET, and changes nothing."""
 ENOUGH = 30
@@ -443,6 +479,7 @@ LET_IN = {
     PRIVATE: {"teammate", "owner"},
     ACT: {"owner", "rights", "operator"},
     PRIVATE_ACT: {"owner"},
+    OWNED: {"owner", "operator"},
     STAFF: {"rights", "operator"},
     OPERATOR: {"operator"},
     LACKING: set(),

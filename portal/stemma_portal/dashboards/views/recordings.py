@@ -10,13 +10,20 @@ from stemma.catalog.origin import region_name
 from stemma.errors import NotFoundError
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.accounts.acting import acting
-from stemma_portal.catalog.access import access_recording, access_work, may_sign, may_state_shares
+from stemma_portal.catalog.access import (
+    access_recording,
+    access_work,
+    may_sign,
+    may_state_shares,
+    may_take_sound,
+)
 from stemma_portal.catalog.custody import history, kept
 from stemma_portal.catalog.custody_access import custody_visible, may_name
 from stemma_portal.catalog.heard import recording_player
 from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.search import find, styles
 from stemma_portal.catalog.selectors import organisations_bringing, releases_visible
+from stemma_portal.consent.marking import mark_says
 from stemma_portal.consent.reserved import conflicts, marks_of
 from stemma_portal.consent.selectors import claims_visible, recording_states, recordings_held
 from stemma_portal.core.fields import by_id
@@ -78,6 +85,7 @@ def recording_detail(request: HttpRequest, recording_id: str) -> HttpResponse:
         and own.party_id is not None
         and any(share.party_id == own.party_id for side in ownership for share in side.shares)
         and may_sign(request.user, own.party_id),
+        "mark": mark_says(recording) if recording.audio_sha256 and may_take_sound(request.user, recording) else None,
         "conflicts": list(conflicts(recording=recording)),
         "may_grant": selectors.may_grant(recording, organisation=acting(request)),
         "training": training,

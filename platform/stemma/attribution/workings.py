@@ -7,7 +7,7 @@ computes the scores again too (`recompute`), and with them every share, so sums 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,7 @@ from stemma.attribution.calibration import Curve
 from stemma.attribution.ranked import PPB
 from stemma.errors import InvalidError
 
-FORMAT = "stemma.attribution-workings/1"
+FORMAT: Final = "stemma.attribution-workings/1"
 APART = 2
 """Parts per billion that sums cannot tell: who gets the remainders of the rounding is decided among all recordings."""
 

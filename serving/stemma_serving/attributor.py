@@ -103,6 +103,12 @@ class Desk:
         start = time.monotonic()
         said = json.loads(self._storage.get(folder(item.generation) + "example.json"))
         found = attribute(store, read_example(said, item.generation))
+        # Before the fact, whose owners may then ask for them; under the store's name, for another one may answer later.
+        self._storage.put_new(
+            f"{folder(item.generation)}workings/{found.store}.json",
+            found.workings.model_dump_json().encode(),
+            "application/json",
+        )
         log.info("Generation %s attributed in %.2f s.", item.generation, time.monotonic() - start)
         return AttributionFact(
             id=named_id("attribution", item.generation, found.store),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stemma.attribution import shares
 from stemma.attribution.calibration import Curve
 from stemma.attribution.shares import COMMONS, PPB, explain, noise, split_many
+from stemma.attribution.workings import APART, OwnInputs
 from stemma.errors import InvalidError
 from stemma.rights.shares import split
 from stemma.royalties import facts
@@ -45,6 +46,43 @@ def test_whole_and_never_negative(recordings, decoys, checkpoints):
     assert all(isinstance(ppb, int) and ppb >= 0 for ppb in found.shares.values())
     assert found.negative <= 0
     assert (found.passed == 0) <= (found.shares == {COMMONS: PPB})
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.tuples(finite, st.floats(0, 100), st.integers(0, 4)), min_size=1, max_size=30),
+    st.lists(finite, max_size=8),
+    st.one_of(st.none(), st.builds(lambda a, b: Curve(knots=(0.0, 1.0), slopes=(a, b)), *[st.floats(0, 9)] * 2)),
+)
+def test_an_owner_computes_its_share_from_the_sums_and_its_own_score(recordings, decoys, curve):
+    """With what is handed out of one recording only, read as it is written down; and nothing else gives the share."""
+    scores, weights = (np.array([each[i] for each in recordings]) for i in (0, 1))
+    names = [f"r{i}" for i in range(len(recordings))]
+    clusters = [f"music {music}" for _, _, music in recordings]
+    found = explain(names, scores, np.array(decoys), weights=weights, clusters=clusters, curve=curve)
+    commons = found.shares[COMMONS]
+    assert len(found.workings.recordings) == found.passed
+    for name in names:
+        handed = found.workings.only(name)
+        assert handed.recordings.keys() <= {name}
+        share = found.shares.get(name, 0)
+        own = OwnInputs(
+            attribution="a", at="2026-11-10T00:00:00.000Z", model_release="toy/1", snapshot="s", method="ekfac/2",
+            store="0", checkpoints=1, lds=None, lds_low=None, lds_high=None, recording=name, share=share,
+            interval=None, commons=commons, others=PPB - commons - share, workings=handed,
+        )  # fmt: skip
+        own = OwnInputs.model_validate_json(own.model_dump_json())
+        assert own.apart() <= APART
+        if share > 1000:
+            worked = own.workings.recordings[name]
+            more = own.workings.model_copy(
+                update={"recordings": {name: worked.model_copy(update={"weight": worked.weight * 1.01})}}
+            )
+            assert own.model_copy(update={"workings": more}).apart() > APART
+            less = own.model_copy(update={"share": share - 100, "others": own.others + 100})
+            assert less.apart() == pytest.approx(100, abs=APART)
+            with pytest.raises(InvalidError, match="not to 1000000000"):
+                own.model_copy(update={"share": share - 100}).apart()
 
 
 def test_noise_earns_nothing():

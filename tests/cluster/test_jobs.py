@@ -21,7 +21,7 @@ from stemma.storage import storage
 print(storage().get_json('releases/production.json')['release'])
 """
 SNAPSHOT = """
-from stemma_portal.consent.models import Snapshot
+from stemma_portal.operations.models import Snapshot
 print(Snapshot.objects.latest('created_at').pk)
 """
 SIGNED = """
@@ -65,6 +65,11 @@ def submit(release: Release, preset: str) -> str:
     return re.match(r"(\S+) is submitted", said)[1]
 
 
+def pods(release: Release, job: str) -> list[dict]:
+    """Ray's and the one that submits."""
+    return [p for p in release.pods(component="training") if p["metadata"]["name"].startswith(job)]
+
+
 def status(release: Release, job: str) -> str:
     return release.get("rayjob", job).get("status", {}).get("jobDeploymentStatus", "")
 
@@ -80,17 +85,22 @@ def test_a_training_job_ends_in_a_signed_release_that_serving_takes(release: Rel
     assert after != before
     gateway = ready(release.pods(stemma__role="gateway"))[0]["metadata"]["name"]
     assert "explained" in release.kubectl("exec", gateway, "-c", "ray-worker", "--", "python", "-c", SIGNED)
-    tracked = release.kubectl("exec", f"deploy/{release.name}-mlflow", "-c", "mlflow", "--", "python", "-c", TRACKED)
+    made = release.secret("installation")
+    account = [f"MLFLOW_TRACKING_{part.upper()}={made[f'mlflow-{part}']}" for part in ("username", "password")]
+    tracked = release.kubectl("exec", f"deploy/{release.name}-mlflow", "-c", "mlflow", "--", "env", *account, "python",
+                              "-c", TRACKED)  # fmt: skip
     assert tracked.split()[-2:] == [after, "FINISHED"]
     url, key = f"http://{release.address('serving')}:8000", release.demo()["api_keys"]["enterprise"]
     with Load(url, key, callers=1) as load:
         eventually(lambda: load.releases[after], "serving to take the new release", 300)
     assert not load.failures
+    ray = lambda: [p for p in pods(release, job) if "ray.io/node-type" in p["metadata"]["labels"]]  # noqa: E731
+    eventually(lambda: not ray(), "its processors to be given back", 300)
 
 
 def test_the_store_of_a_job_is_the_one_that_is_made_here(release: Release, tmp_path: Path) -> None:
     made = release.secret("installation")
-    here = {"STEMMA_HOME": str(tmp_path), "STEMMA_S3_ENDPOINT": f"http://{release.address('s3')}:8333",
+    here = {"STEMMA_HOME": str(tmp_path), "STEMMA_S3_BUCKET": "stemma", "STEMMA_S3_ENDPOINT": f"http://{release.address('s3')}:8333",
             "STEMMA_S3_ACCESS_KEY": made["s3-access-key"], "STEMMA_S3_SECRET_KEY": made["s3-secret-key"]}  # fmt: skip
     said = run(sys.executable, "-c", REBUILT, env=os.environ | here)
     name, rows, what = said.split(maxsplit=2)
@@ -102,7 +112,7 @@ def test_a_job_whose_pod_is_lost_is_made_again_and_ends(release: Release) -> Non
     before = release.python(PRODUCTION).strip()
     job = submit(release, "tiny")
     eventually(lambda: status(release, job) == "Running", "the job to run", 400)
-    (pod,) = [p for p in release.pods(component="training") if "ray.io/node-type" in p["metadata"]["labels"]]
+    (pod,) = [p for p in pods(release, job) if "ray.io/node-type" in p["metadata"]["labels"]]
     release.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
     end = eventually(
         lambda: (s := status(release, job)) in {"Complete", "Failed"} and s, "the job to end", 1400, every=5
@@ -116,7 +126,7 @@ def test_a_cancelled_job_leaves_nothing(release: Release) -> None:
     job = submit(release, "base")
     eventually(lambda: status(release, job) == "Running", "the job to run", 400)
     run(STEMMA, "train", "--snapshot", "x", "--on", "cluster", "--namespace", release.namespace, "--cancel", job)
-    eventually(lambda: not release.pods(component="training"), "its pods to go", 200)
+    eventually(lambda: not pods(release, job), "its pods to go", 200)
     assert release.python(PRODUCTION).strip() == before
 
 
@@ -144,7 +154,7 @@ def test_an_operator_starts_and_ends_a_job_on_a_page_of_the_portal(release: Rele
         assert login["email"] in page
         assert "At work" in page
         assert f"{job} is ended" in post("/training/", f"/training/{job}/cancel/")
-    eventually(lambda: not release.pods(component="training"), "its pods to go", 200)
+    eventually(lambda: not pods(release, job), "its pods to go", 200)
     assert release.python(PRODUCTION).strip() == before
     who = "from stemma_portal.core.models import AuditEvent as E; print(*E.objects.values_list('action', flat=True))"
     assert {"training.start", "training.cancel"} <= set(release.python(who).split())

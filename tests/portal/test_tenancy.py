@@ -205,6 +205,8 @@ CLASSIFIED = {
     "reservations/tdmrep.json": MEMBER,
     "royalties/": MEMBER,
     "royalties/parties/<id:party_id>/": OWN,
+    "royalties/parties/<id:party_id>/traced.csv": OWN,
+    "royalties/parties/<id:party_id>/traced/": OWN,
     "royalties/payment/": MEMBER,
     "royalties/payment/change/": MEMBER,
     "royalties/periods/<str:period_id>/": STAFF,

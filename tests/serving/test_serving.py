@@ -27,6 +27,7 @@ from serving import licensee, releases
 from serving.conftest import Ground
 from serving.served import limit_file_size
 from stemma.attribution.recompute import Inputs, StoreFile
+from stemma.attribution.workings import APART, Workings
 from stemma.cli import build
 from stemma.client import quickstart
 from stemma.proof.canonical import sha256
@@ -416,6 +417,12 @@ def test_the_command_line_tells_who_shaped_a_piece_and_computes_it_again(
     assert "the same, to the last part per billion" in stemma("recompute", made["id"])
 
     release = fact["model_release"]
+    kept = ground.storage.get(f"generations/{made['id']}/workings/{fact['store']}.json")
+    workings = Workings.model_validate_json(kept)  # what owners are told of: each share again
+    assert (workings.release, workings.store) == (release, fact["store"])
+    assert {*workings.recordings, "commons"} >= fact["shares"].keys()
+    for name in workings.recordings:
+        assert abs(workings.share(name) - fact["shares"].get(name, 0)) <= APART
     rebuilt = stemma("build", release)  # on another machine: the published store is taken over
     assert f"Store {fact['store']} of {release}" in rebuilt
 

@@ -198,6 +198,7 @@ PAGES = (
     Page("output-claims-staff", "rights", "/indemnity/"),
     Page("output-claim-staff", "rights", "/indemnity/", "indemnity/<id:case_id>/"),
     Page("royalties", "label", "/royalties/"),
+    Page("traced", "label", "/royalties/", "royalties/parties/<id:party_id>/traced/"),
     Page("statement", "label", "/royalties/", "royalties/statements/<id:statement_id>/"),
     Page("earned", "artist", "/", "catalog/<id:recording_id>/earned/"),
     Page("correction", "artist", "earned", CORRECTION),

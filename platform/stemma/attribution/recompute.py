@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from stemma.attribution.manifest import MANIFEST, inside, parse
 from stemma.attribution.shares import attribute
 from stemma.attribution.store import Store
+from stemma.attribution.workings import FORMAT, OwnInputs
 from stemma.errors import InvalidError, NotFoundError, ProofError, UnavailableError
 from stemma.models.protocol import Example
 from stemma.proof.canonical import sha256
@@ -112,6 +114,27 @@ class Inputs(BaseModel):
                 raise ProofError("This is another store than the fact names.", code="foreign-store")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(body)
+
+
+def own_inputs(path: Path) -> OwnInputs | None:
+    """What the owner of a recording was handed in this file; None where it says to be something else."""
+    try:
+        said = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no {path}.") from None
+    except ValueError:
+        return None  # `Inputs.read` says what is wrong with it
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        return None
+    try:
+        return OwnInputs.model_validate(said)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise InvalidError(
+            f"{path} does not hold an owner's inputs: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}.",
+            remedy="Ask the portal again: GET /api/v1/catalog/recordings/RECORDING/carried/pieces/ATTRIBUTION.",
+            code="bad-inputs",
+        ) from error
 
 
 def _download(file: StoreFile) -> bytes:

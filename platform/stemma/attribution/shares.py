@@ -22,7 +22,8 @@ differ: the interval of a share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ import numpy.typing as npt
 from stemma.attribution.calibration import Curve
 from stemma.attribution.ranked import COMMONS, PPB
 from stemma.attribution.store import Store
+from stemma.attribution.workings import Worked, Workings
 from stemma.errors import InvalidError
 from stemma.models.protocol import Example
 
@@ -54,6 +56,8 @@ class Explained:
     """Recordings that stand out of the noise."""
     negative: float
     """Sum of the scores below zero: works the output moved away from.  Told, never charged."""
+    workings: Workings
+    """How each share follows from its recording's score."""
 
 
 def explain(
@@ -91,6 +95,9 @@ def explain(
         intervals=dict(zip(names, zip(low, high, strict=True), strict=True)) if alone else None,
         passed=whole.passed,
         negative=whole.negative,
+        workings=whole.workings.model_copy(
+            update={"recordings": {recordings[i]: ground.worked(whole.scores, i) for i in whole.stood_out}}
+        ),
     )
 
 
@@ -103,6 +110,12 @@ class _Divided:
     commons: int
     passed: int
     negative: float
+    workings: Workings
+    """The sums."""
+    stood_out: list[int]
+    """Numbers of the recordings."""
+    scores: Vector
+    """Of each piece, in the workings' unit."""
 
 
 @dataclass(frozen=True)
@@ -153,19 +166,41 @@ class _Ground:
         whole = float((positive * self.weight).sum())
         excess = counts * self.weight
         excess[excess * PPB < whole] = 0  # less than one part in a billion
-        parts, attributable = np.zeros(len(scores), dtype=np.int64), 0
+        parts, weights, attributable = np.zeros(len(scores), dtype=np.int64), np.zeros(1, dtype=np.int64), 0
+        each, used = np.zeros(len(scores)), None
         if excess.any():
             attributable = int(PPB * min(1.0, excess.sum() / whole))
             told = excess if curve is None else np.where(excess > 0, curve(counts * unit), 0) * self.weight
+            used = curve if told.sum() > 0 else None
             told = told if told.sum() > 0 else excess
             each = (told / self.copies)[self.piece]
-            parts = split_many(attributable, np.rint(each / each.sum() * PPB).astype(np.int64))
+            weights = np.rint(each / each.sum() * PPB).astype(np.int64)
+            parts = split_many(attributable, weights)
+        stood_out = np.flatnonzero((excess > 0)[self.piece]).tolist()
         return _Divided(
             parts=parts,
             commons=PPB - attributable,
-            passed=int(((excess > 0)[self.piece]).sum()),
+            passed=len(stood_out),
             negative=float(found[found < 0].sum() * unit),
+            workings=Workings(
+                unit=unit,
+                middle=mean,
+                least=least,
+                positive=whole,
+                counted=float(excess.sum()),
+                told=float(each.sum()),
+                parts=int(weights.sum()),
+                curve=used,
+                recordings={},
+            ),
+            stood_out=stood_out,
+            scores=found,
         )
+
+    def worked(self, scores: Vector, recording: int) -> Worked:
+        """What is told of one recording, `scores` being those of each piece."""
+        piece = self.piece[recording]
+        return Worked(score=float(scores[piece]), weight=float(self.weight[piece]), copies=int(self.copies[piece]))
 
 
 def split_many(amount: int, weights: Integers) -> Integers:
@@ -220,11 +255,13 @@ class Attribution:
     """Recordings that stood out of the noise."""
     negative: float
     """Sum of scores below zero; told, never charged."""
+    workings: Workings
+    """How each share follows from its recording's score."""
 
     def fact_fields(self) -> dict[str, Any]:
         """What an `AttributionFact` takes besides its identifier, generation and moment."""
-        fields = asdict(self)
-        del fields["passed"], fields["negative"]
+        fields = {field.name: getattr(self, field.name) for field in dataclass_fields(self)}
+        del fields["passed"], fields["negative"], fields["workings"]
         return {**fields, "version": 2}
 
 
@@ -257,4 +294,5 @@ def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
         intervals=explained.intervals,
         passed=explained.passed,
         negative=explained.negative,
+        workings=explained.workings.model_copy(update={"release": about.release, "store": about.version}),
     )

@@ -17,6 +17,7 @@ from stemma.config import settings
 from stemma.errors import InvalidError, ProofError, UnavailableError
 
 if TYPE_CHECKING:
+    from stemma.attribution.workings import OwnInputs
     from stemma.rights.shares import Share
     from stemma.rights.snapshot import SnapshotRecording
 
@@ -169,23 +170,30 @@ def evaluate(
 
 @app.command()
 def recompute(
-    generation: Annotated[str, typer.Argument(help="Identifier of a generation.")],
+    generation: Annotated[
+        str, typer.Argument(help="Identifier of a generation; of an owner's inputs that of the attribution.")
+    ],
     inputs: Annotated[
         Path | None, typer.Option(help="What the portal handed out for it; else the platform's own storage is read.")
     ] = None,
     release: Annotated[
-        Path | None, typer.Option(help="Folder with the files of the model release, for use with --inputs.")
+        Path | None,
+        typer.Option(help="Folder with the files of the model release, for use with a licensee's --inputs."),
     ] = None,
 ) -> None:
     """Compute an attribution again from what is kept, and compare it with what was stated, to the ppb.
 
-    With --inputs and --release on any machine, without the platform's storage.
+    With --inputs and --release on any machine, without the platform's storage.  What the portal handed to the owner
+    of a recording needs no release: the share of that recording is computed from its score.
     """
     from stemma.attribution import recompute as again
     from stemma.attribution.store import Store
     from stemma.storage import storage
     from stemma.training import release as releases
 
+    if inputs is not None and (own := again.own_inputs(inputs)) is not None:
+        _recompute_own(generation, own)
+        return
     if (inputs is None) != (release is None):
         raise InvalidError("--inputs and --release belong together.", remedy="Give both, or neither.")
     if inputs is not None and release is not None:
@@ -216,6 +224,26 @@ def recompute(
             remedy="Compare the versions of Stemma and PyTorch; ask for a correction if they are the same.",
             code="attribution-differs",
         )
+
+
+def _recompute_own(attribution: str, own: OwnInputs) -> None:
+    from stemma.attribution.workings import APART
+    from stemma.royalties.facts import PPB
+
+    if own.attribution != attribution:
+        raise InvalidError(f"These inputs are about attribution {own.attribution}.", remedy="Name that one.")
+    apart = own.apart()
+    about = f"{own.share} ppb of recording {own.recording} by store {own.store} of {own.model_release}"
+    if apart > APART:
+        raise ProofError(
+            f"{about}: {apart} ppb from what its score gives.",
+            remedy="Ask the house for a correction, with this file.",
+            code="attribution-differs",
+        )
+    console = Console()
+    console.print(f"{about}: the same, but for the remainders of rounding ({APART} ppb at most).")
+    console.print(f"With {own.others} ppb of others and {own.commons} of the commons it is {PPB}.")
+    console.print("The score is what the house says: computing that takes the output, which is its licensee's.")
 
 
 def _recordings(snapshot: str) -> dict[str, SnapshotRecording]:

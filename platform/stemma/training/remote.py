@@ -62,7 +62,7 @@ class Training:
         return str(self._ask("create_namespaced_custom_object", body=job)["metadata"]["name"])
 
     def jobs(self) -> list[Job]:
-        """Those that the cluster knows, newest first; it forgets them a while after their end."""
+        """Those that the cluster knows, newest first."""
         labels = self._described()["metadata"]["labels"]
         mine = ",".join(f"app.kubernetes.io/{name}={labels[f'app.kubernetes.io/{name}']}" for name in MINE)
         found = self._ask("list_namespaced_custom_object", label_selector=mine, limit=500)["items"]
@@ -74,7 +74,7 @@ class Training:
             if job.name == name:
                 self._ask("delete_namespaced_custom_object", name=name)
                 return job
-        raise NotFoundError(f"There is no job {name!r}.", remedy="It may have ended and been forgotten.")
+        raise NotFoundError(f"There is no job {name!r}.", remedy="It may have been removed from the cluster.")
 
     def _described(self) -> dict[str, Any]:
         """The chart's RayJob."""

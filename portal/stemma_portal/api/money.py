@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import AwareDatetime, Field
 
@@ -14,10 +15,12 @@ from stemma.storage import storage
 from stemma_portal.accounts.access import require_staff
 from stemma_portal.api.auth import caller
 from stemma_portal.api.description import file_of
-from stemma_portal.api.paging import MAX_LIMIT, page
+from stemma_portal.api.paging import MAX_LIMIT, no_cursor, page
 from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
 from stemma_portal.billing.bookkeeping import billing_verify
+from stemma_portal.core.fields import is_id
 from stemma_portal.core.models import Job
+from stemma_portal.design.table import table_response
 from stemma_portal.metering.access import generation_access, generations_access
 from stemma_portal.metering.services import facts_ingest
 from stemma_portal.operations.recomputation import recomputation
@@ -26,6 +29,7 @@ from stemma_portal.royalties.access import party_access, payment_access, period_
 from stemma_portal.royalties.models import PaymentDetails, Period, Statement
 from stemma_portal.royalties.payees import payment_details_usable, payment_history
 from stemma_portal.royalties.services import period_close, period_close_start, period_open
+from stemma_portal.royalties.traced import traced_rows, traced_sums, traced_table
 from stemma_portal.royalties.verification import Report, ledger_verify
 
 router = Router(tags=["money"])
@@ -149,6 +153,37 @@ class StatementOut(Schema):
     lines: int
     csv: str
     pdf: str
+
+
+class TracedRowOut(Schema):
+    """What was traced to one recording in the pieces that a period settled."""
+
+    recording: Id
+    isrc: str
+    title: str
+    pieces: int
+    """Pieces that it shaped."""
+    ppb: int
+    """Its parts of them together: a billion is as much as one whole piece."""
+    amount: int
+    """What the party got by that, in micro-units."""
+
+
+class TracedOut(Page):
+    """A page of recordings with the sums of the whole period: `own`, `others` and `commons` are `pieces` billions."""
+
+    period: str
+    currency: str
+    pieces: int
+    """Pieces that the period settled, whoever shaped them."""
+    own: int
+    others: int
+    commons: int
+    amount: int
+    """Of all the party's recordings: what the statement has under attribution, in micro-units."""
+    commons_amount: int
+    """The party's part of the commons."""
+    items: list[TracedRowOut]
 
 
 class EstimateOut(Schema):
@@ -332,6 +367,41 @@ def statement_file(request: HttpRequest, statement_id: UUID, form: str) -> HttpR
     return HttpResponse(
         body, content_type=TYPES[form], headers={"Content-Disposition": f'attachment; filename="{name}"'}
     )
+
+
+@router.get("statements/{uuid:statement_id}/traced", response=TracedOut)
+def statement_traced(
+    request: HttpRequest, statement_id: UUID, cursor: str | None = None, limit: int = Query(100, ge=1, le=MAX_LIMIT)
+) -> TracedOut:
+    """What was traced to each of a party's recordings in the period of a statement, by the recordings' identifiers."""
+    if cursor is not None and not is_id(cursor):
+        raise no_cursor()
+    statement = statement_access(user=caller(request), statement_id=str(statement_id))
+    sums = traced_sums(statement=statement)
+    rows = list(islice(traced_rows(statement=statement, after=cursor), limit + 1))
+    items = [TracedRowOut(**asdict(row)) for row in rows[:limit]]
+    return TracedOut(
+        period=statement.period_id,
+        currency=statement.currency,
+        pieces=sums.pieces,
+        own=sums.own,
+        others=sums.others,
+        commons=sums.commons,
+        amount=sums.amount,
+        commons_amount=sums.commons_amount,
+        items=items,
+        next=items[-1].recording if len(rows) > limit else None,
+    )
+
+
+@router.get("parties/{uuid:party_id}/traced.csv", openapi_extra=file_of("text/csv"))
+def party_traced(request: HttpRequest, party_id: UUID) -> StreamingHttpResponse:
+    """What was traced to each of a party's recordings, period by period, and what it earned; written while it is sent.
+
+    Each period ends with the parts of all others and of the commons: together they are a billion for each piece.
+    """
+    party = party_access(user=caller(request), party_id=str(party_id))
+    return table_response(traced_table(party=party), name=f"traced-{party.pk}.csv")
 
 
 @router.get("parties/{uuid:party_id}/balance", response=list[BalanceOut])

@@ -22,6 +22,7 @@ from stemma_portal.api.schemas import (
     HandedOut,
     LearnedOut,
     OwnerGrantOut,
+    OwnShareOut,
     PieceOut,
     Pieces,
     ReleaseDetail,
@@ -39,6 +40,7 @@ from stemma_portal.catalog.rules import RuleError, check_text
 from stemma_portal.operations.access import access_absence, access_release, access_snapshot, snapshots_visible
 from stemma_portal.operations.carrying import Said, absence_proof, carried, certificates, pieces
 from stemma_portal.operations.models import ModelRelease, Snapshot
+from stemma_portal.operations.recomputation import own_recomputation
 from stemma_portal.operations.selectors import releases
 from stemma_portal.operations.services import release_register, snapshot_create
 from stemma_portal.operations.weights import downloads_visible, files_of, stated, weights_hand_out
@@ -203,7 +205,7 @@ def list_pieces(
 ) -> Pieces:
     """Pieces whose attribution names a recording, each with the hash of its certificate, newest first."""
     found = access_own_recording(caller(request), str(recording))
-    rows = pieces(found).select_related("generation")
+    rows = pieces(found).select_related("generation__attribution")
     shares, following = page(rows, cursor=cursor, limit=limit, newest_first=True, by="pk")
     signed = certificates(shares)
     return Pieces(
@@ -214,11 +216,23 @@ def list_pieces(
                 ppb=share.ppb,
                 certificate=one.sha256 if (one := signed.get(share.generation_id)) else None,
                 log_index=one.entry.position if one else None,
+                attribution=share.generation.attribution.pk if hasattr(share.generation, "attribution") else None,
             )
             for share in shares
         ],
         next=following,
     )
+
+
+@router.get("catalog/recordings/{recording}/carried/pieces/{attribution}", response=OwnShareOut)
+def show_own_share(request: HttpRequest, recording: UUID, attribution: UUID) -> dict[str, Any]:
+    """What an owner of a recording needs to compute its share of one piece again, and nothing of anybody else's.
+
+    `stemma attribution recompute ATTRIBUTION --inputs FILE` computes it.  The piece itself, its licensee, what was
+    asked for and the other recordings are not told.
+    """
+    found = access_own_recording(caller(request), str(recording))
+    return own_recomputation(recording=found, attribution_id=str(attribution))
 
 
 @router.get("catalog/recordings/{recording}/absence/{snapshot}", response=AbsenceOut)

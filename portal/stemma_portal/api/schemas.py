@@ -415,12 +415,41 @@ class PieceOut(Schema):
     """SHA-256 of its certificate; null for pieces of before there were any."""
     log_index: int | None
     """Place of that hash in the log."""
+    attribution: Id | None
+    """By which what the part is computed from is asked for."""
 
 
 class Pieces(Page):
     """A page of pieces."""
 
     items: list[PieceOut]
+
+
+class OwnShareOut(Schema):
+    """What a recording's share of one piece is computed again from, with `stemma attribution recompute --inputs`."""
+
+    format: str
+    attribution: Id
+    at: str
+    model_release: str
+    snapshot: str
+    method: str
+    store: str
+    checkpoints: int
+    lds: float | None
+    lds_low: float | None
+    lds_high: float | None
+    recording: Id
+    share: int
+    """As it was stated, in parts per billion."""
+    interval: tuple[int, int] | None
+    commons: int
+    others: int
+    """Of all other recordings together: with the share and the commons it is a billion."""
+    workings: dict[str, Any] | None
+    """The recording's score, and the sums over all."""
+    lacking: str
+    """Why there are no workings, and what to do; else empty."""
 
 
 class LearnedOut(Schema):

@@ -1,4 +1,4 @@
-"""What an attribution is made again from, for whoever may see the generation."""
+"""What an attribution is made again from, for whoever may see the generation; and one share, for its owners."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from stemma.attribution.ranked import PPB
 from stemma.errors import NotFoundError
-from stemma.ids import now
+from stemma.ids import now, timestamp
 from stemma.proof.canonical import sha256
 from stemma.storage import storage
 from stemma_portal.accounts.access import is_staff
 from stemma_portal.accounts.models import User
+from stemma_portal.catalog.models import Recording
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.services import audit
-from stemma_portal.metering.models import Generation
+from stemma_portal.metering.models import Attribution, Generation, GenerationShare
 from stemma_portal.operations.weights import URL_SECONDS, weights_license
 
 MANIFEST = "manifest.json"
+OWN = "stemma.attribution-workings/1"
+EVIDENCE = ("model_release", "snapshot", "method", "store", "checkpoints", "lds", "lds_low", "lds_high")
+OLDER = "When this piece was traced, how its shares were computed was not kept yet. Ask the house to recompute it."
 
 
 @dataclass(frozen=True)
@@ -72,3 +77,38 @@ def recomputation(*, generation: Generation, by: User) -> Recomputation:
     ]
     audit(by=by, action="store.download", subject=generation.pk, release=fact["model_release"], store=fact["store"])
     return Recomputation(fact, example, handed, now() + timedelta(seconds=URL_SECONDS))
+
+
+def own_recomputation(*, recording: Recording, attribution_id: str) -> dict[str, Any]:
+    """What a recording's owner computes its share of a piece again from (`stemma.attribution.workings.OwnInputs`).
+
+    It tells of this recording alone: the sums over all the others, but neither them nor the piece, its licensee or
+    what was asked for.  Raises `NotFoundError` where the attribution does not name the recording.
+    """
+    found = Attribution.objects.filter(pk=attribution_id).first()
+    shares = GenerationShare.objects.filter(generation=found.generation_id if found else None)
+    share = shares.filter(recording=recording, ppb__gt=0).first()
+    if found is None or share is None:
+        raise NotFoundError(
+            f"There is no attribution {attribution_id} that names this recording.",
+            remedy="The list of pieces that carry it names each one's.",
+        )
+    commons = sum(shares.filter(recording=None).values_list("ppb", flat=True))
+    try:
+        kept = storage().get_json(f"generations/{found.generation_id}/workings/{found.store}.json")
+        kept["recordings"] = {name: row for name, row in kept["recordings"].items() if name == recording.pk}
+    except NotFoundError:
+        kept = None
+    return {
+        "format": OWN,
+        "attribution": found.pk,
+        "at": timestamp(found.at),
+        **{name: getattr(found, name) for name in EVIDENCE},
+        "recording": recording.pk,
+        "share": share.ppb,
+        "interval": None if share.low is None else (share.low, share.high),
+        "commons": commons,
+        "others": PPB - share.ppb - commons,
+        "workings": kept,
+        "lacking": "" if kept else OLDER,
+    }

@@ -107,7 +107,7 @@ def recording_carried(request: HttpRequest, recording_id: str) -> HttpResponse:
     recording = access_recording(request.user, recording_id)
     theirs = is_theirs(request.user, recording)
     rows = pieces(recording) if theirs else GenerationShare.objects.none()
-    shown = page(rows.select_related("generation"), request.GET, by="pk", descending=True)
+    shown = page(rows.select_related("generation__attribution"), request.GET, by="pk", descending=True)
     found = certificates(shown.items)
     context = {
         "recording": recording,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 
 from stemma.errors import NotFoundError
@@ -19,10 +19,16 @@ from stemma_portal.consent.case_forms import CorrectionForm
 from stemma_portal.consent.cases import case_open
 from stemma_portal.consent.models import Claim
 from stemma_portal.core.errors import ForbiddenError
+from stemma_portal.design.paging import page
+from stemma_portal.design.table import table_response
 from stemma_portal.royalties import selectors
-from stemma_portal.royalties.access import statement_access
+from stemma_portal.royalties.access import party_access, statement_access
 from stemma_portal.royalties.forms import PaymentForm
 from stemma_portal.royalties.payees import COOLING, payment_details_set, payment_details_usable, payment_history
+from stemma_portal.royalties.traced import statements_traced, traced_most, traced_sums, traced_table
+
+PERIODS, MOST = 6, 25
+"""On a page of what was traced: periods, and recordings of each."""
 
 
 def _own(request: HttpRequest) -> tuple[Organisation, Party]:
@@ -67,6 +73,26 @@ def payment_change(request: HttpRequest) -> HttpResponse:
         return redirect("royalties:payment")
     context = {"form": form, "party": party, "days": COOLING.days}
     return render(request, "royalties/payment_change.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+def traced(request: HttpRequest, party_id: str) -> HttpResponse:
+    """What was traced to a rights-holder's recordings, period by period, and what they earned by it."""
+    party = party_access(user=request.user, party_id=party_id)
+    shown = page(statements_traced(party=party), request.GET, by="period__starts", size=PERIODS, descending=True)
+    periods = []
+    for statement in shown.items:
+        sums = traced_sums(statement=statement)
+        most = traced_most(statement=statement, limit=MOST)
+        periods.append({"sums": sums, "most": most, "whole": sums.own + sums.others + sums.commons})
+    return render(request, "royalties/traced.html", {"party": party, "periods": periods, "most": MOST, "page": shown})
+
+
+@login_required
+def traced_file(request: HttpRequest, party_id: str) -> StreamingHttpResponse:
+    """The same with every recording, as CSV, written while it is sent."""
+    party = party_access(user=request.user, party_id=party_id)
+    return table_response(traced_table(party=party), name=f"traced-{party.pk}.csv")
 
 
 @login_required

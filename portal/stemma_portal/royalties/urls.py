@@ -15,6 +15,8 @@ urlpatterns = [
         name="correction",
     ),
     path("royalties/parties/<id:party_id>/", views.party_detail, name="party"),
+    path("royalties/parties/<id:party_id>/traced/", money_views.traced, name="traced"),
+    path("royalties/parties/<id:party_id>/traced.csv", money_views.traced_file, name="traced_csv"),
     path("royalties/periods/<str:period_id>/", views.period_detail, name="period"),
     path("royalties/periods/<str:period_id>/closing/", views.period_close, name="period_close"),
     path("royalties/statements/<id:statement_id>/", views.statement_detail, name="statement"),

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from portal.certificates.made import Output, put
 from portal.making import SCOPES
 from portal.royalties.world import World
-from stemma.ids import now
+from stemma.attribution.shares import explain
+from stemma.attribution.workings import APART, OwnInputs
+from stemma.cli import build
+from stemma.errors import InvalidError, ProofError
+from stemma.ids import new_id, now
 from stemma.proof.canonical import digest
 from stemma.rights.covenant import OnWithdrawal, house_covenant
-from stemma.royalties.facts import PPB
+from stemma.royalties.facts import COMMONS, PPB
 from stemma_portal.accounts.services import membership_set, user_create
 from stemma_portal.catalog.models import Recording
 from stemma_portal.consent import cases
@@ -20,7 +27,7 @@ from stemma_portal.consent.services import consent_grant, consent_withdraw
 from stemma_portal.core.services import log_append
 from stemma_portal.dashboards import homes, owners, selectors
 from stemma_portal.licensing.models import CovenantVersion, License
-from stemma_portal.metering.models import Certificate
+from stemma_portal.metering.models import Attribution, Certificate
 from stemma_portal.metering.services import facts_ingest
 from stemma_portal.operations.carrying import carried
 from stemma_portal.operations.models import ModelRelease, Snapshot, SnapshotMember
@@ -228,6 +235,67 @@ def test_what_carries_a_recording_says_what_the_covenant_of_each_says(heard: Wor
     assert listed["items"][0]["log_index"] == certificate.entry.position
     assert listed["next"]
     _told_to_a_licensee(client, recording, new, certificate)
+
+
+def test_an_owner_recomputes_its_part_and_learns_nothing_else(heard: World, client, tmp_path) -> None:
+    """By page, API and command line; of the piece, its licensee, other recordings and their owners nothing is told."""
+    names = [recording.pk for recording in heard.recordings]
+    scores, decoys = np.array([9.0, 6.0, 4.0, 0.1, -0.2, 0.0]), np.array([-0.4, -0.1, 0.0, 0.1, 0.4])
+    whole = explain(names, scores, decoys, weights=np.array([1.0, 1.2, 0.7, 1.0, 1.0, 1.0]), clusters=list("aabcde"))
+    usage, older = heard.usage(), heard.usage()
+    fact = heard.attribution(usage, {names.index(n): ppb for n, ppb in whole.shares.items() if n != COMMONS}, store="7")
+    heard.put_usage(usage, older)
+    heard.put_attribution(fact, heard.attribution(older, {1: 2}))
+    heard.lake.put(f"generations/{usage.id}/workings/7.json", whole.workings.model_dump_json().encode())
+    facts_ingest(lake=heard.lake)
+
+    mine = heard.recordings[1]
+    client.force_login(heard.owner)
+    address = f"/api/v1/catalog/recordings/{mine.pk}/carried/pieces"
+    assert f'href="{address}/{fact.id}"' in client.get(f"/catalog/{mine.pk}/carried/").content.decode()
+    assert fact.id in [piece["attribution"] for piece in client.get(address).json()["items"]]
+    answer = client.get(f"{address}/{fact.id}")
+    told = OwnInputs.model_validate_json(answer.content)
+    assert (told.recording, told.share, told.commons) == (mine.pk, whole.shares[mine.pk], whole.shares[COMMONS])
+    assert told.share > 1000
+    assert told.apart() <= APART
+    secrets = {usage.id, usage.license, usage.licensee, usage.key, heard.parties[1].name, heard.parties[2].name}
+    assert not [each for each in secrets | set(names) - {mine.pk} if each in answer.content.decode()]
+
+    path = tmp_path / "own.json"
+
+    def recompute(body: dict) -> str:
+        path.write_text(json.dumps(body))
+        done = CliRunner().invoke(build({"attribution"}), ["attribution", "recompute", fact.id, "--inputs", str(path)])
+        if done.exception is not None:
+            raise done.exception
+        return done.output
+
+    assert "the same" in recompute(answer.json())
+    with pytest.raises(ProofError, match="1000 ppb from what its score gives"):
+        recompute(answer.json() | {"share": told.share - 1000, "others": told.others + 1000})
+    with pytest.raises(InvalidError, match="not to 1000000000"):
+        recompute(answer.json() | {"share": told.share - 1000})
+    with pytest.raises(InvalidError, match="owner's inputs: share"):
+        recompute(answer.json() | {"share": -1})
+    with pytest.raises(InvalidError, match="are about attribution"):
+        recompute(answer.json() | {"attribution": usage.id})
+
+    before = Attribution.objects.get(generation=older.id)
+    kept = OwnInputs.model_validate(client.get(f"{address}/{before.pk}").json())
+    assert (kept.share, kept.workings) == (2, None)
+    with pytest.raises(InvalidError, match="was not kept yet"):
+        kept.apart()
+    shaped_nothing = heard.recordings[3]
+    for other, status in ((heard.recordings[0], 404), (shaped_nothing, 404), (mine, 200)):
+        found = client.get(f"/api/v1/catalog/recordings/{other.pk}/carried/pieces/{fact.id}")
+        assert found.status_code == status
+    assert client.get(f"{address}/{new_id()}").status_code == 404
+    buyer = user_create(email="buyer@example.org", name="Buyer", password=None, by=None)
+    membership_set(user=buyer, organisation=heard.licenses[0].organisation, role="owner", by=None)
+    for user in (buyer, heard.stranger):  # a licensee sees the recording, and is told nothing of its owners' part
+        client.force_login(user)
+        assert client.get(f"{address}/{fact.id}").status_code == 404
 
 
 def _told_to_a_licensee(client, recording, license_, certificate) -> None:

@@ -24,7 +24,7 @@ class Address(models.Model):
     vat_number = models.CharField(max_length=20, blank=True)
     """Checked for its form and check digits; with the prefix of its country."""
     email = models.EmailField()
-    electronic_address = models.CharField(max_length=110, blank=True)
+    electronic_address = models.CharField(max_length=110, blank=True, default="", db_default="")
     """Where electronic invoices go or come from: `SCHEME:IDENTIFIER`, as Peppol has it."""
 
     class Meta:
@@ -42,9 +42,9 @@ class Seller(Address):
     id = IdField()
     iban = models.CharField(max_length=34)
     bic = models.CharField(max_length=11, blank=True)
-    contact = models.CharField(max_length=100, blank=True)
+    contact = models.CharField(max_length=100, blank=True, default="", db_default="")
     """Whom buyers ask about invoices."""
-    phone = models.CharField(max_length=50, blank=True)
+    phone = models.CharField(max_length=50, blank=True, default="", db_default="")
     set_at = models.DateTimeField()
     set_by = models.CharField(max_length=254)
 
@@ -65,7 +65,7 @@ class Buyer(Address):
 
     id = IdField()
     organisation = models.OneToOneField(Organisation, on_delete=models.PROTECT, related_name="buyer")
-    reference = models.CharField(max_length=100, blank=True)
+    reference = models.CharField(max_length=100, blank=True, default="", db_default="")
     """What its invoices name, such as the Leitweg-ID of an authority."""
 
     def __str__(self) -> str:

@@ -64,7 +64,9 @@ class License(models.Model):
     """Whether object storage holds the newest entitlement."""
     receipt = models.JSONField(null=True, blank=True)
     """Proof that the log holds its terms; none for licenses of before they were logged."""
-    model_releases = models.JSONField(default=every_model)
+    model_releases = models.JSONField(
+        default=every_model, db_default=models.Value(list(EVERY_MODEL), models.JSONField())
+    )
     """Those that it covers, as `stemma.rights.entitlement.covers` reads them."""
     seats = models.PositiveIntegerField(default=0)
     """How many people it is for; 0 where its tier does not count them."""

@@ -13,26 +13,26 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='buyer',
             name='electronic_address',
-            field=models.CharField(blank=True, max_length=110),
+            field=models.CharField(blank=True, db_default="", default="", max_length=110),
         ),
         migrations.AddField(
             model_name='buyer',
             name='reference',
-            field=models.CharField(blank=True, max_length=100),
+            field=models.CharField(blank=True, db_default="", default="", max_length=100),
         ),
         migrations.AddField(
             model_name='seller',
             name='contact',
-            field=models.CharField(blank=True, max_length=100),
+            field=models.CharField(blank=True, db_default="", default="", max_length=100),
         ),
         migrations.AddField(
             model_name='seller',
             name='electronic_address',
-            field=models.CharField(blank=True, max_length=110),
+            field=models.CharField(blank=True, db_default="", default="", max_length=110),
         ),
         migrations.AddField(
             model_name='seller',
             name='phone',
-            field=models.CharField(blank=True, max_length=50),
+            field=models.CharField(blank=True, db_default="", default="", max_length=50),
         ),
     ]

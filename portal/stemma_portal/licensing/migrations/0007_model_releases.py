@@ -14,6 +14,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='license',
             name='model_releases',
-            field=models.JSONField(default=stemma_portal.licensing.models.every_model),
+            field=models.JSONField(db_default=models.Value(["*"], models.JSONField()), default=stemma_portal.licensing.models.every_model),
         ),
     ]

@@ -128,7 +128,7 @@ def reserve(request: HttpRequest, recording: UUID, body: ReservationIn) -> Reser
 def fetch_marked_audio(request: HttpRequest, recording: UUID) -> FileResponse:
     """The recording's own file with what its consent says written into it, as a CAWG assertion that is signed here.
 
-    To owners of who brought it, or of its master.  Refused with `conflict` without a sound, `size` above 512 MiB, and
+    To owners of who brought it, or of its master.  Refused with `not-found` without a sound, `size` above 512 MiB, and
     `credentials` where the file cannot be marked.
     """
     found = file_marked(access_sound(caller(request), str(recording)))

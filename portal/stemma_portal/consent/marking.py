@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 from django.db.models import Q
 
 from stemma.config import settings
-from stemma.errors import InvalidError
+from stemma.errors import InvalidError, NotFoundError
 from stemma.provenance.mining import MIME, mining_mark
 from stemma.rights.consent import Scope
 from stemma.rights.reservations import USES, Use, assertion
@@ -28,7 +28,6 @@ from stemma_portal.consent.models import Claim, Consent, ConsentRecording
 from stemma_portal.consent.reservation_models import Reservation
 from stemma_portal.consent.reserved import licensed_here
 from stemma_portal.consent.selectors import running
-from stemma_portal.core.errors import ConflictError
 
 MOST_BYTES = 512 * 1024 * 1024
 
@@ -90,11 +89,11 @@ def file_marked(recording: Recording) -> MarkedFile:
     """The file that the recording has its sound from, as it was brought, with what `mark_says`; its sound is the same.
 
     Where it came in a format that carries no mark (AIFF, Ogg), or is the house's own, it is the FLAC of the same
-    samples.  Raises `ConflictError` for a recording without sound, `InvalidError` for a file that is too large or
+    samples.  Raises `NotFoundError` for a recording without sound, `InvalidError` for a file that is too large or
     cannot be marked.
     """
     if not recording.audio_sha256:
-        raise ConflictError("This recording has no sound yet.", remedy="Bring it on the page Audio.")
+        raise NotFoundError("This recording has no sound yet.", remedy="Bring it on the page Audio.")
     brought = recording.assets.filter(kind=Asset.Kind.AUDIO, measures__master_sha256=recording.audio_sha256)
     asset = brought.filter(format__in=MIME).order_by("at").last()
     key, form = (asset.key, asset.format) if asset else (recording.audio_key, "flac")

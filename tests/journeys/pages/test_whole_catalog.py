@@ -20,6 +20,7 @@ from stemma.proof.canonical import sha256
 from stemma.proof.keys import KeyRing, verify
 from stemma.proof.log import Receipt, check_receipt
 from stemma.rights.consent import CONSENT, Grant
+from support.patience import until
 from support.portal import LivePortal
 from support.visit import confirm
 
@@ -141,9 +142,13 @@ def sounds_find_their_recordings(here: Visit, url: str, files: Path) -> None:
     assert tab.locator("[data-list] li").count() == 5
     here.step("the sounds are sent")
 
-    tab.goto(f"{url}/audio/?show=taken")
+    def taken(name: str) -> int:
+        """What came in an archive is looked at after it, and the page is as it was sent."""
+        tab.goto(f"{url}/audio/?show=taken")
+        return tab.get_by_role("link", name=name).count()
+
     for name in ("QZST20000001.wav", "N-2.flac", "QZST20000003.wav"):
-        tab.get_by_role("link", name=name).wait_for()
+        until(lambda name=name: taken(name), f"{name} is not taken", pause=1)
     here.step("the sounds are taken")
     tab.goto(f"{url}/audio/?show=refused")
     expect(tab.get_by_text("This is neither sound nor a score.")).to_be_visible()

@@ -12,7 +12,7 @@ from music.sounds import tune, write
 from portal.audio.conftest import at_once, label, send  # noqa: F401 - fixtures
 from portal.intake.conftest import bring, labels  # noqa: F401 - fixtures
 from portal.making import problem
-from stemma.errors import InvalidError
+from stemma.errors import InvalidError, NotFoundError
 from stemma.ids import now
 from stemma.provenance.authority import Authority
 from stemma.provenance.mining import mining_of
@@ -24,7 +24,6 @@ from stemma_portal.consent.models import Reservation
 from stemma_portal.consent.reservations import reservation_settle, reservation_state
 from stemma_portal.consent.reserved import conflicts, licensed_here
 from stemma_portal.consent.services import claim_open, consent_grant, consent_withdraw
-from stemma_portal.core.errors import ConflictError
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -157,7 +156,7 @@ def test_our_own_mark_that_comes_back_is_no_conflict(send, recording, party, lab
 
 
 def test_a_recording_without_sound_or_with_too_much_of_it_is_refused(send, recording, tmp_path, monkeypatch):  # noqa: F811
-    with pytest.raises(ConflictError, match="no sound yet"):
+    with pytest.raises(NotFoundError, match="no sound yet"):
         file_marked(recording)
     send(write(tmp_path / "QZSTM2600001.wav", tune(10)))
     recording.refresh_from_db()

@@ -118,7 +118,8 @@ class GrantForm(forms.Form):
     def __init__(self, *args: Any, available: int, chosen: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.available = available
-        choices = [("all", f"All {available} recordings in which we have a share and whose source is free")]
+        all_of_them = "The recording" if available == 1 else f"All {available:,} recordings"
+        choices = [("all", f"{all_of_them} in which we have a share and whose source is free")]
         if chosen:
             choices.append(("chosen", f"Only the {chosen} chosen"))
         self.fields["recordings"].choices = choices  # type: ignore[attr-defined]

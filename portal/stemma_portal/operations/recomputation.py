@@ -21,7 +21,6 @@ from stemma_portal.metering.models import Attribution, Generation, GenerationSha
 from stemma_portal.operations.weights import URL_SECONDS, weights_license
 
 MANIFEST = "manifest.json"
-OWN = "stemma.attribution-workings/1"
 EVIDENCE = ("model_release", "snapshot", "method", "store", "checkpoints", "lds", "lds_low", "lds_high")
 OLDER = "When this piece was traced, how its shares were computed was not kept yet. Ask the house to recompute it."
 
@@ -85,6 +84,9 @@ def own_recomputation(*, recording: Recording, attribution_id: str) -> dict[str,
     It tells of this recording alone: the sums over all the others, but neither them nor the piece, its licensee or
     what was asked for.  Raises `NotFoundError` where the attribution does not name the recording.
     """
+    # What it needs of SciPy is no matter of the portal's start.
+    from stemma.attribution.workings import OwnInputs, Workings
+
     found = Attribution.objects.filter(pk=attribution_id).first()
     shares = GenerationShare.objects.filter(generation=found.generation_id if found else None)
     share = shares.filter(recording=recording, ppb__gt=0).first()
@@ -95,20 +97,20 @@ def own_recomputation(*, recording: Recording, attribution_id: str) -> dict[str,
         )
     commons = sum(shares.filter(recording=None).values_list("ppb", flat=True))
     try:
-        kept = storage().get_json(f"generations/{found.generation_id}/workings/{found.store}.json")
-        kept["recordings"] = {name: row for name, row in kept["recordings"].items() if name == recording.pk}
+        kept = Workings.model_validate(
+            storage().get_json(f"generations/{found.generation_id}/workings/{found.store}.json")
+        ).only(recording.pk)
     except NotFoundError:
         kept = None
-    return {
-        "format": OWN,
-        "attribution": found.pk,
-        "at": timestamp(found.at),
+    return OwnInputs(
+        attribution=found.pk,
+        at=timestamp(found.at),
         **{name: getattr(found, name) for name in EVIDENCE},
-        "recording": recording.pk,
-        "share": share.ppb,
-        "interval": None if share.low is None else (share.low, share.high),
-        "commons": commons,
-        "others": PPB - share.ppb - commons,
-        "workings": kept,
-        "lacking": "" if kept else OLDER,
-    }
+        recording=recording.pk,
+        share=share.ppb,
+        interval=None if share.low is None else (share.low, share.high),
+        commons=commons,
+        others=PPB - share.ppb - commons,
+        workings=kept,
+        lacking="" if kept else OLDER,
+    ).model_dump(mode="json")

@@ -230,6 +230,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "stemma_portal.config.clock:Clock"
 CELERY_BEAT_SCHEDULE_FILENAME = str(INSTALLATION.home / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "facts": {"task": "stemma_portal.metering.tasks.facts_ingest", "schedule": 3.0, "options": {"expires": 3}},

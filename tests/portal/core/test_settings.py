@@ -1,4 +1,5 @@
 import pytest
+from celery.beat import Service
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.test import Client
@@ -89,3 +90,11 @@ def test_every_answer_carries_the_headers(engines):
 
 def test_settings_pass_the_checks():
     call_command("check")
+
+
+def test_the_clock_leaves_a_sign_that_it_lives(tmp_path):
+    clock = Service(app, schedule_filename=str(tmp_path / "schedule"), scheduler_cls=app.conf.beat_scheduler).scheduler
+    assert not (sign := tmp_path / "schedule-alive").exists()
+    clock.tick()
+    clock.close()
+    assert sign.exists()

@@ -167,6 +167,10 @@ def test_ray_is_given_time_for_what_is_in_work_and_in_the_spool(profile: str) ->
     for group in groups:
         assert group["template"]["spec"]["terminationGracePeriodSeconds"] >= config.stop_seconds + 60 + 15
     gateway = groups[0]["template"]["spec"]
+    leave = gateway["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1]
+    assert f"seq {config.stop_seconds:g})" in leave  # with the keeper's minute it fits into the grace above
+    for group in groups[1:]:
+        assert group["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1] == "sleep 30"
     keeper = gateway["initContainers"][0]
     assert keeper["restartPolicy"] == "Always"
     kept = ServingConfig.model_validate_json(keeper["args"][0].removeprefix("--config="))

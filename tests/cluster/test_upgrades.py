@@ -99,7 +99,6 @@ def test_another_cluster_of_ray_takes_over_and_fails_no_request(release: Release
 def test_a_broken_image_takes_no_request_and_is_taken_back(release: Release, hooks: str) -> None:
     """With hooks it is the migration that fails; without them new pods stand beside the old ones, and never begin."""
     broken = ("--set", "image.portal.repository=broken", "--set", "image.serving.repository=broken")
-    before = clusters(release)
     more = [hooks] if hooks.startswith("--") else []
     with callers(release) as load, visitors(release) as answers:
         said = upgrade(release, "--atomic", "--timeout", "2m", *broken, *more, check=False)
@@ -109,4 +108,6 @@ def test_a_broken_image_takes_no_request_and_is_taken_back(release: Release, hoo
     assert not load.failures
     images = {c["image"] for p in release.pods(component="portal") for c in p["spec"]["containers"]}
     assert not [image for image in images if "broken" in image]
-    eventually(lambda: clusters(release) == before, "Ray's cluster to be the one that it was", 300)
+    # KubeRay may take a new one of the old image for the one that it was.
+    eventually(lambda: len(clusters(release)) == 1, "one cluster of Ray", 300)
+    assert "broken" not in release.kubectl("get", "rayclusters", "-o", "yaml")

@@ -199,5 +199,6 @@ checksum/config: {{ list .Values.portal .Values.s3 .Values.redis .Values.postgre
 {{- $stop := (dig "stop_seconds" 10 $v.serving.config) | float64 -}}
 {{- if lt $stop $longest }}{{ fail (printf "serving.config.stop_seconds: %v is below gateway.answer_seconds %v; a replica would be ended with a generation in work." $stop $longest) }}{{ end -}}
 {{- if lt ($v.serving.graceSeconds | float64) (addf $stop $v.serving.gateway.drainSeconds 15) }}{{ fail (printf "serving.graceSeconds: must be at least stop_seconds + gateway.drainSeconds + 15 = %v." (addf $stop $v.serving.gateway.drainSeconds 15)) }}{{ end -}}
+{{- if gt ($v.serving.lingerSeconds | float64) $stop }}{{ fail (printf "serving.lingerSeconds: must be at most stop_seconds = %v." $stop) }}{{ end -}}
 {{- if lt ($v.portal.graceSeconds | int) (add $v.portal.drainSeconds 20 | int) }}{{ fail "portal.graceSeconds: must be at least drainSeconds + 20." }}{{ end -}}
 {{- end }}

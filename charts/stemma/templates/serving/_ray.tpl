@@ -29,7 +29,20 @@ applications:
 {{- end }}
 {{- end }}
 
-{{/* One container of Ray: (dict "root" $ "name" "ray-head" "resources" {} "gpu" 0 "gpuResource" "") */}}
+{{/*
+What a gateway does when its pod is to go, before Ray hears of it: once no Service names it, HAProxy takes no more
+connections, answers what it was asked, and tells callers who keep theirs open to come back by another.
+*/}}
+{{- define "stemma.leave" -}}
+sleep 3
+waiting=$(pidof haproxy) && kill -USR1 $waiting
+for second in $(seq {{ .Values.serving.config.stop_seconds }}); do
+  kill -0 $waiting 2>/dev/null || break
+  sleep 1
+done
+{{- end }}
+
+{{/* One container of Ray: (dict "root" $ "name" "ray-head" "resources" {} "gpu" 0 "gpuResource" "" "leave" "") */}}
 {{- define "stemma.rayContainer" -}}
 - name: {{ .name }}
   image: {{ include "stemma.image" (dict "root" .root "image" "serving") }}
@@ -47,6 +60,10 @@ applications:
   {{- $_ := set $resources "requests" (merge (dict .gpuResource (toString .gpu)) ($resources.requests | default dict)) }}
   {{- end }}
   resources: {{ toYaml $resources | nindent 4 }}
+  {{- with .leave }}
+  lifecycle:
+    preStop: {exec: {command: [sh, -c, {{ . | quote }}]}}
+  {{- end }}
   volumeMounts:
     {{- include "stemma.mounts" .root | nindent 4 }}
     - {name: home, mountPath: /var/lib/stemma}

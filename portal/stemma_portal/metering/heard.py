@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.core.cache import cache
@@ -123,13 +123,14 @@ def _beside_sound(record: dict[str, Any], recordings: Iterable[Recording]) -> It
     for recording in [each for each in recordings if each.audio_key][:COMPARED]:
         # Both sounds are decoded and compared, which takes a second: what came out is kept.
         key = f"echo:{piece['sha256']}:{recording.audio_sha256}"
-        echo = cache.get(key)
-        if echo is None:
+        if (kept := cache.get(key)) is not None:
+            echo = Echo(**kept)
+        else:
             try:
                 echo = _echo(piece["object"], recording.audio_key)
             except (NotFoundError, UnavailableError, InvalidError):
                 continue
-            cache.set(key, echo, KEPT)
+            cache.set(key, asdict(echo), KEPT)
         yield Beside(recording, _audio(recording, echo.their_start_ms / 1000 if echo.ms else None), echo=echo)
 
 

@@ -37,7 +37,7 @@ def test_what_they_share_is_drawn_and_can_be_heard(storage):
     assert generation_beside({"files": {"midi": {"object": "gone.mid"}}}, [near]) == []
 
 
-def test_of_a_piece_that_is_sound_alone_the_sounds_are_compared(storage):
+def test_of_a_piece_that_is_sound_alone_the_sounds_are_compared(storage, redis):
     sound = tune(20, seed=1)
     piece = tune(20, seed=2)
     piece[RATE * 9 : RATE * 15] = sound[RATE * 4 : RATE * 10]

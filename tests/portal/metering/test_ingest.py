@@ -100,7 +100,7 @@ def test_the_page_of_a_generation_says_how_sure_its_shares_are(world: World, cli
     assert page.count('class="whisker"') == (4 if "intervals" in fields else 0)
 
 
-def test_the_page_of_sound_alone_says_what_it_shares_and_shows_no_score(world: World, storage, client) -> None:
+def test_the_page_of_sound_alone_says_what_it_shares_and_shows_no_score(world: World, storage, redis, client) -> None:
     sound, piece = tune(12, seed=1), tune(12, seed=2)
     piece[RATE * 5 : RATE * 10] = sound[RATE * 3 : RATE * 8]
     flac, digest = encode(sound, RATE, "flac"), sha("its sound")

@@ -25,8 +25,9 @@ from stemma.proof.canonical import sha256
 from stemma.rights.snapshot import SnapshotRecording
 from stemma.training.dataset import Dataset, layouts, works
 from stemma.training.evaluation import validation_loss
-from stemma.training.learn import Step, learn, optimizers, update
+from stemma.training.learn import Step, learn, update
 from stemma.training.presets import PRESETS
+from stemma.training.symbolic import SymbolicCourse, mean_loss, optimizers
 
 STEPS = 160
 """About a fifth of a run of preset `up`, and so with one of its five checkpoints."""
@@ -72,12 +73,12 @@ def main() -> None:
     model, beside = fresh(), fresh().network.train()
     optimizer = optimizers(beside, preset)
     for network, its in ((model.network.train(), optimizers(model.network, preset)), (beside, optimizer)):
-        update(network, batches[0], its)  # the first steps of a process are slower
+        update(network, mean_loss(network, batches[0]), its)  # the first steps of a process are slower
     bare: list[float] = []
 
     def report(step: Step) -> None:
         started = time.perf_counter()
-        update(beside, batches[step.number - 1], optimizer)
+        update(beside, mean_loss(beside, batches[step.number - 1]), optimizer)
         bare.append(time.perf_counter() - started)
 
     def checkpoint(_: Path, step: int) -> None:
@@ -85,7 +86,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        learn(model, data, preset, Path(folder), report=report, checkpoint=checkpoint)
+        learn(SymbolicCourse(model, data, preset), preset, Path(folder), report=report, checkpoint=checkpoint)
         ours = time.perf_counter() - started - sum(bare)
     peer = sum(bare)
     print(f"{STEPS} steps of {tokens / STEPS:.0f} places: ours {ours:.1f} s, bare {peer:.1f} s on {threads} threads")

@@ -84,6 +84,8 @@ class FiltersConfig(_Strict):
     """Whether prompts are refused that name whom they may not."""
     verbatim_notes: int = Field(default=32, ge=0, le=10_000)
     """Longest passage that a piece may share note for note with a work of the snapshot; 0: not looked for."""
+    heard_ms: int = Field(default=4000, ge=0, le=600_000)
+    """Longest stretch of sound that a piece without a score may share with a recording; 0: not looked for."""
     similarity_ppm: int = Field(default=600_000, ge=0, le=1_000_000)
     """Largest likeness to a work as a whole, in parts per million; 0: not measured."""
     redraws: int = Field(default=2, ge=0, le=10)

@@ -170,8 +170,7 @@ def _cover(terms: AnyCovenant, tier: str) -> Cover | None:
 
 def _sound(piece: Piece) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     if piece.audio is not None:
-        samples = np.clip(np.rint(piece.audio.T * 32767), -32768, 32767).astype(np.int16)
-        return samples, {}
+        return audio.samples_of(piece.audio), {}
     assert piece.midi is not None  # noqa: S101 - a piece has one or the other
     rendered = render(piece.midi)
     return rendered.samples, rendered.stems

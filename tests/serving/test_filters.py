@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from music.sounds import tune as melody
 from music.test_ngrams import midi
 from serving.licensee import entitlement
 from stemma.ids import new_id
 from stemma.models.protocol import Example, GenerationRequest, Piece
+from stemma.music.audio import encode
+from stemma.music.echoes import FILE as ECHOES
+from stemma.music.echoes import Echoes
 from stemma.music.reference import FILE, Reference
 from stemma.proof.canonical import digest, sha256
 from stemma.proof.keys import KeyRing
@@ -89,6 +93,52 @@ def test_a_piece_that_repeats_a_work_is_refused_with_its_figures(bundle: Path) -
     assert alarm(own) == ""
     assert own.verbatim is not None
     assert own.verbatim.index_sha256 == sha256((bundle / FILE).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def sounding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a release of a model that makes sound, as far as filters read them."""
+    folder = tmp_path_factory.mktemp("sounding")
+    Echoes.build((f"r{n}", encode(melody(20, seed=n), 44_100, "flac")) for n in range(3)).save(folder / ECHOES)
+    return folder
+
+
+def heard(samples: np.ndarray) -> Piece:
+    """A piece that is sound alone."""
+    return Piece("fiddle", 0.0, "", 0, 7, None, Example(()), (samples.T / 32767).astype(np.float32))
+
+
+@pytest.mark.unit
+def test_sound_that_stands_in_a_recording_is_refused_with_its_place(sounding: Path) -> None:
+    sieve = Sieve.open(sounding, FiltersConfig())
+    stolen = melody(20, seed=9)
+    stolen[44_100 * 8 : 44_100 * 14] = melody(20, seed=1)[44_100 * 3 : 44_100 * 9]
+    found = sieve.hold(heard(stolen), None)
+    assert found.heard is not None
+    assert (found.heard.recording, found.heard.works, found.off) == ("r1", 3, ("prompt rules",))
+    assert found.heard.ms == pytest.approx(6000, abs=700)
+    assert found.heard.index_sha256 == sha256((sounding / ECHOES).read_bytes())
+    problem = refusal(found)
+    assert problem is not None
+    assert problem.code == "too-close"
+    assert "s of it stand nearly as they are in a recording" in problem.detail
+    assert alarm(found).startswith(f"{found.heard.ms} ms from {found.heard.start_ms} ms on, of recording r1 from ")
+    own = sieve.hold(heard(melody(20, seed=10)), None)
+    assert (refusal(own), alarm(own)) == (None, "")
+    whole = Sieve.open(sounding, FiltersConfig(heard_ms=0)).hold(heard(melody(20, seed=2)), None)
+    assert whole.off == ("prompt rules", "verbatim passages")
+    problem = refusal(whole)
+    assert problem is not None
+    assert "it shares" in problem.detail
+
+
+@pytest.mark.unit
+def test_what_is_said_of_sound_is_said_of_sound_alone(bundle: Path, sounding: Path) -> None:
+    """Filters of a piece with a score have the bytes that they had, and readers of before read them."""
+    scored = Sieve.open(bundle, FiltersConfig()).hold(piece(midi(tune(100))), None)
+    assert scored.model_dump().keys() == {"prompt", "verbatim", "similarity"}
+    found = Sieve.open(sounding, FiltersConfig()).hold(heard(melody(20, seed=0)), None)
+    assert Filters.model_validate_json(found.model_dump_json()) == found
 
 
 @pytest.mark.unit

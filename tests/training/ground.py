@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from stemma.proof.merkle import Tree
 from stemma.rights.consent import CONSENT, STATUS, STATUS_KEY, Grant, Held, RightsStatus, Withdrawn
 from stemma.rights.covenant import house_covenant
 from stemma.rights.shares import Share
-from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
+from stemma.rights.snapshot import Manifest, SnapshotRecording, form_of, snapshot_root
 from stemma.storage import Storage
 
 CORPUS = Path(music21.__file__).parent / "corpus"
@@ -93,6 +94,12 @@ def recordings() -> tuple[list[SnapshotRecording], dict[str, bytes]]:
     return sorted(rows, key=lambda r: r.recording), scores
 
 
+def heard(row: SnapshotRecording, sound: bytes) -> SnapshotRecording:
+    """The recording with this sound and no score."""
+    said = {"midi_sha256": "", "tempo": None, "audio_sha256": sha256(sound)}
+    return row.model_copy(update=said)
+
+
 @dataclass
 class Ground:
     """Puts a snapshot with everything around it into a bucket; each part can be spoiled."""
@@ -102,10 +109,18 @@ class Ground:
     name: str
     status: RightsStatus = field(default_factory=lambda: RightsStatus(at=timestamp(now())))
 
-    def lay(self) -> Manifest:
-        """Contents, consents, covenant, rights status, snapshot and its receipt."""
+    def lay(self, sounds: Sequence[bytes] = ()) -> Manifest:
+        """Contents, consents, covenant, rights status, snapshot and its receipt.
+
+        With `sounds` (FLAC) the first recordings have these and no score: a snapshot for models that make sound.
+        """
         rows, scores = recordings()
         covenant = house_covenant()
+        if sounds:
+            rows = [heard(row, sound) for row, sound in zip(rows, sounds, strict=False)]
+            scores = dict.fromkeys((row.recording for row in rows), b"")
+            for sound in sounds:
+                self.store.put(f"audio/{sha256(sound)}.flac", sound)
         for number, (_, _, _, midi) in enumerate(music()):
             self.store.put(f"midi/{sha256(midi)}.mid", midi)
             self.store.put(f"audio/{sha256(silence(number))}.flac", silence(number))
@@ -129,6 +144,8 @@ class Ground:
             created_at=timestamp(now()),
             scopes=SCOPES,
             covenant=digest(covenant),
+            family="latent" if sounds else None,
+            format=form_of(rows),
             recordings=tuple(rows),
             consents=grants,
             root=snapshot_root(rows),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stemma.errors import StemmaError
 from stemma.models import load
 from stemma.models.protocol import GenerationRequest
 from stemma.models.symbolic.family import Symbolic
@@ -14,6 +15,7 @@ from stemma.training.dataset import Dataset, layouts, works
 from stemma.training.evaluation import evaluate
 from stemma.training.learn import Step, learn, schedule
 from stemma.training.presets import PRESETS, preset
+from stemma.training.symbolic import SymbolicCourse
 from training.ground import recordings
 
 TINY = replace(PRESETS["tiny"], threads=1)
@@ -38,7 +40,7 @@ def weights(model: Symbolic) -> torch.Tensor:
 def test_a_minute_of_learning_beats_the_ngram_model_and_leaves_checkpoints(found, tmp_path):
     model, data = make(found, TINY)
     steps: list[Step] = []
-    assert learn(model, data, TINY, tmp_path, report=steps.append) == TINY.steps
+    assert learn(SymbolicCourse(model, data, TINY), TINY, tmp_path, report=steps.append) == TINY.steps
     assert [s.number for s in steps] == list(range(1, TINY.steps + 1))
     assert steps[-1].loss < steps[0].loss / 1.5
     folders = sorted(f.name for f in (tmp_path / "checkpoints").iterdir())
@@ -54,6 +56,21 @@ def test_a_minute_of_learning_beats_the_ngram_model_and_leaves_checkpoints(found
     assert figures.metrics()["eval.fiddle.in_key_real"] > 0.9
 
 
+def test_a_loss_that_is_no_number_ends_the_run_and_what_was_kept_stays(found, tmp_path, monkeypatch):
+    settings = replace(TINY, steps=8, checkpoints=2)
+    monkeypatch.setattr("stemma.training.learn.SAVE_SECONDS", 0.0)
+    model, data = make(found, settings)
+
+    def spoil(step: Step) -> None:
+        if step.number == 3:
+            with torch.no_grad():
+                next(model.network.parameters()).fill_(float("nan"))
+
+    with pytest.raises(StemmaError, match="The loss of step 4 is nan") as error:
+        learn(SymbolicCourse(model, data, settings), settings, tmp_path, report=spoil)
+    assert error.value.code == "not-finite"
+
+
 class Killed(BaseException):
     """Stands for a signal: nothing may catch it."""
 
@@ -63,7 +80,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(found, tmp_path, monkeypatch, 
     settings = replace(TINY, steps=14, checkpoints=2)
     whole, data = make(found, settings)
     losses: list[float] = []
-    learn(whole, data, settings, tmp_path / "whole", report=lambda step: losses.append(step.loss))
+    learn(
+        SymbolicCourse(whole, data, settings),
+        settings,
+        tmp_path / "whole",
+        report=lambda step: losses.append(step.loss),
+    )
 
     monkeypatch.setattr("stemma.training.learn.SAVE_SECONDS", 0.0 if saved else 1000.0)
     again: dict[int, float] = {}
@@ -79,9 +101,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(found, tmp_path, monkeypatch, 
     for last in (5, 9):
         model, _ = make(found, settings)
         with pytest.raises(Killed):
-            learn(model, data, settings, tmp_path / "parts", report=until(last))
+            learn(SymbolicCourse(model, data, settings), settings, tmp_path / "parts", report=until(last))
     model, _ = make(found, settings)
-    assert learn(model, data, settings, tmp_path / "parts", report=until(0)) == 14
+    assert learn(SymbolicCourse(model, data, settings), settings, tmp_path / "parts", report=until(0)) == 14
     assert list(again.values()) == losses
     assert torch.equal(weights(model), weights(whole))
 
@@ -90,9 +112,10 @@ def test_a_stop_is_kept_and_gone_on_from(found, tmp_path):
     settings = replace(TINY, steps=8, checkpoints=2)
     model, data = make(found, settings)
     done: list[int] = []
+    course = SymbolicCourse(model, data, settings)
     with pytest.raises(InterruptedError):
-        learn(model, data, settings, tmp_path, report=lambda s: done.append(s.number), stop=lambda: len(done) == 3)
-    learn(model, data, settings, tmp_path, report=lambda s: done.append(s.number))
+        learn(course, settings, tmp_path, report=lambda s: done.append(s.number), stop=lambda: len(done) == 3)
+    learn(course, settings, tmp_path, report=lambda s: done.append(s.number))
     assert done == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
@@ -100,7 +123,7 @@ def test_a_run_that_must_fit_a_time_settles_its_length_once(found, tmp_path):
     settings = replace(TINY, seconds=1.0, steps=130)
     model, data = make(found, settings)
     totals: list[int | None] = []
-    steps = learn(model, data, settings, tmp_path, report=lambda s: totals.append(s.total))
+    steps = learn(SymbolicCourse(model, data, settings), settings, tmp_path, report=lambda s: totals.append(s.total))
     assert totals[0] is None
     assert len({t for t in totals if t is not None}) == 1
     assert 120 <= steps <= 130

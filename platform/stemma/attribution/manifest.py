@@ -59,6 +59,11 @@ class Plan(BaseModel):
     """Recordings per file."""
 
 
+PLANS = {"latent": Plan(tokens=65_536)}
+"""How stores of a family are made where it is not as usual: its tokens are single latents, and this is one segment of
+1,024 frames of 64."""
+
+
 class StoredRecording(BaseModel):
     """A recording of the store: one row of every matrix."""
 
@@ -168,6 +173,11 @@ def draft(bundle: Path, given: Iterable[tuple[SnapshotRecording, bytes]], plan: 
         ),
         **card,
     )
+
+
+def usual_plan(bundle: Path) -> Plan:
+    """How the store of this bundle is made unless somebody says otherwise."""
+    return PLANS.get(_about(bundle)["family"], Plan())
 
 
 def same_vectors(about: Manifest, plan: Plan) -> bool:

@@ -24,7 +24,7 @@ from stemma.attribution import arrays, manifest, scores
 from stemma.attribution.arrays import Float32, Shard
 from stemma.attribution.build import Load, Progress, build, finished, make_room
 from stemma.attribution.features import Directions, features
-from stemma.attribution.manifest import MANIFEST, Manifest, Plan
+from stemma.attribution.manifest import MANIFEST, Manifest, Plan, usual_plan
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.models import family_of
 from stemma.models.content import content_key, source_of
@@ -108,7 +108,7 @@ class Store:
         """
         load = load or _load_family
         given = list(recordings) if isinstance(recordings, Iterator) else recordings
-        draft = manifest.draft(bundle, given, plan or Plan())
+        draft = manifest.draft(bundle, given, plan or usual_plan(bundle))
         beside = make_room(out, draft)
         if not finished(out, draft):
             previous, earlier = previous or beside, None
@@ -182,7 +182,7 @@ class Store:
                     raise
                 continue
             about = manifest.parse(body)
-            if manifest.same_vectors(about, plan or Plan()) and manifest.common_checkpoints(about, bundle):
+            if manifest.same_vectors(about, plan or usual_plan(bundle)) and manifest.common_checkpoints(about, bundle):
                 out = folder / about.version
                 _download(storage, prefix, about, body, out)
                 return out

@@ -60,7 +60,7 @@ def build(
     from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
 
-    from stemma.attribution.manifest import MANIFEST, Plan
+    from stemma.attribution.manifest import MANIFEST, Plan, usual_plan
     from stemma.attribution.store import Contents, Store
     from stemma.storage import storage
     from stemma.training import release as releases
@@ -69,7 +69,8 @@ def build(
     with told("Attribution store", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
         said = {"form": form, "checkpoints": checkpoints, "tokens": tokens, "rank": rank, "keep": keep}
-        plan = Plan.model_validate({name: value for name, value in said.items() if value is not None})
+        usual = usual_plan(bundle).model_dump()
+        plan = Plan.model_validate(usual | {name: value for name, value in said.items() if value is not None})
         # Spawned, not forked: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else nullcontext() as executor:
@@ -139,7 +140,8 @@ def evaluate(
     """
     import torch
 
-    from stemma.models.content import content_key
+    from stemma.models import family_of
+    from stemma.models.content import content_key, source_of
     from stemma.rights.snapshot import Manifest
     from stemma.storage import storage
     from stemma.training import fidelity
@@ -152,6 +154,12 @@ def evaluate(
     torch.set_num_threads(1)
     with told("Fidelity", console) as progress:
         bundle = releases.fetch(release, settings().home / "releases" / release)
+        if source_of(family_of(bundle)) != "score":
+            raise InvalidError(
+                f"{release} makes sound; the fidelity of attribution is measured for models that write notes only.",
+                remedy="Its facts say that it was not measured.",
+                code="not-measured",
+            )
         snapshot = Manifest.model_validate_json((bundle / "manifest.json").read_bytes())
         scores = {r.recording: storage().get(content_key(r, "score")) for r in snapshot.recordings}
         study = Study.open(settings().home / "studies", chosen, snapshot.recordings, scores, progress=progress)

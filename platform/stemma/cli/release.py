@@ -18,11 +18,12 @@ Bundle = Annotated[Path, typer.Argument(help="Folder of the bundle.", exists=Tru
 @app.command()
 def build(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.", exists=True, file_okay=False)],
-    name: Annotated[str, typer.Option(help="Name of the model.")] = "house-symbolic",
+    name: Annotated[str | None, typer.Option(help="Name of the model; else house- and its family.")] = None,
 ) -> None:
     """Make and sign the bundle of a finished run."""
     from stemma.training import release
 
+    name = name or release.usual_name(run)
     bundle = release.build(run, settings().home / "releases" / name, name=name)
     statement = release.sign(bundle)
     Console().print(f"{statement.id}: {len(statement.files)} files, signed, in {bundle}")

@@ -9,12 +9,19 @@ from rich.console import Console
 from rich.table import Table
 
 from stemma.cli.bars import told
+from stemma.errors import InvalidError
 from stemma.training.gate import GateRefusal
 
 
 def train(
     snapshot: Annotated[str, typer.Option(help="Identifier of the snapshot; a folder is never taken.")],
     preset: Annotated[str, typer.Option(help="tiny (a test), up (minutes), base (as long as quality needs).")] = "up",
+    pipeline: Annotated[
+        str | None,
+        typer.Option(
+            help="For a model that makes sound: the Stable Audio pipeline to begin with, a folder or a name on the hub."
+        ),
+    ] = None,
     on: Annotated[Literal["here", "cluster"], typer.Option(help="here, or cluster: as a job of Ray.")] = "here",
     namespace: Annotated[str, typer.Option(help="Where the installation on the cluster is.")] = "stemma",
     release: Annotated[str, typer.Option(help="Name of the installation on the cluster.")] = "stemma",
@@ -22,9 +29,16 @@ def train(
 ) -> None:
     """Train a model on a snapshot, past the gate.  An interrupted run goes on where it stopped.
 
+    It writes notes; with --pipeline it makes sound: the pipeline's autoencoder and text encoder are taken as they are,
+    and a fresh denoiser of its shape learns from the snapshot's recordings.
+
     On a cluster the job also builds the release, publishes it, and builds its attribution store.
     """
     if on == "cluster":
+        if pipeline is not None:
+            raise InvalidError(
+                "Jobs on a cluster train models that write notes.", remedy="Leave out --on cluster, or --pipeline."
+            )
         _on_cluster(snapshot, preset, namespace, release, cancel)
         return
     from stemma.capacity.energy import watt_hours
@@ -33,7 +47,7 @@ def train(
     console = Console()
     try:
         with told("Training", console) as progress:
-            outcome = run.train(snapshot, preset=preset, progress=progress, energy=watt_hours)
+            outcome = run.train(snapshot, preset=preset, pipeline=pipeline, progress=progress, energy=watt_hours)
     except GateRefusal as refusal:
         console.print(offenders(refusal))
         raise

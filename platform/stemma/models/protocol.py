@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -110,6 +110,10 @@ class Family(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The model in this folder, ready to generate on the CPU, or on a GPU where there is one."""
+        ...
+
+    def save(self, folder: Path, **facts: Any) -> None:
+        """Write the model in that layout; `facts` join what `stemma.json` says."""
         ...
 
     @property

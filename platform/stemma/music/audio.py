@@ -34,6 +34,11 @@ def encode(samples: Samples, rate: int, form: Format) -> bytes:
     return buffer.getvalue()
 
 
+def samples_of(sound: NDArray[np.float32]) -> Samples:
+    """Sound [channels, n] of numbers up to 1 as samples [n, channels] of 16 bits."""
+    return np.clip(np.rint(sound.T * 32767), -32768, 32767).astype(np.int16)
+
+
 def decode(data: bytes) -> tuple[Samples, int]:
     """Samples and rate of a sound file; raises `InvalidError` for what is none."""
     try:

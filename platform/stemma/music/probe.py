@@ -125,15 +125,18 @@ def probe(path: Path, *, form: Form | None = None, master: Path | None = None, p
     )
 
 
-def fingerprint(samples: NDArray[np.int16], rate: int) -> bytes:
+def fingerprint(samples: NDArray[np.int16], rate: int, *, seconds: int | None = FINGERPRINTED) -> bytes:
     """Chromaprint of a sound [n, channels], as `Probe.fingerprint`; empty for a sound too short to have one.
+
+    Of the first `seconds`, as that of a `Probe`; None: of all of it.
 
     Raises `UnavailableError` when there is no ffmpeg or it does not end.
     """
     form = ["-f", "s16le", "-ar", str(rate), "-ac", str(samples.shape[1])]
-    wanted = ["-t", str(FINGERPRINTED), "-f", "chromaprint", "-fp_format", "raw", "pipe:1"]
+    until = ["-t", str(seconds)] if seconds is not None else []
+    wanted = [*until, "-f", "chromaprint", "-fp_format", "raw", "pipe:1"]
     command = [_ffmpeg(), "-nostdin", "-hide_banner", "-v", "error", "-threads", "1", *form, "-i", "pipe:0", *wanted]
-    sound = samples[: FINGERPRINTED * rate].astype("<i2", copy=False).tobytes(order="C")
+    sound = samples[: seconds and seconds * rate].astype("<i2", copy=False).tobytes(order="C")
     try:
         done = subprocess.run(command, input=sound, capture_output=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -8,9 +8,9 @@ release made the sound and what every filter found; form 1 is read for ever.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from stemma.proof.canonical import sha256
 from stemma.proof.keys import Jwks, KeyRing, verify
@@ -78,8 +78,33 @@ class Verbatim(_Closed):
         return self.notes > self.limit
 
 
+class Heard(_Closed):
+    """The longest stretch of sound that a recording of the snapshot holds, nearly as it was (`stemma.music.echoes`)."""
+
+    ms: Count
+    limit_ms: Count
+    recording: str = ""
+    """The one that holds it; empty where no stretch is shared."""
+    start_ms: Count = 0
+    """Where it begins in the piece."""
+    their_start_ms: Count = 0
+    """Where it begins in the recording."""
+    works: Count
+    """Recordings that were asked."""
+    index_sha256: Hex
+    """Hash of the index, a file of the release."""
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the stretch is longer than may leave."""
+        return self.ms > self.limit_ms
+
+
 class Similarity(_Closed):
-    """How much of the piece stands in the work most alike: shared n-grams of steps, in parts per million."""
+    """How much of the piece stands in the work most alike, in parts per million.
+
+    Of scores shared n-grams of steps, of sound alone the part of its length.
+    """
 
     shared_ppm: Count
     limit_ppm: Count
@@ -92,12 +117,26 @@ class Filters(_Closed):
     prompt: PromptRules | None = None
     verbatim: Verbatim | None = None
     similarity: Similarity | None = None
+    heard: Heard | None = None
+    """Of a piece that is sound alone, in the place of `verbatim`; of others it is not written."""
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Certificates of pieces with a score are as they were, so that readers of before can read them.
+        fields: dict[str, Any] = write(self)
+        if self.heard is None:
+            fields.pop("heard", None)
+        return fields
 
     @property
     def off(self) -> tuple[str, ...]:
         """Names of those that were off, in words."""
-        named = {"prompt": "prompt rules", "verbatim": "verbatim passages", "similarity": "similarity"}
-        return tuple(words for name, words in named.items() if getattr(self, name) is None)
+        found = {
+            "prompt rules": self.prompt,
+            "verbatim passages": self.verbatim or self.heard,
+            "similarity": self.similarity,
+        }
+        return tuple(name for name, said in found.items() if said is None)
 
 
 class Tuned(_Closed):

@@ -88,6 +88,10 @@ def filters_told(said: Certificate) -> str:
     if (run := found.verbatim) is not None:
         longest = f"{run.notes} notes" if run.notes else "none"
         told.append(f"longest passage shared with one of {run.works:,} works: {longest}, {run.limit} allowed")
+    if (stretch := found.heard) is not None:
+        longest = f"{stretch.ms / 1000:.1f} s" if stretch.ms else "none"
+        allowed = f"{stretch.limit_ms / 1000:.1f} s allowed"
+        told.append(f"longest stretch shared with one of {stretch.works:,} recordings: {longest}, {allowed}")
     if (alike := found.similarity) is not None:
         told.append(f"most alike: {alike.shared_ppm / 10_000:.1f} %, {alike.limit_ppm / 10_000:.0f} % allowed")
     if found.off:

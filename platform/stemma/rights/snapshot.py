@@ -160,7 +160,8 @@ class Offence(BaseModel):
     title: str
     rule: str
     """`no-consent`, `scope`, `withdrawn`, `held`, `expired`, `bad-consent`, `content-hash` or `missing-content`;
-    of what goes into a new snapshot also `reserved`."""
+    of what goes into a new snapshot also `reserved`, of what a model is to hear also `sample-rate`,
+    `unreadable-audio` or `empty-audio`."""
     reason: str
     remedy: str
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from stemma.catalog.origin import century_name, region_name
@@ -15,11 +16,15 @@ def model_card(
     facts: dict[str, Any], manifest: Manifest, name: str, version: str, beside: SnapshotFacts | None = None
 ) -> str:
     """README.md of a release, in the form of Hugging Face model cards, with the figures of its run."""
-    figures = facts["figures"]
-    styles = ", ".join(facts["styles"])
+    own = _LATENT if facts["family"] == "latent" else _SYMBOLIC
     energy = f", about {facts['energy_watt_hours']} Wh" if "energy_watt_hours" in facts else ""
     parties = len({share.party for recording in manifest.recordings for share in recording.shares})
     works = len({recording.work for recording in manifest.recordings})
+    metrics = "\n".join(
+        f"    - type: {kind}\n      value: {facts['figures'][figure]:.4f}\n      name: {told}"
+        for kind, figure, told in own.metrics
+    )
+    tags = "\n".join(f"- {tag}" for tag in ("music", *own.tags, "licensed-data", "attribution"))
     head = f"""---
 license: other
 license_name: stemma-covenant
@@ -27,11 +32,7 @@ license_link: LICENSE.md
 library_name: stemma
 pipeline_tag: text-to-audio
 tags:
-- music
-- midi
-- symbolic-music
-- licensed-data
-- attribution
+{tags}
 extra_gated_prompt: Use of these weights is subject to the Stemma Covenant in LICENSE.md.
 extra_gated_fields:
   Organisation: text
@@ -41,39 +42,25 @@ model-index:
   results:
   - task:
       type: text-to-audio
-      name: Symbolic music generation
+      name: {own.task}
     dataset:
       type: stemma-snapshot
       name: {manifest.name}
       revision: {manifest.root}
     metrics:
-    - type: nats-per-note
-      value: {figures["nats_per_note"]:.4f}
-      name: Negative log likelihood of held-out works per note
-    - type: decoded
-      value: {figures["decoded"]:.4f}
-      name: Share of generated pieces that decode
+{metrics}
 ---
 """
     lines = [
         head,
         f"# {name} {version}",
         "",
-        f"A decoder over the notes of scores, with {facts['parameters']:,} parameters, that writes music in the styles",
-        f"{styles}.",
-        "Every work it learned from was licensed for it by its owners, and every output can be traced back to the",
-        "works that shaped it.",
+        *own.opening(facts),
         "",
         "## Use",
         "",
         "```python",
-        "from pathlib import Path",
-        "from stemma.models import load",
-        "from stemma.models.protocol import GenerationRequest",
-        "",
-        'model = load(Path("."))',
-        f'piece = model.generate(GenerationRequest(prompt="a lively {facts["styles"][0]}", bars=16, seed=1))',
-        'Path("piece.mid").write_bytes(piece.midi)',
+        *own.use(facts),
         "```",
         "",
         "## Training data",
@@ -88,7 +75,7 @@ model-index:
         *_diversity(beside),
         "## Training",
         "",
-        f"{facts['steps']:,} steps in {facts['seconds']:,.0f} s at {facts['tokens_per_second']:,} tokens/s on",
+        f"{facts['steps']:,} steps in {facts['seconds']:,.0f} s at {facts['tokens_per_second']:,} {own.places}/s on",
         f"{facts['environment']['threads']} threads{energy}.",
         f"Code {facts['code_version']}, PyTorch {facts['environment']['torch']}. MLflow run `{facts['run_id']}`.",
         "",
@@ -96,6 +83,41 @@ model-index:
         "",
         "| | this model | beside it |",
         "|---|---|---|",
+        *own.evaluation(facts["figures"]),
+        "",
+        "## Limits",
+        "",
+        *own.limits(facts),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What the card of a family says in words of its own."""
+
+    task: str
+    tags: tuple[str, ...]
+    places: str
+    """What a second of training is counted in."""
+    metrics: tuple[tuple[str, str, str], ...]
+    """Kind, figure and words of each metric in the head."""
+    opening: Callable[[dict[str, Any]], list[str]]
+    use: Callable[[dict[str, Any]], list[str]]
+    evaluation: Callable[[dict[str, Any]], list[str]]
+    """Rows of the table of three columns, and what follows it."""
+    limits: Callable[[dict[str, Any]], list[str]]
+
+
+_LICENSED = (
+    "Every work it learned from was licensed for it by its owners, and every output can be traced back to the",
+    "works that shaped it.",
+)
+
+
+def _symbolic_evaluation(figures: dict[str, Any]) -> list[str]:
+    return [
         _row(
             "held-out works, nats per note",
             f"{figures['nats_per_note']:.3f}",
@@ -122,15 +144,86 @@ model-index:
         ),
         _row(*["---"] * 8),
         *(_style(style, f) for style, f in figures["styles"].items()),
+    ]
+
+
+_SYMBOLIC = _Words(
+    task="Symbolic music generation",
+    tags=("midi", "symbolic-music"),
+    places="tokens",
+    metrics=(
+        ("nats-per-note", "nats_per_note", "Negative log likelihood of held-out works per note"),
+        ("decoded", "decoded", "Share of generated pieces that decode"),
+    ),
+    opening=lambda facts: [
+        f"A decoder over the notes of scores, with {facts['parameters']:,} parameters, that writes music in the styles",
+        f"{', '.join(facts['styles'])}.",
+        *_LICENSED,
+    ],
+    use=lambda facts: [
+        "from pathlib import Path",
+        "from stemma.models import load",
+        "from stemma.models.protocol import GenerationRequest",
         "",
-        "## Limits",
-        "",
+        'model = load(Path("."))',
+        f'piece = model.generate(GenerationRequest(prompt="a lively {facts["styles"][0]}", bars=16, seed=1))',
+        'Path("piece.mid").write_bytes(piece.midi)',
+    ],
+    evaluation=_symbolic_evaluation,
+    limits=lambda facts: [
         "It knows the styles above and no others, writes notes rather than sound, and its sense of form reaches",
         f"about {facts['preset']['context']} tokens.",
         "What a prompt says beyond style, key, tempo, length and mood has little effect.",
-        "",
+    ],
+)
+
+
+def _latent_evaluation(figures: dict[str, Any]) -> list[str]:
+    return [
+        _row(
+            "held-out works, squared error of a latent",
+            f"{figures['error']:.3f}",
+            f"{figures['silent_error']:.3f} by a denoiser that puts out nothing",
+        ),
+        _row("works it learned from, squared error of a latent", f"{figures['error_trained']:.3f}", ""),
+        _row("generated pieces that are to be heard", f"{figures['sounding']:.1%}", ""),
+        _row("longest stretch shared with a recording", f"{figures['longest_echo_ms'] / 1000:.1f} s", ""),
     ]
-    return "\n".join(lines)
+
+
+_LATENT = _Words(
+    task="Music generation by latent diffusion",
+    tags=("audio", "latent-diffusion"),
+    places="frames",
+    metrics=(
+        ("squared-error", "error", "Squared error of a latent of held-out works"),
+        ("sounding", "sounding", "Share of generated pieces that are to be heard"),
+    ),
+    opening=lambda facts: [
+        f"A denoiser of latents, with {facts['parameters']:,} parameters, that makes sound in the styles",
+        f"{', '.join(facts['styles'])}.",
+        *_LICENSED,
+        "",
+        f"Its autoencoder and its text encoder are those of `{facts['pipeline']['name']}` (SHA-256 of its parts",
+        f"`{facts['pipeline']['sha256']}`) and stayed as they were: they say how sound and words become numbers,",
+        "and what they learned from is not in the snapshot. Of that pipeline's denoiser only the shape was taken.",
+    ],
+    use=lambda facts: [
+        "from pathlib import Path",
+        "import soundfile",
+        "from stemma.models import load",
+        "from stemma.models.protocol import GenerationRequest",
+        "",
+        'model = load(Path("."))',
+        f'piece = model.generate(GenerationRequest(prompt="{facts["styles"][0].replace("-", " ")}", seed=1))',
+        'soundfile.write("piece.wav", piece.audio.T, 44_100)',
+    ],
+    evaluation=_latent_evaluation,
+    limits=lambda _: [
+        "It knows the styles above, and of a recording no words but its style's. It makes sound and no score. How well",
+        "attribution foretells what training without a work does was not measured for models that make sound.",
+    ],
+)
 
 
 def _unreadable(beside: SnapshotFacts | None) -> list[str]:

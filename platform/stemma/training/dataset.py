@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from stemma.models.symbolic.prompt import embed
 from stemma.models.symbolic.score import Score, read_midi
 from stemma.models.symbolic.tokens import MAX_STREAMS, Layout, Segment, Vocabulary
 from stemma.music import instruments
+from stemma.proof.canonical import sha256
 from stemma.rights.snapshot import SnapshotRecording
 
 HELD_OUT = 20
@@ -37,20 +37,25 @@ class Work:
 
 
 def works(recordings: Sequence[SnapshotRecording], scores: dict[str, bytes]) -> list[Work]:
-    """Scores read and split into voices.
-
-    One work in `HELD_OUT` is held out, chosen by the hash of its identifier, so that the choice does
-    not change when the catalog grows and all recordings of a work are on the same side.
-    """
-    found = []
+    """Scores read and split into voices; which are held out, `held_out` says."""
+    found, kept = [], held_out(recordings)
     for recording in recordings:
         score = read_midi(scores[recording.recording], source=f"score of {recording.title}")
-        number = int(hashlib.sha256(recording.work.encode()).hexdigest()[:8], 16)
         layout = Layout.of(score, recording.style, recording.key)
-        found.append(Work(recording, score, layout, number % HELD_OUT == 0))
-    if not any(work.held_out for work in found) and len(found) > 1:
-        found[-1] = Work(found[-1].recording, found[-1].score, found[-1].layout, held_out=True)
+        found.append(Work(recording, score, layout, recording.recording in kept))
     return found
+
+
+def held_out(recordings: Sequence[SnapshotRecording]) -> frozenset[str]:
+    """Recordings that are kept for validation.
+
+    One work in `HELD_OUT`, chosen by the hash of its identifier, so that the choice does not change when the catalog
+    grows and all recordings of a work are on the same side; where that chooses none, the last recording.
+    """
+    kept = {r.recording for r in recordings if int(sha256(r.work.encode())[:8], 16) % HELD_OUT == 0}
+    if not kept and len(recordings) > 1:
+        kept = {recordings[-1].recording}
+    return frozenset(kept)
 
 
 def layouts(found: Sequence[Work]) -> Layouts:

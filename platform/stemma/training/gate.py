@@ -122,7 +122,9 @@ def check(
     if family is not None and manifest.family not in (None, family):
         raise StemmaError(
             f"Snapshot {snapshot} is for {manifest.family} models, not for {family} ones.",
-            remedy="Make a snapshot for this family.",
+            remedy="Make a snapshot for this family."
+            if manifest.family == "symbolic"
+            else "Say which pipeline to begin with (--pipeline), or make a snapshot for this family.",
             code="family",
         )
     status = RightsStatus.model_validate(verify(store.get(STATUS_KEY).decode(), keys, "rights", STATUS))

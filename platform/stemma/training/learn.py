@@ -1,8 +1,8 @@
 """The learning itself: a loop that one reads in a sitting.
 
-It knows nothing of snapshots, storage or tracking.  Given the same dataset, preset and number of
-steps it makes the same weights, also when it was killed in between: a step depends only on its
-number and on the state that `_Saved` keeps.
+It knows nothing of snapshots, storage or tracking, and of a family no more than its `Course` says.
+Given the same course, preset and number of steps it makes the same weights, also when it was killed in
+between: a step depends only on its number and on the state that `_Saved` keeps.
 """
 
 from __future__ import annotations
@@ -12,23 +12,45 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from stemma.models.symbolic.family import Symbolic
-from stemma.models.symbolic.network import Batch, Network
-from stemma.training.dataset import Dataset
-from stemma.training.presets import Preset
+from stemma.errors import StemmaError
+from stemma.models.protocol import Family
+from stemma.training.presets import AnyPreset
 
+WORK = "work"
+"""Folder of a run for what a course keeps only while it learns."""
 MEASURED = 12
 """Steps after which the length of a run that must fit a time is settled."""
 SAVE_SECONDS = 30.0
 """Time between two states from which a killed run goes on."""
+
+
+class Course(Protocol):
+    """A model with what it is to learn, as a family has it."""
+
+    @property
+    def model(self) -> Family:
+        """What learns."""
+        ...
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """What changes its weights after each step."""
+        ...
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Numbers of segments, a batch each: one pass over everything, always the same one of this number."""
+        ...
+
+    def loss(self, batch: Sequence[int], rng: np.random.Generator) -> tuple[torch.Tensor, int]:
+        """The mean loss of these segments, and of how many places, padding included."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +62,7 @@ class Step:
     total: int | None
     """Steps of the whole run, once settled."""
     loss: float
-    """Mean negative log likelihood of a token, in nats."""
+    """Mean loss of a place: of a decoder negative log likelihood in nats, of a denoiser squared error."""
     rate: float
     """Factor of the learning rates."""
     tokens: int
@@ -61,33 +83,18 @@ class _Saved:
     seconds: float
 
 
-def optimizers(network: Network, preset: Preset) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for embeddings, norms and the rest."""
-    inner = {id(p) for p in network.decoder.model.layers.parameters() if p.ndim == 2}
-    matrices = [p for p in network.parameters() if id(p) in inner]
-    others = [p for p in network.parameters() if id(p) not in inner]
-    return [
-        torch.optim.Muon(matrices, lr=preset.muon, weight_decay=preset.weight_decay, momentum=0.95, nesterov=True),
-        torch.optim.AdamW(others, lr=preset.adam, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
-    ]
-
-
-def update(network: Network, batch: Batch, optimizers: list[torch.optim.Optimizer]) -> torch.Tensor:
-    """One step of learning; the mean loss of a token."""
-    losses = network(batch)
-    loss: torch.Tensor = losses.sum() / batch.free.sum()
+def update(module: torch.nn.Module, loss: torch.Tensor, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """One step down this loss."""
     torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return loss.detach()
 
 
 def learn(
-    model: Symbolic,
-    data: Dataset,
-    preset: Preset,
+    course: Course,
+    preset: AnyPreset,
     folder: Path,
     *,
     report: Callable[[Step], None] = lambda _: None,
@@ -98,11 +105,12 @@ def learn(
 
     State and checkpoints lie in `folder`; a call on a folder with state goes on from there.
     `checkpoint` is told of each checkpoint.  When `stop` says yes, the state is saved and
-    `InterruptedError` raised.
+    `InterruptedError` raised.  A loss that is no number ends the run with `StemmaError` before it reaches the weights:
+    the state saved before it stays.
     """
     torch.set_num_threads(min(preset.threads, os.cpu_count() or 1))
-    network = model.network.train()
-    optimizer = optimizers(network, preset)
+    network = course.model.module.train()
+    optimizer = course.optimizers()
     rates = [[group["lr"] for group in o.param_groups] for o in optimizer]
     torch.manual_seed(preset.seed)
     state = _resume(folder, network, optimizer) or _Saved(0, _total(preset), 0, 0, 0, 0.0)
@@ -110,24 +118,32 @@ def learn(
     saved = started
 
     while state.total is None or state.step < state.total:
-        for indices in _batches(data, preset, state):
+        for batch in _batches(course, state):
             rng = np.random.default_rng((preset.seed, 1, state.step))
-            batch = data.batch(indices, rng, unprompted=preset.unprompted)
             factor = schedule(state.step, state.total, preset)
             for o, base in zip(optimizer, rates, strict=True):
                 for group, rate in zip(o.param_groups, base, strict=True):
                     group["lr"] = rate * factor
-            loss = update(network, batch, optimizer)
+            mean, places = course.loss(batch, rng)
+            loss = mean.item()
+            if not math.isfinite(loss):
+                raise StemmaError(
+                    f"The loss of step {state.step + 1} is {loss}: the model no longer learns.",
+                    remedy="Look at what this training starts from for weights that are no numbers, or lower the "
+                    "learning rate of the preset; then train again.",
+                    code="not-finite",
+                )
+            update(network, mean, optimizer)
             state.step += 1
             state.place += 1
-            state.tokens += batch.tokens.numel()
+            state.tokens += places
             state.seconds = before + time.monotonic() - started
             if state.total is None and state.step >= MEASURED:
                 state.total = _settle(state, preset)
-            report(Step(state.step, state.total, loss.item(), factor, batch.tokens.numel(), state.seconds))
+            report(Step(state.step, state.total, loss, factor, places, state.seconds))
             if state.total is not None and state.step in _marks(state.total, preset.checkpoints):
                 path = folder / "checkpoints" / f"step-{state.step:06d}"
-                _keep(model, path, state.step)
+                _keep(course.model, path, state.step)
                 checkpoint(path, state.step)
             done = state.total is not None and state.step >= state.total
             told = stop()
@@ -142,7 +158,7 @@ def learn(
     return state.step
 
 
-def schedule(step: int, total: int | None, preset: Preset) -> float:
+def schedule(step: int, total: int | None, preset: AnyPreset) -> float:
     """Factor of the learning rates: up, level, and down to nothing in a straight line."""
     rise = min(1.0, (step + 1) / preset.warmup)
     if total is None:
@@ -150,11 +166,11 @@ def schedule(step: int, total: int | None, preset: Preset) -> float:
     return min(rise, (total - step) / max(1.0, preset.decay * total))
 
 
-def _total(preset: Preset) -> int | None:
+def _total(preset: AnyPreset) -> int | None:
     return None if preset.seconds is not None else preset.steps
 
 
-def _settle(state: _Saved, preset: Preset) -> int:
+def _settle(state: _Saved, preset: AnyPreset) -> int:
     """Steps that fit the preset's time at the speed so far; never fewer than make a run."""
     pace = state.seconds / state.step
     total = int((preset.seconds or math.inf) / pace) if preset.seconds else math.inf
@@ -166,15 +182,14 @@ def _marks(total: int, count: int) -> set[int]:
     return {math.ceil(total * (i + 1) / count) for i in range(count)}
 
 
-def _batches(data: Dataset, preset: Preset, state: _Saved) -> Iterator[list[int]]:
+def _batches(course: Course, state: _Saved) -> Iterator[list[int]]:
     """Batches of this pass from where the state is, and on to the next pass."""
-    batches = data.epoch(state.epoch, preset.batch, preset.seed)
-    yield from batches[state.place :]
+    yield from course.batches(state.epoch)[state.place :]
     state.epoch += 1
     state.place = 0
 
 
-def _keep(model: Symbolic, path: Path, step: int) -> None:
+def _keep(model: Family, path: Path, step: int) -> None:
     """Write a checkpoint, which appears only when it is whole."""
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -183,7 +198,7 @@ def _keep(model: Symbolic, path: Path, step: int) -> None:
     part.replace(path)
 
 
-def _save(folder: Path, network: Network, optimizer: list[torch.optim.Optimizer], state: _Saved) -> None:
+def _save(folder: Path, network: torch.nn.Module, optimizer: list[torch.optim.Optimizer], state: _Saved) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "state.part"
     content: dict[str, Any] = {
@@ -199,7 +214,7 @@ def _save(folder: Path, network: Network, optimizer: list[torch.optim.Optimizer]
     part.replace(folder / "state.pt")
 
 
-def _resume(folder: Path, network: Network, optimizer: list[torch.optim.Optimizer]) -> _Saved | None:
+def _resume(folder: Path, network: torch.nn.Module, optimizer: list[torch.optim.Optimizer]) -> _Saved | None:
     path = folder / "state.pt"
     if not path.exists():
         return None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from stemma.errors import InvalidError
 from stemma.models.symbolic.network import Shape
 
+Settings = TypeVar("Settings")
+
 
 @dataclass(frozen=True)
 class Preset:
-    """Everything that decides a run, besides its snapshot."""
+    """Everything that decides a run of a model that writes notes, besides its snapshot."""
 
     name: str
     shape: Shape = field(default_factory=Shape)
@@ -73,11 +76,62 @@ PRESETS = {
 }
 
 
+@dataclass(frozen=True)
+class LatentPreset:
+    """Everything that decides a run of a model that makes sound, besides its snapshot and its pipeline."""
+
+    name: str
+    batch: int = 16
+    """Segments of a batch."""
+    steps: int | None = None
+    seconds: float | None = None
+    """As in `Preset`."""
+    adam: float = 1e-4
+    """Learning rate (AdamW)."""
+    weight_decay: float = 1e-3
+    warmup: int = 100
+    decay: float = 0.6
+    checkpoints: int = 5
+    unprompted: float = 0.1
+    """Share of examples without words, from which guidance is learned."""
+    threads: int = 2
+    samples: int = 1
+    """Pieces of each style that are generated for evaluation."""
+    seed: int = 0
+    pipeline: str = ""
+    """SHA-256 of the pipeline that it starts from; set when the run begins."""
+
+    def document(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return asdict(self)
+
+
+AnyPreset = Preset | LatentPreset
+"""What decides a run, whatever its family."""
+LATENT = {
+    preset.name: preset
+    for preset in (
+        LatentPreset("tiny", batch=8, steps=60, adam=3e-3, warmup=5),
+        LatentPreset("up", seconds=150, steps=4000, adam=3e-4),
+        LatentPreset("base", batch=32, steps=100_000, warmup=1000, samples=4),
+    )
+}
+
+
 def preset(name: str) -> Preset:
-    """The settings of this name."""
+    """The settings of this name for a model that writes notes."""
+    return _named(PRESETS, name)
+
+
+def latent_preset(name: str) -> LatentPreset:
+    """The settings of this name for a model that makes sound."""
+    return _named(LATENT, name)
+
+
+def _named(presets: Mapping[str, Settings], name: str) -> Settings:
     try:
-        return PRESETS[name]
+        return presets[name]
     except KeyError:
         raise InvalidError(
-            f"There is no preset {name!r}.", remedy=f"Choose one of {', '.join(PRESETS)}.", code="unknown-preset"
+            f"There is no preset {name!r}.", remedy=f"Choose one of {', '.join(presets)}.", code="unknown-preset"
         ) from None

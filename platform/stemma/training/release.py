@@ -18,8 +18,9 @@ import httpx
 from stemma.config import settings
 from stemma.errors import NotFoundError, ProofError, StemmaError, UnavailableError
 from stemma.ids import now, timestamp
-from stemma.models.content import content_key
-from stemma.music import reference
+from stemma.models.content import content_key, source_of
+from stemma.music import echoes, reference
+from stemma.music.echoes import Echoes
 from stemma.music.reference import Reference
 from stemma.proof.canonical import digest
 from stemma.proof.keys import Jwks, KeyRing
@@ -37,20 +38,22 @@ from stemma.training.card import model_card
 from stemma.training.gate import Progress, silent, trusted_keys
 
 PRODUCTION = "releases/production.json"
-NAME = "house-symbolic"
 SIGNING_KEY = "model-signing.pem"
 
 
 # Building
 
 
-def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = None, progress: Progress = silent) -> Path:
+def build(
+    run: Path, out: Path, *, name: str | None = None, store: Storage | None = None, progress: Progress = silent
+) -> Path:
     """The unsigned bundle of a finished run, as `out/<version>`; a run already built is given again.
 
-    The version is the next that neither this folder nor object storage has.
+    Without a name it is `usual_name`.  The version is the next that neither this folder nor object storage has.
     """
     store = store or storage()
     facts = _outcome(run)
+    name = name or usual_name(run)
     versions = _versions(out)
     for version, folder in versions.items():
         if read_about(folder).get("run_id") == facts["run_id"]:
@@ -70,8 +73,12 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     shutil.copytree(run / "checkpoints", part / "checkpoints", ignore=shutil.ignore_patterns("*.part"))
     shutil.copy(run / "manifest.json", part / "manifest.json")
     progress(0, 1, "the works, to hold pieces against")
-    scores = ((r.recording, store.get(content_key(r, "score"))) for r in manifest.recordings)
-    Reference.build(scores).save(part / reference.FILE)
+    source = source_of(facts["family"])
+    contents = ((r.recording, store.get(content_key(r, source))) for r in manifest.recordings)
+    if source == "score":
+        Reference.build(contents).save(part / reference.FILE)
+    elif not (part / echoes.FILE).exists():  # the run has made it to judge its own pieces
+        Echoes.build(contents).save(part / echoes.FILE)
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
     for name_of in ("fidelity.json", "fidelity.md"):  # where attribution was evaluated; see `training.fidelity`
         if (run / name_of).exists():
@@ -81,7 +88,9 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
     if beside is not None:
         (part / "snapshot_facts.json").write_text(beside.model_dump_json())
     (part / "README.md").write_text(model_card(facts, manifest, name, free, beside))
-    about = {
+    # What the model says of itself stays, such as how it is asked; that it is a step of a run no longer matters.
+    model = {key: value for key, value in read_about(part).items() if key != "step"}
+    about = model | {
         "name": name,
         "version": free,
         "family": facts["family"],
@@ -95,11 +104,17 @@ def build(run: Path, out: Path, *, name: str = NAME, store: Storage | None = Non
         "checkpoints": sorted(p.name for p in (part / "checkpoints").iterdir()),
         "created_at": timestamp(now()),
         "license_decisions": facts["license_decisions"],
+        **({"pipeline": facts["pipeline"]} if "pipeline" in facts else {}),
         "metrics": facts["figures"] | ({"recordings_without_score": beside.unreadable} if beside else {}),
     }
     (part / "stemma.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     progress(1, 1, f"{name}/{free}")
     return part.replace(out / free)
+
+
+def usual_name(run: Path) -> str:
+    """What a model of a run's family is called unless somebody says otherwise, such as `house-symbolic`."""
+    return f"house-{_outcome(run)['family']}"
 
 
 def _outcome(run: Path) -> dict[str, Any]:

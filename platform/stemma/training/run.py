@@ -6,26 +6,65 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from stemma.config import settings
 from stemma.errors import InvalidError, StemmaError
 from stemma.ids import now, timestamp
-from stemma.models.symbolic.family import Symbolic
 from stemma.storage import Storage, storage
-from stemma.training import gate
-from stemma.training.dataset import Dataset, Work, layouts, works
-from stemma.training.evaluation import Figures, evaluate, validation_loss
+from stemma.training import gate, symbolic
 from stemma.training.gate import Clearance, Progress, silent
-from stemma.training.learn import Step, learn
-from stemma.training.presets import Preset
+from stemma.training.learn import WORK, Course, Step, learn
+from stemma.training.presets import AnyPreset, LatentPreset, Preset, latent_preset
 from stemma.training.presets import preset as named
 from stemma.training.tracking import Tracker, code_version, environment
 
 Energy = Callable[[float, int], float]
 """Watt-hours of so many seconds on so many processors."""
+
+
+class Figures(Protocol):
+    """What a finished model was judged to be."""
+
+    def document(self) -> dict[str, Any]:
+        """As plain values."""
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """As flat names and numbers."""
+        ...
+
+
+class Judged(Course, Protocol):
+    """A course with what a run asks beside learning."""
+
+    @property
+    def metric(self) -> str:
+        """Name of what `validate` gives."""
+        ...
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Recordings used for validation only."""
+        ...
+
+    def described(self) -> dict[str, Any]:
+        """What it learns from, in numbers."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What a release must tell beside."""
+        ...
+
+    def validate(self) -> float:
+        """How it fares on works that were held out; less is better."""
+        ...
+
+    def judge(self, progress: Progress) -> Figures:
+        """The figures of the finished model."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,46 +81,81 @@ class Outcome:
 
     def summary(self) -> str:
         """One line for people."""
-        f, figures = self.facts, self.facts["figures"]
-        return (
-            f"{f['steps']} steps, {f['tokens_per_second']:,.0f} tokens/s; held-out works cost "
-            f"{figures['nats_per_note']:.2f} nats a note (n-gram {figures['baseline_nats_per_note']:.2f}); "
-            f"{figures['decoded']:.0%} of pieces decode; longest shared run {figures['longest_run']} notes"
-        )
+        if self.facts["family"] == "latent":
+            from stemma.training import latent
+
+            return latent.summary(self.facts)
+        return symbolic.summary(self.facts)
 
 
 def train(
     snapshot: str,
     *,
-    preset: str | Preset = "up",
+    preset: str | AnyPreset = "up",
+    pipeline: str | None = None,
     home: Path | None = None,
     store: Storage | None = None,
     progress: Progress = silent,
     energy: Energy | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Train the symbolic family on a snapshot.
+    """Train a model on a snapshot: one that writes notes or, where a `pipeline` is given, one that makes sound.
 
-    A finished run of the same snapshot and preset is returned as it is; one that was interrupted goes
-    on.  Raises `GateRefusal` when a recording may not be used, before a byte is read for training and
-    again before the run counts; `InterruptedError` when `stop` says yes.
+    `pipeline` is a Stable Audio pipeline's folder, or its name on the hub: its autoencoder and text encoder are
+    taken as they are, and a fresh denoiser of its shape learns.  A finished run of the same snapshot and preset
+    is returned as it is; one that was interrupted goes on.  Raises `GateRefusal` when a recording may not be
+    used, before a byte is read for training and again before the run counts, or when its sound cannot be
+    learned from; `InterruptedError` when `stop` says yes.
     """
-    chosen = named(preset) if isinstance(preset, str) else preset
-    store = store or storage()
     _check_name(snapshot)
-    folder = (home or settings().home) / "runs" / f"{snapshot}-{chosen.name}"
+    chosen, found = _chosen(preset, pipeline)
+    store = store or storage()
+    family: Literal["latent", "symbolic"] = "symbolic" if found is None else "latent"
+    name = chosen.name if family == "symbolic" else f"{family}-{chosen.name}"
+    folder = (home or settings().home) / "runs" / f"{snapshot}-{name}"
     if (done := _finished(folder, chosen)) is not None:
         return done
-    clearance = gate.check(snapshot, store=store, family="symbolic", progress=progress)
+    clearance = gate.check(snapshot, store=store, family=family, progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_text(clearance.manifest.model_dump_json())
     (folder / "receipt.json").write_text(clearance.receipt.model_dump_json())
+
+    def course() -> Judged:
+        if isinstance(chosen, Preset):
+            return symbolic.SymbolicCourse.open(clearance, chosen, progress=progress)
+        from stemma.training.latent import LatentCourse
+
+        assert found is not None  # noqa: S101 - settings of this kind have a pipeline
+        at, told = found, str(pipeline)
+        # A folder is called by its name: where it lies is nobody's business.
+        name = at.name if Path(told).is_dir() else told
+        return LatentCourse.open(clearance, chosen, at, folder, name=name, store=store, progress=progress)
+
     run = _Run(folder, chosen, clearance, store, progress, energy, stop)
     try:
-        return run.go()
+        return run.go(course)
     except BaseException as error:
         run.tracker.end("KILLED" if isinstance(error, (InterruptedError, KeyboardInterrupt)) else "FAILED")
         raise
+
+
+def _chosen(preset: str | AnyPreset, pipeline: str | None) -> tuple[AnyPreset, Path | None]:
+    """The settings of a run, and the folder of the pipeline that it begins with."""
+    if pipeline is None:
+        chosen = named(preset) if isinstance(preset, str) else preset
+        if isinstance(chosen, LatentPreset):
+            raise InvalidError(
+                "A model that makes sound begins with a pipeline.", remedy="Give its folder or its name on the hub."
+            )
+        return chosen, None
+    from stemma.models.latent.pipeline import find_pipeline
+    from stemma.training.latent import pipeline_digest
+
+    latent = latent_preset(preset) if isinstance(preset, str) else preset
+    if isinstance(latent, Preset):
+        raise InvalidError(f"Preset {latent.name!r} is for models that write notes.", remedy="Give no pipeline.")
+    folder = find_pipeline(pipeline)
+    return replace(latent, pipeline=pipeline_digest(folder)), folder
 
 
 def _check_name(snapshot: str) -> None:
@@ -89,7 +163,7 @@ def _check_name(snapshot: str) -> None:
         raise InvalidError(f"{snapshot[:80]!r} is no snapshot identifier.", remedy="See `stemma snapshot list`.")
 
 
-def _finished(folder: Path, preset: Preset) -> Outcome | None:
+def _finished(folder: Path, preset: AnyPreset) -> Outcome | None:
     path = folder / "outcome.json"
     if not path.exists():
         return None
@@ -109,7 +183,7 @@ class _Run:
     def __init__(
         self,
         folder: Path,
-        preset: Preset,
+        preset: AnyPreset,
         clearance: Clearance,
         store: Storage,
         progress: Progress,
@@ -123,43 +197,28 @@ class _Run:
         if known and known["preset"] != preset.document():
             # Settings changed since the run was interrupted: what it did so far is of no use.
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+            _clear(folder)
             (folder / "state.pt").unlink(missing_ok=True)
             known = {}
         self.tracker = Tracker(f"{clearance.manifest.name} · {preset.name}", run_id=known.get("run_id"))
         self.started_at = known.get("started_at", timestamp(now()))
         _write(plan, {"run_id": self.tracker.run_id, "preset": preset.document(), "started_at": self.started_at})
 
-    def go(self) -> Outcome:
-        """From cleared scores to a registered outcome."""
+    def go(self, open_course: Callable[[], Judged]) -> Outcome:
+        """From cleared contents to a registered outcome."""
         manifest = self.clearance.manifest
-        self.progress(0, None, "reading scores")
-        found = works(manifest.recordings, self.clearance.scores)
-        preset = self.preset
-        model = Symbolic.create(
-            {r.style for r in manifest.recordings},
-            layouts(found),
-            shape=preset.shape,
-            limit=preset.context,
-            seed=preset.seed,
-        )
-        data = Dataset.of(found, model.network.vocabulary, limit=preset.context, captions_each=preset.captions)
-        self._record_inputs(model, data)
+        course = open_course()
+        self._record_inputs(course)
 
         began = time.monotonic()
         steps = learn(
-            model,
-            data,
-            preset,
-            self.folder,
-            report=self._report,
-            checkpoint=self._checkpoint(model, data),
-            stop=self.stop,
+            course, self.preset, self.folder, report=self._report, checkpoint=self._checkpoint(course), stop=self.stop
         )
         spent = self.last.seconds if self.last else time.monotonic() - began
         self.progress(steps, steps, "judging")
-        figures = evaluate(model, data, found, samples=preset.samples, progress=self.progress)
+        figures = course.judge(self.progress)
         again = gate.check(manifest.id, store=self.store, progress=self.progress)
-        return self._finish(model, data, found, figures, steps, spent, again)
+        return self._finish(course, figures, steps, spent, again)
 
     last: Step | None = None
     tokens = 0
@@ -174,27 +233,25 @@ class _Run:
             self.tracker.metric("rate", step.rate, step.number)
             self.tracker.metric("tokens_per_second", self.tokens / max(1e-9, step.seconds), step.number)
 
-    def _checkpoint(self, model: Symbolic, data: Dataset) -> Callable[[Path, int], None]:
-        notes = max(1, sum(s.notes for s in data.validation))
-
+    def _checkpoint(self, course: Judged) -> Callable[[Path, int], None]:
         def checkpoint(_: Path, step: int) -> None:
-            self.tracker.metric("validation.nats_per_note", validation_loss(model, data.validation) / notes, step)
+            self.tracker.metric(f"validation.{course.metric}", course.validate(), step)
             self.tracker.flush()
 
         return checkpoint
 
-    def _record_inputs(self, model: Symbolic, data: Dataset) -> None:
-        clearance, preset = self.clearance, self.preset
-        size = sum(p.numel() for p in model.network.parameters())
-        params = {f"preset.{k}": v for k, v in preset.document().items() if k != "shape"}
-        params |= {f"shape.{k}": v for k, v in preset.document()["shape"].items()}
+    def _record_inputs(self, course: Judged) -> None:
+        clearance, model = self.clearance, course.model
+        params: dict[str, Any] = {}
+        for key, value in self.preset.document().items():
+            params |= (
+                {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {f"preset.{key}": value}
+            )
         params |= {
-            "parameters": size,
-            "segments": len(data.segments),
-            "training_tokens": sum(len(s.tokens) for s in data.segments),
-            "held_out": len(data.held_out),
+            "parameters": sum(p.numel() for p in model.module.parameters()),
+            "held_out": len(course.held_out),
             "styles": ", ".join(model.styles),
-            "vocabulary": len(data.vocabulary),
+            **course.described(),
             **{f"environment.{k}": v for k, v in environment().items()},
         }
         tags = {
@@ -206,20 +263,11 @@ class _Run:
             "stemma.family": model.name,
         }
         self.tracker.start(params, tags)
-        self.tracker.dataset(clearance.manifest, len(clearance.manifest.recordings) - len(data.held_out))
+        self.tracker.dataset(clearance.manifest, len(clearance.manifest.recordings) - len(course.held_out))
         self.tracker.document("license_decision.json", clearance.decision())
 
-    def _finish(
-        self,
-        model: Symbolic,
-        data: Dataset,
-        found: list[Work],
-        figures: Figures,
-        steps: int,
-        spent: float,
-        again: Clearance,
-    ) -> Outcome:
-        manifest = again.manifest
+    def _finish(self, course: Judged, figures: Figures, steps: int, spent: float, again: Clearance) -> Outcome:
+        manifest, model = again.manifest, course.model
         facts: dict[str, Any] = {
             "run_id": self.tracker.run_id,
             "family": model.name,
@@ -227,12 +275,12 @@ class _Run:
             "snapshot_root": manifest.root,
             "covenant": manifest.covenant,
             "preset": self.preset.document(),
-            "parameters": sum(p.numel() for p in model.network.parameters()),
+            "parameters": sum(p.numel() for p in model.module.parameters()),
             "steps": steps,
             "seconds": round(spent, 1),
             "tokens_per_second": round(self.tokens / max(1e-9, spent)),
-            "recordings": len(found),
-            "held_out": list(data.held_out),
+            "recordings": len(manifest.recordings),
+            "held_out": list(course.held_out),
             "styles": list(model.styles),
             "code_version": code_version(),
             "environment": environment(),
@@ -240,6 +288,7 @@ class _Run:
             "started_at": self.started_at,
             "finished_at": timestamp(now()),
             "figures": figures.document(),
+            **course.facts(),
         }
         threads = int(facts["environment"]["threads"])
         if self.energy is not None:
@@ -252,7 +301,13 @@ class _Run:
         self.tracker.end("FINISHED")
         _write(self.folder / "outcome.json", facts)
         (self.folder / "state.pt").unlink(missing_ok=True)
+        _clear(self.folder)
         return Outcome(self.folder, facts)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a course keeps only while it learns."""
+    shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
 def _write(path: Path, value: Any) -> None:

@@ -37,6 +37,7 @@ from stemma.training.dataset import Dataset, layouts, works
 from stemma.training.gate import Progress, silent
 from stemma.training.learn import learn
 from stemma.training.presets import Preset
+from stemma.training.symbolic import SymbolicCourse
 
 Rows = npt.NDArray[np.bool_]
 Measured = npt.NDArray[np.float64]
@@ -267,8 +268,7 @@ class Study:
         preset = replace(self.profile.preset, seed=1000 * seed)
         model = _fresh(preset, self.data.vocabulary.styles, self.layouts, preset.seed)
         steps = learn(
-            model,
-            self.data,
+            SymbolicCourse(model, self.data, preset),
             preset,
             folder,
             report=lambda step: progress(step.number, step.total, f"base model, loss {step.loss:.2f}"),
@@ -372,7 +372,7 @@ def _train(job: Path, folder: Path, training: Training) -> None:
     preset = replace(preset, steps=steps, seed=training.seed, checkpoints=1)
     model = _fresh(preset, data.vocabulary.styles, lines, training.seed)
     with tempfile.TemporaryDirectory() as place:
-        learn(model, _only(data, keep), preset, Path(place))
+        learn(SymbolicCourse(model, _only(data, keep), preset), preset, Path(place))
     found = likelihoods(model, queries)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{training.name}.{os.getpid()}"

@@ -22,7 +22,13 @@ from stemma_portal.design.svg.treemap import Leaf, treemap
 from stemma_portal.design.svg.whiskers import Spread, whiskers
 from stemma_portal.design.templatetags.stemma import ppb
 from stemma_portal.metering.access import generation_access
-from stemma_portal.metering.heard import generation_beside, generation_player, generation_record, generation_text
+from stemma_portal.metering.heard import (
+    generation_beside,
+    generation_player,
+    generation_record,
+    generation_text,
+    sound_alone,
+)
 from stemma_portal.metering.models import GenerationShare
 from stemma_portal.metering.selectors import generation_list as generations_of
 from stemma_portal.metering.selectors import generation_owners, generation_shares
@@ -76,6 +82,7 @@ def generation_detail(request: HttpRequest, generation_id: str) -> HttpResponse:
         "picture": _picture(named, sum(share.ppb for share in rest), seen) if shares else None,
         "spread": _spread(named),
         "least": SEED + 1,
+        "sound_alone": bool(record) and sound_alone(record),
         "beside": generation_beside(record, [s.recording for s in named if s.recording_id in seen]) if record else [],
         "certificate": _payload(generation_text(generation, "certificate.jws")),
     }

@@ -139,8 +139,12 @@ HIGHLIGHTS = (
     ("baseline_nats_per_note", "nats per note of an n-gram model, to beat", "{:.3f}"),
     ("decoded", "of its pieces decode", "{:.0%}"),
     ("longest_run", "notes in a row, at most, as in a trained work", "{:.0f}"),
+    ("error", "squared error of a latent, on works it never heard", "{:.3f}"),
+    ("silent_error", "squared error of silence, to beat", "{:.3f}"),
+    ("sounding", "of its pieces are to be heard", "{:.0%}"),
+    ("longest_echo_ms", "milliseconds on end, at most, as in a recording", "{:,.0f}"),
 )
-"""The figures of `stemma.training.evaluation` that people ask for first."""
+"""The figures of `stemma.training.evaluation` and `.latent` that people ask for first."""
 
 
 def highlights(metrics: Mapping[str, Any]) -> list[Highlight]:

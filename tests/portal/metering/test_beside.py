@@ -3,7 +3,10 @@
 import pytest
 
 from music.parts import THEME, midi
+from music.sounds import RATE, tune
 from portal.making import ident, sha
+from stemma.music.audio import encode
+from stemma.music.echoes import Echo
 from stemma_portal.catalog.models import Recording
 from stemma_portal.metering.heard import generation_beside
 
@@ -32,3 +35,23 @@ def test_what_they_share_is_drawn_and_can_be_heard(storage):
     assert (both[1].passage, both[1].picture, both[1].audio) == (None, None, "")
     assert generation_beside({"files": {"midi": {"object": "made.mid"}}}, [lost, broken]) == []
     assert generation_beside({"files": {"midi": {"object": "gone.mid"}}}, [near]) == []
+
+
+def test_of_a_piece_that_is_sound_alone_the_sounds_are_compared(storage, redis):
+    sound = tune(20, seed=1)
+    piece = tune(20, seed=2)
+    piece[RATE * 9 : RATE * 15] = sound[RATE * 4 : RATE * 10]
+    near, far = (Recording(id=ident(name), title=name, audio_sha256=sha(name)) for name in ("Near", "Far"))
+    for key, samples in (("piece.flac", piece), (near.audio_key, sound), (far.audio_key, tune(20, seed=3))):
+        storage.put(key, encode(samples, RATE, "flac"))
+    lost = Recording(id=ident("lost"), title="Lost", audio_sha256=sha("lost"))
+    flac = {"object": "piece.flac", "sha256": sha("piece.flac"), "bytes": 1}
+    record = {"files": {"flac": flac, "midi": {"object": "piece.mid", "sha256": sha(""), "bytes": 0}}}
+    first, second = generation_beside(record, [lost, near, far])
+    assert (first.recording, second.recording) == (near, far)
+    assert first.echo.ms == pytest.approx(6000, abs=700)
+    assert first.echo.start_ms == pytest.approx(9000, abs=500)
+    assert first.audio.endswith(f"#t={first.echo.their_start_ms / 1000:.1f}")
+    assert (second.echo, second.stretch) == (Echo(), "0.0")
+    storage.delete("piece.flac")
+    assert [each.echo for each in generation_beside(record, [near, far])] == [first.echo, Echo()], "kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -11,9 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from music.sounds import RATE, tune
+from portal.making import sha
 from portal.royalties.world import World
 from stemma.errors import NotFoundError, UnavailableError
 from stemma.ids import new_id, now
+from stemma.music.audio import encode
 from stemma.royalties.facts import (
     ATTRIBUTION_SCHEMA,
     COMMONS,
@@ -23,6 +27,7 @@ from stemma.royalties.facts import (
     to_parquet,
     usage_table,
 )
+from stemma_portal.catalog.models import Recording
 from stemma_portal.metering import selectors
 from stemma_portal.metering.access import generation_access
 from stemma_portal.metering.models import Attribution, FactConflict, FactObject, Generation, GenerationShare
@@ -93,6 +98,32 @@ def test_the_page_of_a_generation_says_how_sure_its_shares_are(world: World, cli
     )
     assert "Owned by Beech &amp; Sons, =Cedar, writer" in page
     assert page.count('class="whisker"') == (4 if "intervals" in fields else 0)
+
+
+def test_the_page_of_sound_alone_says_what_it_shares_and_shows_no_score(world: World, storage, redis, client) -> None:
+    sound, piece = tune(12, seed=1), tune(12, seed=2)
+    piece[RATE * 5 : RATE * 10] = sound[RATE * 3 : RATE * 8]
+    flac, digest = encode(sound, RATE, "flac"), sha("its sound")
+    storage.put(f"audio/{digest}.flac", flac)
+    Recording.objects.filter(pk=world.recordings[0].pk).update(audio_sha256=digest)
+    fact = world.usage()
+    world.put_usage(fact)
+    world.put_attribution(world.attribution(fact, {0: 300_000_000}))
+    ingest(world)
+    folder = f"generations/{fact.id}"
+    storage.put(f"{folder}/audio.flac", encode(piece, RATE, "flac"))
+    files = {
+        "flac": {"object": f"{folder}/audio.flac", "sha256": sha("piece"), "bytes": 1},
+        "midi": {"object": f"{folder}/score.mid", "sha256": sha(""), "bytes": 0},
+    }
+    record = {"id": fact.id, "style": "jig", "key": "", "tempo": 0.0, "bars": 0, "duration_ms": 12_000, "files": files}
+    storage.put_json(f"{folder}/generation.json", record)
+    client.force_login(world.staff)
+    page = " ".join(client.get(f"/generations/{fact.id}/").content.decode().split())
+    assert "the longest stretch of sound that both hold nearly as it is" in page
+    assert re.search(r"[45]\.\d s of this piece, from 0:0[45] on, stand nearly as they are in the recording", page)
+    assert "♩" not in page
+    assert "Score (MIDI)" not in page
 
 
 def test_owners_of_a_generation_are_summed_exactly(world: World) -> None:

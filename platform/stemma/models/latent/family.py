@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,8 @@ from scipy.signal import resample_poly
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from stemma.errors import InvalidError
+from stemma.errors import InvalidError, StemmaError
+from stemma.models.latent.pipeline import read_pipeline
 from stemma.models.protocol import Example, GenerationRequest, Piece
 from stemma.music import audio
 from stemma.rights.snapshot import SnapshotRecording
@@ -82,21 +83,26 @@ class Latent:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The pipeline in this folder; nothing is fetched from elsewhere, and weights carry no code."""
-        from diffusers import StableAudioPipeline
-
         try:
             about = json.loads((folder / "stemma.json").read_text())
             functional = Functional(**about.get("attribution", {}))
             sampling = Sampling(**about.get("sampling", {}))
-            pipeline: Any = StableAudioPipeline.from_pretrained(  # type: ignore[no-untyped-call]
-                str(folder), local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InvalidError(f"{folder} does not hold a whole latent model: {error}", code="bad-bundle") from error
-        heard = pipeline.vae.config.decoder_input_channels
-        if heard != pipeline.transformer.config.in_channels:
-            raise InvalidError(f"{folder}: its denoiser takes other latents than the {heard} of its autoencoder.")
-        return cls(pipeline, about.get("styles", ()), functional=functional, sampling=sampling)
+        return cls(read_pipeline(folder), about.get("styles", ()), functional=functional, sampling=sampling)
+
+    @classmethod
+    def create(cls, folder: Path, styles: Iterable[str], *, seed: int = 0) -> Self:
+        """A model to train, from a published pipeline: its autoencoder and its text encoder, which stay as they are.
+
+        The denoiser has the pipeline's shape and none of its weights, for what these learned is not in the snapshot;
+        the same seed gives the same ones.
+        """
+        pipeline = read_pipeline(folder)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            pipeline.transformer = type(pipeline.transformer).from_config(pipeline.transformer.config)
+        return cls(pipeline, sorted(set(styles)))
 
     def save(self, folder: Path, **facts: Any) -> None:
         """Write the pipeline; `facts` join what `stemma.json` says."""
@@ -120,6 +126,11 @@ class Latent:
         """The denoiser; the sound's and the text's encoders are not trained and take no part."""
         denoiser: torch.nn.Module = self.pipeline.transformer
         return denoiser
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next(self.module.parameters()).device
 
     @property
     def channels(self) -> int:
@@ -163,7 +174,7 @@ class Latent:
             ).audios[0]
             frames = min(self.frames, math.ceil(seconds * config.sampling_rate / self.pipeline.vae.hop_length))
             example = Example(_tokens(latents[:, :frames]), tuple(map(float, self._words(prompt))))
-            sound = self.pipeline.vae.decode(self._latents(example)[None]).sample[0].numpy()
+            sound = self.pipeline.vae.decode(self._latents(example)[None]).sample[0].cpu().numpy()
         sound = _resampled(sound, config.sampling_rate, RATE)[:, : round(seconds * RATE)]
         return Piece(
             style=request.style or "",
@@ -185,42 +196,88 @@ class Latent:
         wave = _channels((samples / 32768).astype(np.float32), config.audio_channels)
         wave = _resampled(wave, rate, config.sampling_rate)
         size, hop = self.frames * vae.hop_length, vae.hop_length
-        condition = tuple(map(float, self._words(describe(recording.style))))
-        found = []
+        condition, found = self.condition(recording), []
         for start in range(0, wave.shape[1], size):
             part = wave[:, start : start + size]
             # The end of a sound is filled up to a whole frame with silence.
             part = np.pad(part, ((0, 0), (0, -part.shape[1] % hop)))
             with torch.no_grad():
-                latents = vae.encode(torch.from_numpy(part)[None]).latent_dist.mode()[0]
+                latents = vae.encode(torch.from_numpy(part)[None].to(self.device)).latent_dist.mode()[0]
+            if not bool(torch.isfinite(latents).all()):
+                raise StemmaError(
+                    f"The autoencoder makes of {recording.title} what are no numbers.",
+                    remedy="Its weights are broken: fetch the pipeline again.",
+                    code="not-finite",
+                )
             found.append(Example(_tokens(latents), condition, recording.recording))
         return found
 
+    def condition(self, recording: SnapshotRecording) -> tuple[float, ...]:
+        """The words for a recording, as an example has them."""
+        return tuple(map(float, self._words(describe(recording.style))))
+
     def losses(self, examples: Sequence[Example]) -> Tensor:
         """The functional of each example, [len(examples)]: its mean over the draws, summed over latents."""
-        latents = [self._latents(example) for example in examples]
         draws, count = self.functional.draws, len(examples)
-        longest = max(x.shape[1] for x in latents)
-        clean = torch.stack([torch.nn.functional.pad(x, (0, longest - x.shape[1])) for x in latents])
-        there = torch.stack([torch.arange(longest) < x.shape[1] for x in latents])
-        # One pass for all draws of all examples: [examples * draws, channels, frames].
-        clean, mask = clean.repeat_interleave(draws, 0), there.repeat_interleave(draws, 0)
-        noise = self._noise[:, :, :longest].repeat(count, 1, 1)
-        given, times, target = self._noised(clean, noise, torch.arange(draws).repeat(count))
-        words, lengths = (part.repeat_interleave(draws, 0) for part in self._conditions(examples, latents))
+        # One pass for all draws of all examples.
+        noise = self._noise.repeat(count, 1, 1)
         with sdpa_kernel(SDPBackend.MATH):
-            output = self.pipeline.transformer(
-                given,
-                times,
-                encoder_hidden_states=words,
-                global_hidden_states=lengths,
-                rotary_embedding=self._rotary(longest + 1),
-                attention_mask=None if bool(mask.all()) else mask,
-                return_dict=False,
-            )[0]
+            output, target, mask = self._denoised(examples, self._levels.repeat(count), noise, draws)
         apart = output if self.functional.functional == "d-trak" else output - target
         each: Tensor = (apart.square() * mask[:, None]).sum(dim=(1, 2)) / 2
         return each.view(count, draws).mean(dim=1)
+
+    def errors(self, examples: Sequence[Example], seed: int) -> Tensor:
+        """What training lessens: the mean squared error of a latent, [len(examples)], differentiable.
+
+        Each example at a noise level of its own, evenly distributed, with noise of its own; a seed gives both.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        part = torch.rand(len(examples), generator=generator)
+        noise = torch.randn(len(examples), self.channels, self.frames, generator=generator)
+        output, target, mask = self._denoised(examples, part, noise)
+        each: Tensor = ((output - target).square() * mask[:, None]).sum(dim=(1, 2))
+        return each / (self.channels * mask.sum(dim=1))
+
+    def silent(self, examples: Sequence[Example]) -> Tensor:
+        """The loss of each example where the denoiser puts out nothing, at the noise of `losses`: what to beat."""
+        draws, count = self.functional.draws, len(examples)
+        clean, mask = (x.repeat_interleave(draws, 0) for x in self._padded([self._latents(e) for e in examples]))
+        noise = self._noise.repeat(count, 1, 1)[:, :, : clean.shape[2]].to(self.device)
+        _, _, target = self._noised(clean, noise, self._levels.repeat(count).to(self.device))
+        each: Tensor = (target.square() * mask[:, None]).sum(dim=(1, 2)) / 2
+        return each.view(count, draws).mean(dim=1)
+
+    def _denoised(
+        self, examples: Sequence[Example], part: Tensor, noise: Tensor, draws: int = 1
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the denoiser puts out for each draw of each example, what it should, and which frames count.
+
+        `part` says of each draw how noisy it is, 0 for the sound alone to 1 for noise alone; of `noise` [examples *
+        draws, channels, frames] as many frames are taken as the longest example has.
+        """
+        latents = [self._latents(example) for example in examples]
+        clean, mask = (x.repeat_interleave(draws, 0) for x in self._padded(latents))
+        words, lengths = (x.repeat_interleave(draws, 0) for x in self._conditions(examples, latents))
+        longest = clean.shape[2]
+        given, times, target = self._noised(clean, noise[:, :, :longest].to(self.device), part.to(self.device))
+        output: Tensor = self.pipeline.transformer(
+            given,
+            times,
+            encoder_hidden_states=words,
+            global_hidden_states=lengths,
+            rotary_embedding=self._rotary(longest + 1),
+            attention_mask=None if bool(mask.all()) else mask,
+            return_dict=False,
+        )[0]
+        return output, target, mask
+
+    def _padded(self, latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """[examples, channels, frames], and which frames are theirs."""
+        longest = max(x.shape[1] for x in latents)
+        clean = torch.stack([torch.nn.functional.pad(x, (0, longest - x.shape[1])) for x in latents])
+        lengths = torch.tensor([x.shape[1] for x in latents], device=self.device)
+        return clean, torch.arange(longest, device=self.device) < lengths[:, None]
 
     def _latents(self, example: Example) -> Tensor:
         """[channels, frames] of an example; a frame that was cut through is left out."""
@@ -232,7 +289,12 @@ class Latent:
                 code="bad-example",
             )
         rows = torch.tensor(example.tokens[: whole * self.channels], dtype=torch.float32)
-        return rows.view(whole, self.channels).T.contiguous() * GRAIN
+        return rows.view(whole, self.channels).T.contiguous().to(self.device) * GRAIN
+
+    @cached_property
+    def _levels(self) -> Tensor:
+        """[draws] how noisy each draw is."""
+        return (torch.arange(self.functional.draws) + 0.5) / self.functional.draws
 
     @cached_property
     def _noise(self) -> Tensor:
@@ -240,13 +302,12 @@ class Latent:
         generator = torch.Generator().manual_seed(self.functional.seed)
         return torch.randn(self.functional.draws, self.channels, self.frames, generator=generator)
 
-    def _noised(self, clean: Tensor, noise: Tensor, draw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _noised(self, clean: Tensor, noise: Tensor, part: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the denoiser is given, the time it is told, and what it should put out.
 
         The scheduler says how: one of EDM by its preconditioning, any other by its steps.
         """
         scheduler: Any = self.pipeline.scheduler
-        part = (draw + 0.5) / self.functional.draws
         if hasattr(scheduler, "precondition_outputs"):
             sigma = (torch.tan(part * math.pi / 2) * scheduler.config.sigma_data)[:, None, None]
             noisy = clean + sigma * noise
@@ -268,16 +329,16 @@ class Latent:
         pipe, config = self.pipeline, self.pipeline.vae.config
         with torch.no_grad():
             seconds = [x.shape[1] * pipe.vae.hop_length / config.sampling_rate for x in latents]
-            starts, ends = pipe.encode_duration(0.0, seconds, "cpu", False, len(examples))
+            starts, ends = pipe.encode_duration(0.0, seconds, self.device, False, len(examples))
             size = pipe.tokenizer.model_max_length
             ids = torch.full((len(examples), size), pipe.tokenizer.pad_token_id or 0)
             for row, example in enumerate(examples):
                 own = torch.tensor([int(word) for word in example.condition[:size]], dtype=torch.long)
                 ids[row, : len(own)] = own
-            mask = torch.stack([torch.arange(size) < len(e.condition) for e in examples]).long()
-            hidden = pipe.text_encoder(ids, attention_mask=mask)[0]
+            mask = torch.stack([torch.arange(size) < len(e.condition) for e in examples]).long().to(self.device)
+            hidden = pipe.text_encoder(ids.to(self.device), attention_mask=mask)[0]
             hidden = pipe.projection_model(text_hidden_states=hidden).text_hidden_states * mask[..., None]
-            told = torch.tensor([bool(e.condition) for e in examples])[:, None, None]
+            told = torch.tensor([bool(e.condition) for e in examples], device=self.device)[:, None, None]
             return torch.cat([hidden, starts, ends], dim=1) * told, torch.cat([starts, ends], dim=2)
 
     def _words(self, prompt: str) -> list[int]:
@@ -287,9 +348,10 @@ class Latent:
     def _rotary(self, length: int) -> Any:
         from diffusers.models.embeddings import get_1d_rotary_pos_embed
 
-        return get_1d_rotary_pos_embed(
+        cos, sin = get_1d_rotary_pos_embed(
             self.pipeline.rotary_embed_dim, length, use_real=True, repeat_interleave_real=False
         )
+        return cos.to(self.device), sin.to(self.device)
 
     def asking(self, functional: Functional) -> Self:
         """The same model, asked by another functional."""

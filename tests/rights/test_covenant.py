@@ -41,7 +41,7 @@ def test_the_first_terms_keep_their_hash():
 
 def test_terms_of_form_2_keep_their_hash_beside_form_3():
     assert digest(house_covenant_2()) == "aaddd5c4c89cd6d9dc9007cf47b035e57f2b2c31cbec0e601192f59f7b850ab2"
-    assert digest(HOUSE) == "eb1618b9d48c9a214b59ebd2dcee47fa4d922806090b859e536fb6febc33e340"
+    assert digest(HOUSE) == "b5236a26283f6041bdaf670e1a0858c8a7a0f421cc7224533c1aa43cf231f207"
     assert b"prices" not in canonical(HOUSE)
     assert canonical(read_covenant(canonical(HOUSE))) == canonical(HOUSE)
 
@@ -237,7 +237,7 @@ def test_the_text_says_what_the_data_says():
         "Each generated minute costs USD 0.05.",
         "50 % of every revenue goes to creators.",
         "yearly revenue of up to USD 1,000,000.",
-        "keeps it for 90 days more",
+        "keeps it for 30 days more",
         "The licensee may not pass the weights on, build the model into products or broadcast outputs.",
         "up to USD 1,000,000 a year, except for what was altered after it was handed over",
     ):

@@ -230,11 +230,14 @@ def test_form_1_is_compared_by_what_it_says_in_form_2():
     assert compare(house_covenant_2(), first).verdict == NARROWER
 
 
-def test_what_outputs_of_the_api_exclude_since_form_3_would_take_from_who_holds_the_terms_of_before():
+def test_the_house_terms_would_take_days_and_cover_from_who_holds_those_of_before():
     narrower = [step for step in compare(house_covenant_2(), HOUSE).steps if step.verdict != EQUAL]
     assert [(step.holder, step.field, step.verdict) for step in narrower] == [
-        ("enterprise", "tiers.enterprise.indemnity.api_outputs.exclusions", NARROWER)
+        ("community", "growth.grace_days", NARROWER),
+        ("professional", "growth.grace_days", NARROWER),
+        ("enterprise", "tiers.enterprise.indemnity.api_outputs.exclusions", NARROWER),
     ]
+    assert {(step.old, step.new) for step in narrower[:2]} == {("90 days", "30 days")}
 
 
 def test_a_loss_names_the_version_that_is_held():

@@ -407,7 +407,8 @@ def house_covenant() -> Covenant:
         )
         for tier in before.tiers
     )
-    return before.model_copy(update={"version": "3.0.0", "tiers": tiers})
+    growth = before.growth.model_copy(update={"grace_days": 30})
+    return before.model_copy(update={"version": "3.0.0", "tiers": tiers, "growth": growth})
 
 
 def house_covenant_2() -> Covenant:

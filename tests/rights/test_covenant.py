@@ -89,6 +89,29 @@ def test_schedules_that_make_no_sense_are_refused(wrong):
         read_covenant(stepped().model_dump() | wrong)
 
 
+def with_models(*models):
+    """The house terms with a community that has these models alone."""
+    tiers = (HOUSE.tiers[0].model_copy(update={"models": models}), *HOUSE.tiers[1:])
+    return HOUSE.model_copy(update={"format": "stemma.covenant/3", "version": "3.2.0", "tiers": tiers})
+
+
+def test_a_tier_names_its_models_in_the_data_and_in_the_text_and_says_nothing_where_it_has_all():
+    terms = read_covenant(canonical(with_models("house-latent/*", "house-symbolic/2")))
+    assert terms.tier("community").models == ("house-latent/*", "house-symbolic/2")
+    assert canonical(terms).count(b'"models"') == 1
+    assert b'"models"' not in canonical(HOUSE)
+    clause = "It holds for these models and for no others: every release of house-latent, house-symbolic/2."
+    found = {c.field: c.text for section in sections(terms) for c in section.clauses}
+    assert found["tiers.community.models"] == clause
+    assert {field for field in found if field.endswith(".models")} == {"tiers.community.models"}
+    in_short = summary(terms)[0].answers
+    assert in_short[0].endswith("; only with every release of house-latent, house-symbolic/2.")
+    assert in_short[1:] == summary(HOUSE)[0].answers[1:]
+    with pytest.raises(InvalidError) as refused:
+        read_covenant(terms.model_dump() | {"format": "stemma.covenant/2"})
+    assert "models of a tier is said in form 3" in refused.value.details[0]["remedy"]
+
+
 def test_terms_inside_another_document_keep_their_form():
     for terms in (FIRST, HOUSE):
         purpose = Purpose(covenant=digest(terms), terms=terms)
@@ -152,6 +175,13 @@ def test_what_is_no_covenant_is_refused(document):
         {"territories": ("FR", "DE")},
         {"territories": ("Germany",)},
         {"territories": ("de",)},
+        {"models": ("*",)},
+        {"models": ("house-symbolic",)},
+        {"models": ("House/1",)},
+        {"models": ("b/1", "a/1")},
+        {"models": ("a/1", "a/1")},
+        {"models": ("a/*", "a/1")},
+        {"models": tuple(f"a/{n}" for n in range(100, 151))},
         {"requests_per_minute": 0},
         {"revenue_limit": 1.5},
         {"indemnity": (Cover(use="broadcast"),), "uses": ("api_outputs",)},

@@ -140,7 +140,7 @@ def history(
 
 @app.command()
 def publish(
-    file: Annotated[Path, typer.Argument(help="Terms of form 2, as JSON.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="Terms of form 2 or 3, as JSON.", exists=True, dir_okay=False)],
 ) -> None:
     """Publish terms; refused where somebody who holds a grant could lose something."""
     document = _document(str(file))

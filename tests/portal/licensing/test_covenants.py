@@ -418,7 +418,7 @@ def stemma(api, keyring, monkeypatch, tmp_path):
             return answer.json()
 
     def run(*words, who="rights"):
-        monkeypatch.setattr(module, "Portal", lambda: Here(who))
+        monkeypatch.setattr(module, "Portal", lambda anyone=False: Here(None if anyone else who))
         return CliRunner().invoke(module.app, list(words), env={"COLUMNS": "200"})
 
     return run
@@ -454,3 +454,10 @@ def test_the_command_line_shows_replays_publishes_and_accepts(license_, covenant
     assert "USD 49.00 → USD 40.00" in accepted.stdout
     assert License.objects.get(id=license_.id).covenant_id == digest(wide)
     assert "no covenant 9.9" in str(stemma("show", "9.9").exception)
+
+
+def test_terms_are_read_compared_and_replayed_without_a_token(covenant, stemma):
+    publish(terms(monthly_fee=40_000_000))
+    for words in (["show"], ["text"], ["compare", "3.0.0", covenant.digest], ["history"]):
+        done = stemma(*words, who="nobody")
+        assert done.exit_code == 0, done.exception

@@ -35,9 +35,9 @@ from stemma.rights.entitlement import (
     Entitlement,
     KeyScope,
     Revocations,
-    covers,
     hash_api_key,
 )
+from stemma.rights.model_names import covers
 from stemma.rights.shares import WORLD
 from stemma.storage import Storage
 from stemma_serving.config import LicensesConfig

@@ -6,6 +6,8 @@ import json
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import OKPKey
 
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.proof.canonical import canonical, digest
@@ -26,6 +28,18 @@ def keys(tmp_path):
 def test_a_signed_document_is_read_back(keys):
     token = keys.sign("rights", "stemma-test+jws", {"b": 1, "a": "ü"})
     assert verify(token, keys.jwks(), "rights", "stemma-test+jws") == {"a": "ü", "b": 1}
+
+
+@pytest.mark.parametrize("payload", [{}, {"b": 1, "a": "ü"}, {"long": "x" * 5000}])
+def test_a_token_is_what_the_library_for_jws_writes(keys, payload):
+    """Byte for byte, and for each kind and key its own."""
+    for _ in range(2):
+        for role, typ in (("rights", "stemma-test+jws"), ("rights", "stemma-other+jws"), ("log", "stemma-tést+jws")):
+            key = OKPKey.import_key(json.loads((keys.folder / f"{role}.json").read_text())["keys"][-1])
+            header = {"alg": "Ed25519", "kid": key.kid, "typ": typ}
+            wanted = jws.serialize_compact(header, canonical(payload), key, algorithms=["Ed25519"])
+            assert keys.sign(role, typ, payload) == wanted
+        keys.rotate("rights")
 
 
 def test_a_signature_speaks_only_for_its_role_and_type(keys):

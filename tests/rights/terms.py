@@ -15,6 +15,7 @@ from stemma.rights.covenant import (
     OnWithdrawal,
     Tier,
 )
+from stemma.rights.model_names import shortest
 from stemma.rights.prices import Price, Step
 
 few = st.integers(0, 2)
@@ -24,6 +25,10 @@ currencies = st.sampled_from(["EUR", "USD"])
 
 def subset(values, least=0):
     return st.lists(st.sampled_from(values), min_size=least, unique=True).map(lambda found: tuple(sorted(found)))
+
+
+models = subset(["a/*", "a/1", "b/1", "b/2"]).map(shortest)
+"""Models that a tier covers; none named: all."""
 
 
 @st.composite
@@ -46,6 +51,7 @@ def tiers(draw, name):
         title=name,
         uses=uses,
         territories=draw(subset(["CH", "DE", "FR"])),
+        models=draw(models),
         notice_on=draw(subset(uses)),
         revenue_limit=draw(st.none() | few),
         monthly_fee=draw(few),
@@ -126,6 +132,7 @@ def wider(draw, terms):
                 title=tier.title,
                 uses=uses,
                 territories=tuple(sorted({*tier.territories, *draw(subset(["CH", "IT"]))})) if tier.territories else (),
+                models=draw(st.sampled_from([(), shortest([*tier.models, *draw(models)])])) if tier.models else (),
                 notice_on=tuple(sorted(set(tier.notice_on) - set(draw(subset(USES))))),
                 revenue_limit=None if tier.revenue_limit is None else more(tier.revenue_limit),
                 monthly_fee=less(tier.monthly_fee),

@@ -41,7 +41,7 @@ def test_the_first_terms_keep_their_hash():
 
 def test_terms_of_form_2_keep_their_hash_beside_form_3():
     assert digest(house_covenant_2()) == "aaddd5c4c89cd6d9dc9007cf47b035e57f2b2c31cbec0e601192f59f7b850ab2"
-    assert digest(HOUSE) == "eb1618b9d48c9a214b59ebd2dcee47fa4d922806090b859e536fb6febc33e340"
+    assert digest(HOUSE) == "b5236a26283f6041bdaf670e1a0858c8a7a0f421cc7224533c1aa43cf231f207"
     assert b"prices" not in canonical(HOUSE)
     assert canonical(read_covenant(canonical(HOUSE))) == canonical(HOUSE)
 
@@ -87,6 +87,29 @@ def test_form_3_says_prices_with_steps_and_a_minimum():
 def test_schedules_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InvalidError):
         read_covenant(stepped().model_dump() | wrong)
+
+
+def with_models(*models):
+    """The house terms with a community that has these models alone."""
+    tiers = (HOUSE.tiers[0].model_copy(update={"models": models}), *HOUSE.tiers[1:])
+    return HOUSE.model_copy(update={"format": "stemma.covenant/3", "version": "3.2.0", "tiers": tiers})
+
+
+def test_a_tier_names_its_models_in_the_data_and_in_the_text_and_says_nothing_where_it_has_all():
+    terms = read_covenant(canonical(with_models("house-latent/*", "house-symbolic/2")))
+    assert terms.tier("community").models == ("house-latent/*", "house-symbolic/2")
+    assert canonical(terms).count(b'"models"') == 1
+    assert b'"models"' not in canonical(HOUSE)
+    clause = "It holds for these models and for no others: every release of house-latent, house-symbolic/2."
+    found = {c.field: c.text for section in sections(terms) for c in section.clauses}
+    assert found["tiers.community.models"] == clause
+    assert {field for field in found if field.endswith(".models")} == {"tiers.community.models"}
+    in_short = summary(terms)[0].answers
+    assert in_short[0].endswith("; only with every release of house-latent, house-symbolic/2.")
+    assert in_short[1:] == summary(HOUSE)[0].answers[1:]
+    with pytest.raises(InvalidError) as refused:
+        read_covenant(terms.model_dump() | {"format": "stemma.covenant/2"})
+    assert "models of a tier is said in form 3" in refused.value.details[0]["remedy"]
 
 
 def test_terms_inside_another_document_keep_their_form():
@@ -152,6 +175,13 @@ def test_what_is_no_covenant_is_refused(document):
         {"territories": ("FR", "DE")},
         {"territories": ("Germany",)},
         {"territories": ("de",)},
+        {"models": ("*",)},
+        {"models": ("house-symbolic",)},
+        {"models": ("House/1",)},
+        {"models": ("b/1", "a/1")},
+        {"models": ("a/1", "a/1")},
+        {"models": ("a/*", "a/1")},
+        {"models": tuple(f"a/{n}" for n in range(100, 151))},
         {"requests_per_minute": 0},
         {"revenue_limit": 1.5},
         {"indemnity": (Cover(use="broadcast"),), "uses": ("api_outputs",)},
@@ -237,7 +267,7 @@ def test_the_text_says_what_the_data_says():
         "Each generated minute costs USD 0.05.",
         "50 % of every revenue goes to creators.",
         "yearly revenue of up to USD 1,000,000.",
-        "keeps it for 90 days more",
+        "keeps it for 30 days more",
         "The licensee may not pass the weights on, build the model into products or broadcast outputs.",
         "up to USD 1,000,000 a year, except for what was altered after it was handed over",
     ):

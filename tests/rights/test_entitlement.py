@@ -25,9 +25,7 @@ from stemma.rights.entitlement import (
     Revocations,
     Terms,
     check_logged,
-    covers,
     hash_api_key,
-    is_models,
     new_api_key,
 )
 
@@ -70,24 +68,6 @@ def test_an_entitlement_of_before_scopes_audience_and_proof_is_read_as_it_was_me
     read = Entitlement.model_validate(old)
     assert (read.audience, read.receipt, read.keys[0].scopes) == (SERVING, None, KEY_SCOPES)
     assert Revocations.model_validate({"at": AT, "licenses": [], "keys": []}).sequence == 0
-
-
-name = st.sampled_from(["a", "b", "house-symbolic"])
-some = st.one_of(st.just("*"), st.builds("{}/{}".format, name, st.sampled_from(["*", "1", "2"])))
-
-
-@given(st.lists(some, max_size=4), name, st.sampled_from(["1", "2", "3"]))
-def test_models_cover_what_they_name_and_all_of_a_model_and_nothing_else(models: list[str], of: str, version: str):
-    """As sets of releases: a name stands for one, for those of a model, or for all."""
-    every = {f"{n}/{v}" for n in ("a", "b", "house-symbolic") for v in ("1", "2", "3")}
-
-    def meant(one: str) -> set[str]:
-        return every if one == "*" else {r for r in every if r.startswith(one[:-1])} if one[-1] == "*" else {one}
-
-    covered = set().union(*map(meant, models)) if models else set()
-    assert covers(models, f"{of}/{version}") == (f"{of}/{version}" in covered)
-    assert all(is_models(each) for each in models)
-    assert not any(is_models(bad) for bad in ("", "a", "a/", "/1", "*/*", "A/1", "a/x", "a/1 ", "a/1\n"))
 
 
 def test_what_says_nothing_new_is_written_as_before_there_was_anything_new_to_say() -> None:

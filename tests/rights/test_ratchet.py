@@ -150,6 +150,7 @@ MORE = tuple(sorted((*HOUSE.tier("enterprise").indemnity[0].exclusions, "notice_
         (changed(uses=USES[:-1], notice_on=USES[:-1]), "professional", "tiers.professional.uses.broadcast", NARROWER),
         (changed(notice_on=USES[1:]), "professional", "tiers.professional.uses.api_outputs", WIDER),
         (changed(territories=("DE",)), "professional", "tiers.professional.territories", NARROWER),
+        (changed(models=("a/*",)), "professional", "tiers.professional.models", NARROWER),
         (changed(requests_per_minute=1), "professional", "tiers.professional.requests_per_minute", NARROWER),
         (changed("enterprise", indemnity=()), "enterprise", "tiers.enterprise.indemnity.api_outputs.cap", NARROWER),
         (
@@ -219,6 +220,34 @@ def test_who_has_no_threshold_does_not_mind_how_revenue_is_counted():
     assert (found["community"], found["enterprise"]) == (NARROWER, EQUAL)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        ((), (), EQUAL),
+        ((), ("a/*", "b/*"), NARROWER),
+        (("a/1",), (), WIDER),
+        (("a/1",), ("a/*",), WIDER),
+        (("a/*",), ("a/1", "a/2"), NARROWER),
+        (("a/*",), ("a/*", "b/2"), WIDER),
+        (("a/1",), ("b/1",), INCOMPARABLE),
+        (("a/*",), ("a/1", "b/1"), INCOMPARABLE),
+    ],
+)
+def test_fewer_models_are_less_for_who_may_use_them_and_nothing_else_for_creators(old, new, verdict):
+    found = compare(changed(models=old), changed(models=new))
+    assert {holder: said for holder, said in found.holders().items() if said != EQUAL} == (
+        {} if verdict == EQUAL else {"professional": verdict}
+    )
+    assert [step.field for step in found.steps if step.verdict != EQUAL] == (
+        [] if verdict == EQUAL else ["tiers.professional.models"]
+    )
+
+
+def test_a_loss_of_models_is_told_in_words():
+    [loss] = losses(changed(models=("a/*", "b/2")), [(HOUSE, "professional")])
+    assert loss.step.sentence() == "professional: models was every model and would be every release of a, b/2"
+
+
 def test_form_1_is_compared_by_what_it_says_in_form_2():
     first = house_covenant_1()
     assert compare(first, lift(first)).verdict == EQUAL
@@ -230,11 +259,14 @@ def test_form_1_is_compared_by_what_it_says_in_form_2():
     assert compare(house_covenant_2(), first).verdict == NARROWER
 
 
-def test_what_outputs_of_the_api_exclude_since_form_3_would_take_from_who_holds_the_terms_of_before():
+def test_the_house_terms_would_take_days_and_cover_from_who_holds_those_of_before():
     narrower = [step for step in compare(house_covenant_2(), HOUSE).steps if step.verdict != EQUAL]
     assert [(step.holder, step.field, step.verdict) for step in narrower] == [
-        ("enterprise", "tiers.enterprise.indemnity.api_outputs.exclusions", NARROWER)
+        ("community", "growth.grace_days", NARROWER),
+        ("professional", "growth.grace_days", NARROWER),
+        ("enterprise", "tiers.enterprise.indemnity.api_outputs.exclusions", NARROWER),
     ]
+    assert {(step.old, step.new) for step in narrower[:2]} == {("90 days", "30 days")}
 
 
 def test_a_loss_names_the_version_that_is_held():

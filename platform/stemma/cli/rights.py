@@ -137,7 +137,10 @@ def grant_license(
     months: Annotated[int, typer.Option(help="How long it runs.")] = 12,
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", help="A model release that it covers, or NAME/* for those of a model; else all."),
+        typer.Option(
+            "--model",
+            help="A model release that it covers, or NAME/* for those of a model; else all that the tier may use.",
+        ),
     ] = None,
 ) -> None:
     """License an organisation under the covenant in force."""

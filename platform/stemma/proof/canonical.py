@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import rfc8785
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from stemma.errors import InvalidError
 
@@ -20,39 +20,43 @@ def canonical(value: Any) -> bytes:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     try:
-        if _plain(value):
-            return _ENCODE(value).encode()
+        return to_json(_ordered(value))
+    except (_Uncommon, TypeError, ValueError):  # keys that are not compared, and what the encoder refuses
+        pass
+    try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise InvalidError(f"This value has no canonical form: {error}.") from error
 
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
+class _Uncommon(Exception):  # noqa: N818 - no error: what the faster way does not know
+    """A value that only the library for RFC 8785 writes, or refuses, as the standard says."""
+
+
 _LARGEST = 2**53 - 1
 
 
-def _plain(value: Any) -> bool:
-    """Whether Python's own encoder, ten times as fast, gives the RFC 8785 form.
+def _ordered(value: Any) -> Any:
+    """The value with the keys of every object sorted: then pydantic's encoder, many times as fast, writes RFC 8785.
 
     It does but for fractions, for keys that are not ASCII (whose order is that of UTF-16), and for what has
-    no form at all.
+    no form at all.  Raises `_Uncommon` for those.
     """
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        kind = type(item)
-        if kind is dict:
-            if not all(type(key) is str and key.isascii() for key in item):
-                return False
-            waiting.extend(item.values())
-        elif kind is list or kind is tuple:
-            waiting.extend(item)
-        elif kind is int:
-            if not -_LARGEST <= item <= _LARGEST:
-                return False
-        elif not (kind is str or kind is bool or item is None):
-            return False
-    return True
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
+    if kind is dict:
+        ordered: dict[str, Any] = {}
+        for key in sorted(value):
+            if type(key) is not str or not key.isascii():
+                raise _Uncommon
+            ordered[key] = _ordered(value[key])
+        return ordered
+    if kind is list or kind is tuple:
+        return [_ordered(item) for item in value]
+    if kind is int and -_LARGEST <= value <= _LARGEST:
+        return value
+    raise _Uncommon
 
 
 def digest(value: Any) -> str:

@@ -6,11 +6,13 @@ so that a signature made for one purpose can never be shown for another.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -19,6 +21,9 @@ from pydantic import BaseModel
 
 from stemma.errors import NotFoundError, ProofError
 from stemma.proof.canonical import canonical
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 Role = Literal["log", "rights", "license", "certificate", "release"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -63,10 +68,15 @@ class KeyRing:
         return cast("str", private["kid"])
 
     def sign(self, role: Speaker, typ: str, payload: dict[str, Any] | BaseModel) -> str:
-        """A compact JWS over the canonical payload, with the role's newest key."""
+        """A compact JWS over the canonical payload, with the role's newest key.
+
+        What the library's `serialize_compact` writes, byte for byte.  That writes and checks the header anew for
+        each signature, which is the same for all of a kind, and takes half as long as signing.
+        """
         key = self._newest(role)
-        header = {"alg": ALGORITHM, "kid": key.kid, "typ": typ}
-        return jws.serialize_compact(header, canonical(payload), key, algorithms=[ALGORITHM])
+        signed = _header(str(key.kid), typ) + b"." + _base64url(canonical(payload))
+        private = cast("Ed25519PrivateKey", key.get_op_key("sign"))
+        return (signed + b"." + _base64url(private.sign(signed))).decode()
 
     def public(self, role: Speaker) -> dict[str, str]:
         """The public part of the key that signs now."""
@@ -86,7 +96,7 @@ class KeyRing:
     def _newest(self, role: Speaker) -> OKPKey:
         """The signing key, read again only when its file was replaced: reading costs more than signing."""
         try:
-            found = self._path(role).stat()
+            found = os.stat(f"{self.folder}/{role}.json")  # noqa: PTH116 - as text: a path object costs more than the call
         except FileNotFoundError:
             self._read(role)  # says what to do
             raise
@@ -107,6 +117,17 @@ class KeyRing:
                 f"There is no signing key for {role} in {self.folder}.",
                 remedy="Run `stemma keys create`, or set STEMMA_KEYS_DIR to the folder that has it.",
             ) from None
+
+
+@lru_cache(maxsize=256)
+def _header(kid: str, typ: str) -> bytes:
+    """The header of a JWS as it is signed (RFC 7515, 3.1)."""
+    header = {"alg": ALGORITHM, "kid": kid, "typ": typ}
+    return _base64url(json.dumps(header, separators=(",", ":")).encode())
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 class _Registry(jws.JWSRegistry):

@@ -24,7 +24,8 @@ from stemma.provenance.bundle import Bundle
 from stemma.provenance.certificate import Certificate, pcm_sha256
 from stemma.provenance.statement import RELEASE, ReleaseStatement
 from stemma.rights.consent import STATUS, RightsStatus
-from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, Entitlement, Revocations, check_logged, covers
+from stemma.rights.entitlement import ENTITLEMENT, REVOCATIONS, Entitlement, Revocations, check_logged
+from stemma.rights.model_names import covers
 from stemma.rights.snapshot import offences
 
 MAX_BYTES = 512 * 1024 * 1024

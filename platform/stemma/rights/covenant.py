@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from stemma.errors import InvalidError
+from stemma.rights.model_names import is_models, shortest
 from stemma.rights.prices import LARGEST, Price, Schedule, Step, Unit
 from stemma.rights.shares import WHOLE
 
@@ -43,6 +44,8 @@ Ppm = Annotated[int, Field(ge=0, le=WHOLE, strict=True)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST, strict=True)]
 Days = Annotated[int, Field(ge=0, le=36_500, strict=True)]
 Text = Annotated[str, Field(min_length=1, max_length=2_000)]
+MAX_MODELS = 50
+"""How many names of models a tier or a license holds."""
 
 
 class Closed(BaseModel):
@@ -89,16 +92,14 @@ class Tier(Closed):
     """Form 3: prices with schedules, one for each unit, sorted by it; a unit named here has no fee above."""
     minimum: Whole = 0
     """Form 3: the least that a month comes to, in micro-units, fees and use together."""
+    models: tuple[str, ...] = Field(default=(), max_length=MAX_MODELS)
+    """Form 3: model releases that it covers, `house-symbolic/2` or `house-symbolic/*`, sorted.  None named: all."""
 
     @model_serializer(mode="wrap")
     def _short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # What form 2 does not know is left out where it says nothing: terms of form 2 keep their hash.
         written: dict[str, Any] = write(self)
-        return {
-            name: value
-            for name, value in written.items()
-            if not (name == "prices" and not self.prices) and not (name == "minimum" and not self.minimum)
-        }
+        return {name: value for name, value in written.items() if name not in _FORM_3 or getattr(self, name)}
 
     @model_validator(mode="after")
     def _priced_once(self) -> Tier:
@@ -117,6 +118,13 @@ class Tier(Closed):
         _ascending("territories", self.territories)
         if strange := [code for code in self.territories if not (len(code) == 2 and code.isascii() and code.isupper())]:
             raise ValueError(f"territories: {', '.join(strange)} is no two-letter code of ISO 3166-1.")
+        if strange := [name for name in self.models if name == "*" or not is_models(name)]:
+            raise ValueError(
+                f"models: {', '.join(strange)} is no model; write house-symbolic/* for the releases of one, "
+                "house-symbolic/2 for a single one, and none at all for every model."
+            )
+        if self.models != shortest(self.models):
+            raise ValueError("models must be in the order of the alphabet, none of them covered by another.")
         if stray := sorted({*self.notice_on, *covered} - set(self.uses)):
             raise ValueError(f"The tier says something of {', '.join(stray)}, which it does not allow.")
         return self
@@ -125,6 +133,10 @@ class Tier(Closed):
     def indemnified(self) -> bool:
         """Whether any use is covered."""
         return bool(self.indemnity)
+
+
+_FORM_3 = ("prices", "minimum", "models")
+"""What a tier of form 2 does not say."""
 
 
 class Counting(Closed):
@@ -197,9 +209,10 @@ class Covenant(Closed):
         return self
 
     @model_validator(mode="after")
-    def _form_of_prices(self) -> Covenant:
-        if self.format == "stemma.covenant/2" and any(tier.prices or tier.minimum for tier in self.tiers):
-            raise ValueError("format: prices with schedules and a minimum are said in form 3, stemma.covenant/3.")
+    def _form_of_tiers(self) -> Covenant:
+        said = {name for tier in self.tiers for name in _FORM_3 if getattr(tier, name)}
+        if self.format == "stemma.covenant/2" and said:
+            raise ValueError(f"format: {', '.join(sorted(said))} of a tier is said in form 3, stemma.covenant/3.")
         return self
 
     def tier(self, name: str) -> Tier:
@@ -407,7 +420,8 @@ def house_covenant() -> Covenant:
         )
         for tier in before.tiers
     )
-    return before.model_copy(update={"version": "3.0.0", "tiers": tiers})
+    growth = before.growth.model_copy(update={"grace_days": 30})
+    return before.model_copy(update={"version": "3.0.0", "tiers": tiers, "growth": growth})
 
 
 def house_covenant_2() -> Covenant:

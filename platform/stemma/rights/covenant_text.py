@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from stemma.rights.covenant import USES, Covenant, Covenant1, Tier, lift
-from stemma.rights.wording import MAY, amount, days, percent, priced, words
+from stemma.rights.wording import MAY, amount, days, percent, priced, releases, words
 
 
 class Clause(NamedTuple):
@@ -141,6 +141,8 @@ def _tier(tier: Tier, terms: Covenant) -> Said:
         yield f"{at}.uses", f"The licensee may not {_list(refused, 'or')}."
     where = f"in {_list(list(tier.territories))} and nowhere else" if tier.territories else "in the whole world"
     yield f"{at}.territories", f"This holds {where}."
+    if tier.models:  # terms that name none keep the numbers of their clauses
+        yield f"{at}.models", f"It holds for these models and for no others: {releases(tier.models)}."
     must = [MAY[use] for use in USES if use in tier.notice_on]
     yield (
         f"{at}.notice_on",
@@ -311,6 +313,7 @@ def _in_short(tier: Tier, terms: Covenant) -> str:
     may = "everything" if set(tier.uses) == set(USES) else _list([MAY[use] for use in USES if use in tier.uses])
     covered = "; with indemnity" if tier.indemnified else ""
     where = f"; only in {_list(list(tier.territories))}" if tier.territories else ""
+    where += f"; only with {releases(tier.models)}" if tier.models else ""
     return f"{tier.title}{limit}: {may}, {' and '.join(costs) or 'free'}{where}{covered}."
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -15,6 +13,7 @@ from stemma.proof.canonical import digest
 from stemma.proof.keys import Jwks
 from stemma.proof.log import Receipt, check_receipt
 from stemma.rights.covenant import TierName, Use
+from stemma.rights.model_names import EVERY_MODEL
 
 ENTITLEMENT = "stemma-entitlement+jws"
 REVOCATIONS = "stemma-revocations+jws"
@@ -28,20 +27,6 @@ SERVING = "stemma:serving"
 KeyScope = Literal["generate", "read"]
 """What an API key is for: to make music, or to fetch what was made and who shaped it."""
 KEY_SCOPES: tuple[KeyScope, ...] = ("generate", "read")
-
-
-EVERY_MODEL = ("*",)
-_MODEL = re.compile(r"\*|[a-z0-9][a-z0-9-]{0,63}/(\*|[0-9]{1,9})")
-
-
-def is_models(name: str) -> bool:
-    """Whether this names model releases: `*` all, `house-symbolic/*` those of a model, `house-symbolic/2` one."""
-    return _MODEL.fullmatch(name) is not None
-
-
-def covers(models: Sequence[str], release: str) -> bool:
-    """Whether these models have a release, or all that a name such as `house-symbolic/*` stands for, among them."""
-    return "*" in models or release in models or f"{release.partition('/')[0]}/*" in models
 
 
 class Grown(BaseModel):

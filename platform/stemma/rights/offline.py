@@ -24,7 +24,8 @@ from stemma.proof.canonical import sha256
 from stemma.proof.keys import Jwks, KeyRing, verify
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import TierName, Use
-from stemma.rights.entitlement import EVERY_MODEL, REVOCATIONS, Grown, Revocations, Terms, check_logged, covers
+from stemma.rights.entitlement import REVOCATIONS, Grown, Revocations, Terms, check_logged
+from stemma.rights.model_names import EVERY_MODEL, covers
 
 LICENSE_FILE = "stemma-license-file+jws"
 OFFLINE: Literal["stemma:offline"] = "stemma:offline"

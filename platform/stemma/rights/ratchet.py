@@ -22,9 +22,10 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from stemma.rights.covenant import REVENUES, TIERS, USES, Covenant, Covenant1, Tier, lift
+from stemma.rights.model_names import shortest, within
 from stemma.rights.prices import NOTHING as COSTLESS
 from stemma.rights.prices import Curve, Unit, curve, no_dearer
-from stemma.rights.wording import MAY, amount, days, percent, priced, words
+from stemma.rights.wording import MAY, amount, days, percent, priced, releases, words
 
 Holder = Literal["community", "professional", "enterprise", "research", "evaluation", "creators", "owners"]
 HOLDERS: tuple[Holder, ...] = (*TIERS, "creators", "owners")
@@ -44,7 +45,7 @@ class Verdict(StrEnum):
         return self in {Verdict.NARROWER, Verdict.INCOMPARABLE}
 
 
-Order = Literal["more", "less", "subset", "superset", "cheaper", "threshold", "counting", "same"]
+Order = Literal["more", "less", "subset", "superset", "models", "cheaper", "threshold", "counting", "same"]
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,8 @@ def _rights(tier: Tier, terms: Covenant) -> Told:
         yield f"{at}.uses.{use}", MAY[use], Value("more", (rank,), ("no", "yes, with the notice", "yes")[rank])
     some = Value("superset", (frozenset(tier.territories),), ", ".join(tier.territories))
     yield f"{at}.territories", "territory", some if tier.territories else _free("the whole world")
+    named = shortest(tier.models)
+    yield f"{at}.models", "models", Value("models", (named,), releases(named)) if named else _free(releases(named))
     text = Value("same", (terms.notice,), f"“{terms.notice}”")
     yield "notice", "text of the notice", text if tier.notice_on else _free("needs none")
     schedule = terms.schedule(tier.name)
@@ -277,8 +280,8 @@ def _place(dimension: Dimension) -> tuple[int, int, str]:
 
 
 _ROWS = (
-    *("name", "uses", "territories", "notice", "revenue_limit", "revenue", "grace_days", "monthly_fee", "minute_fee"),
-    *("prices", "minimum"),
+    *("name", "uses", "territories", "models", "notice", "revenue_limit", "revenue", "grace_days"),
+    *("monthly_fee", "minute_fee", "prices", "minimum"),
     *("requests_per_minute", "indemnity", "growth", "breach", "subscription", "usage", "other", "training_ppm"),
     *("master_ppm", "prompting_days", "owner_earns", "withdrawal"),
 )
@@ -288,6 +291,7 @@ _ORDERS: dict[Order, Callable[[Any, Any], bool]] = {
     "less": lambda a, b: a >= b,
     "subset": lambda a, b: a[0] >= b[0],
     "superset": lambda a, b: a[0] <= b[0],
+    "models": lambda a, b: within(a[0], b[0]),
     # What is free is free in any currency; else amounts of two currencies are not compared.
     "cheaper": lambda a, b: b[1] == COSTLESS or (a[0] == b[0] and no_dearer(b[1], a[1])),
     "threshold": lambda a, b: a[0] == b[0] and a[1] <= b[1],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stemma.rights.prices import Price
 
 MAY = {
@@ -39,6 +41,12 @@ def percent(ppm: int) -> str:
     """Parts per million as a percentage, exactly."""
     whole, rest = divmod(ppm, 10_000)
     return f"{whole}.{rest:04d}".rstrip("0").rstrip(".") + " %"
+
+
+def releases(models: Sequence[str]) -> str:
+    """Model releases that terms name; none named: all."""
+    told = [f"every release of {name[:-2]}" if name.endswith("/*") else name for name in models]
+    return ", ".join(told) or "every model"
 
 
 def days(count: int) -> str:

@@ -42,7 +42,7 @@ def list_covenants(request: HttpRequest) -> list[CovenantRow]:  # noqa: ARG001 -
 
 @router.post("covenants", response={201: CovenantOut})
 def publish_covenant(request: HttpRequest, body: CovenantIn) -> Status[CovenantOut]:
-    """Publish terms of form 2.
+    """Publish terms of form 2 or 3.
 
     Refused with `covenant-narrows`, and each loss in `errors`, where somebody who holds a license or has
     consented could lose something.
@@ -52,7 +52,7 @@ def publish_covenant(request: HttpRequest, body: CovenantIn) -> Status[CovenantO
     terms = read_covenant(body.document)
     if not isinstance(terms, Covenant):
         raise InvalidError(
-            "Terms of form 1 are read, and published no more.", remedy="Say them in form 2.", code="old-form"
+            "Terms of form 1 are read, and published no more.", remedy="Say them in form 2 or 3.", code="old-form"
         )
     return Status(201, _out(covenant_publish(covenant=terms, by=user)))
 

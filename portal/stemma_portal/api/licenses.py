@@ -39,6 +39,7 @@ from stemma_portal.licensing.selectors import (
     entitlement_file,
     keys_of,
     keys_used,
+    models_of,
     territories_of,
     tier_of,
 )
@@ -68,7 +69,8 @@ def list_organisations(request: HttpRequest) -> list[OrganisationOut]:
 def grant_license(request: HttpRequest, body: LicenseIn) -> Status[LicenseOut]:
     """License an organisation under the covenant in force.
 
-    Refused with `bad-models` for what names no model releases, and with 404 for releases that are not published.
+    Refused with `bad-models` for what names no model releases, with 404 for releases that are not published, and
+    with `models-not-in-tier` where the covenant lets the tier use none of them.
     """
     user = caller(request)
     require_staff(user, "grant licenses")
@@ -261,6 +263,7 @@ def _with_keys(row: License) -> License:
 
 def license_out(row: License) -> LicenseOut:
     """A license as answers show it."""
+    tier = tier_of(license_=row)
     return LicenseOut(
         id=row.id,
         organisation=row.organisation_id,
@@ -269,8 +272,8 @@ def license_out(row: License) -> LicenseOut:
         not_before=row.not_before,
         expires_at=row.expires_at,
         state=row.state,
-        model_releases=row.model_releases,
-        territories=list(territories_of(tier_of(license_=row))),
+        model_releases=list(models_of(license_=row, tier=tier)),
+        territories=list(territories_of(tier)),
         keys=[_key(key) for key in row.keys.all()],
     )
 

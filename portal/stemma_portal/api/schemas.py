@@ -600,7 +600,10 @@ class LicenseIn(Request):
     tier: Text = Field(max_length=16)
     months: int = Field(ge=1, le=120)
     model_releases: list[ModelName] = Field(default=["*"], min_length=1, max_length=50)
-    """What it covers: `*`, or names such as `house-symbolic/2` and, for all releases of a model, `house-symbolic/*`."""
+    """What it covers: `*`, or names such as `house-symbolic/2` and, for all releases of a model, `house-symbolic/*`.
+
+    Of these the license covers those that its tier may use.
+    """
 
 
 class KeyOut(Schema):

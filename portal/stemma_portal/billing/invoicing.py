@@ -17,7 +17,7 @@ from stemma.billing.reference import rf_reference
 from stemma.billing.tax import Treatment, treatment
 from stemma.errors import InvalidError
 from stemma.ids import named_id, new_id, now
-from stemma.rights.entitlement import EVERY_MODEL
+from stemma.rights.model_names import EVERY_MODEL
 from stemma.rights.prices import Line
 from stemma_portal.accounts.models import Organisation
 from stemma_portal.billing.credit import credit_add, credit_take_back

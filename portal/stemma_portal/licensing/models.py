@@ -4,7 +4,8 @@ from django.db import models
 
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, read_covenant
-from stemma.rights.entitlement import EVERY_MODEL, KEY_SCOPES
+from stemma.rights.entitlement import KEY_SCOPES
+from stemma.rights.model_names import EVERY_MODEL
 from stemma.rights.offline import OfflineLicense
 from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.core.fields import IdField
@@ -16,7 +17,7 @@ def key_scopes() -> list[str]:
 
 
 def every_model() -> list[str]:
-    """The model releases that a license covers unless somebody says otherwise: all."""
+    """The model releases that a license is granted for unless somebody says otherwise: all."""
     return list(EVERY_MODEL)
 
 
@@ -67,7 +68,7 @@ class License(models.Model):
     model_releases = models.JSONField(
         default=every_model, db_default=models.Value(list(EVERY_MODEL), models.JSONField())
     )
-    """Those that it covers, as `stemma.rights.entitlement.covers` reads them."""
+    """Those that it was granted for, as `stemma.rights.model_names.covers` reads them; its terms may allow fewer."""
     seats = models.PositiveIntegerField(default=0)
     """How many people it is for; 0 where its tier does not count them."""
     monthly_ms = models.BigIntegerField(null=True, blank=True)

@@ -13,7 +13,7 @@ from django.db import transaction
 from stemma.errors import InvalidError, ProofError
 from stemma.ids import named_id, new_id, now, timestamp
 from stemma.proof.log import Receipt
-from stemma.rights.entitlement import covers
+from stemma.rights.model_names import covers
 from stemma.rights.offline import Binding, OfflineLicense, issue, models_told, public_key
 from stemma.royalties.facts import UsageFact, to_parquet, usage_table
 from stemma.royalties.receipts import Line, following, read_batch, receipt_keys
@@ -21,7 +21,7 @@ from stemma.storage import storage
 from stemma_portal.core.keys import keyring
 from stemma_portal.core.services import Actor, audit
 from stemma_portal.licensing.models import License, LicenseFile, OfflineReceipt, ReceiptChain
-from stemma_portal.licensing.selectors import GENERATIONS, territories_of, tier_of
+from stemma_portal.licensing.selectors import GENERATIONS, models_of, territories_of, tier_of
 
 MAX_FILES = 500
 MAX_MACHINES = 100
@@ -71,9 +71,10 @@ def license_file_issue(
         raise InvalidError(
             f"The {tier.title} tier does not cover open weights.", remedy="Choose a tier that does.", code="not-covered"
         )
-    if stray := [name for name in model_releases if not covers(license_.model_releases, name)]:
+    covered = models_of(license_=license_, tier=tier)
+    if stray := [name for name in model_releases if not covers(covered, name)]:
         raise InvalidError(
-            f"This license covers {models_told(license_.model_releases)}, not {models_told(stray)}.",
+            f"This license covers {models_told(covered)}, not {models_told(stray)}.",
             remedy="Name some of those, or none for all of them.",
             code="model-not-licensed",
         )
@@ -101,8 +102,8 @@ def license_file_issue(
         tier=tier.name,
         uses=tier.uses,
         covenant=license_.covenant_id,
-        model_releases=tuple(model_releases) or tuple(license_.model_releases),
-        models=tuple(license_.model_releases),
+        model_releases=tuple(model_releases) or covered,
+        models=covered,
         territories=territories_of(tier),
         not_before=timestamp(license_.not_before),
         expires_at=timestamp(license_.expires_at),

@@ -11,8 +11,9 @@ from stemma.errors import NotFoundError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.log import Receipt
 from stemma.rights.covenant import AnyCovenant, AnyTier, Tier, Use
-from stemma.rights.entitlement import ENTITLEMENTS_PREFIX, Entitlement, Revocations, Terms, covers
+from stemma.rights.entitlement import ENTITLEMENTS_PREFIX, Entitlement, Revocations, Terms
 from stemma.rights.entitlement import ApiKey as KeyDocument
+from stemma.rights.model_names import EVERY_MODEL, common, covers
 from stemma.rights.prices import UNITS
 from stemma.rights.ratchet import Holder
 from stemma.rights.wording import amount, priced
@@ -76,8 +77,8 @@ def licenses_for(*, user: User, use: Use, release: str) -> list[License]:
     moment = now()
     rows = License.objects.filter(organisation__memberships__user=user, state=License.State.ACTIVE)
     rows = rows.filter(not_before__lte=moment, expires_at__gt=moment).select_related("organisation", "covenant")
-    covering = [each for each in rows.distinct() if covers(each.model_releases, release)]
-    return [each for each in covering if use in tier_of(license_=each).uses]
+    tiers = ((each, tier_of(license_=each)) for each in rows.distinct())
+    return [each for each, tier in tiers if use in tier.uses and covers(models_of(license_=each, tier=tier), release)]
 
 
 def tier_of(*, license_: License) -> AnyTier:
@@ -88,6 +89,16 @@ def tier_of(*, license_: License) -> AnyTier:
 def territories_of(tier: AnyTier) -> tuple[str, ...]:
     """Countries in which a tier may use the music; none named: the whole world, as in all terms of form 1."""
     return tier.territories if isinstance(tier, Tier) else ()
+
+
+def models_of(*, license_: License, tier: AnyTier) -> tuple[str, ...]:
+    """Model releases that a license covers: of those that it was granted for, the ones that its tier allows."""
+    return common(license_.model_releases, models_allowed(tier))
+
+
+def models_allowed(tier: AnyTier) -> tuple[str, ...]:
+    """Model releases that a tier covers; all where the terms name none, as in all of form 1."""
+    return (tier.models if isinstance(tier, Tier) else ()) or EVERY_MODEL
 
 
 def prices_told(covenant: AnyCovenant, tier: str) -> list[tuple[str, str]]:
@@ -116,7 +127,7 @@ def terms(*, license_: License) -> Terms:
         covenant=license_.covenant_id,
         not_before=timestamp(license_.not_before),
         expires_at=timestamp(license_.expires_at),
-        models=tuple(license_.model_releases),
+        models=models_of(license_=license_, tier=tier_of(license_=license_)),
     )
 
 
@@ -146,7 +157,7 @@ def entitlement(*, license_: License, after: int = 0) -> Entitlement:
         tier=tier.name,
         uses=tier.uses,
         covenant=license_.covenant_id,
-        model_releases=tuple(license_.model_releases),
+        model_releases=models_of(license_=license_, tier=tier),
         territories=territories_of(tier),
         requests_per_minute=tier.requests_per_minute,
         not_before=timestamp(license_.not_before),

@@ -9,9 +9,11 @@ from django.db import transaction
 from stemma.errors import InvalidError
 from stemma.ids import new_id, now, timestamp
 from stemma.proof.canonical import canonical, digest, sha256
-from stemma.rights.covenant import Acceptance, AnyCovenant, house_covenant
-from stemma.rights.entitlement import EVERY_MODEL, KEY_SCOPES, KeyScope, hash_api_key, is_models, new_api_key
+from stemma.rights.covenant import MAX_MODELS, Acceptance, AnyCovenant, house_covenant
+from stemma.rights.entitlement import KEY_SCOPES, KeyScope, hash_api_key, new_api_key
+from stemma.rights.model_names import EVERY_MODEL, common, is_models
 from stemma.rights.months import months_later
+from stemma.rights.offline import models_told
 from stemma.rights.ratchet import losses
 from stemma.storage import storage
 from stemma_portal.accounts.models import Organisation
@@ -25,13 +27,13 @@ from stemma_portal.licensing.selectors import (
     covenant_current,
     covenants_ahead,
     grants_in_force,
+    models_allowed,
     terms,
 )
 from stemma_portal.licensing.tasks import entitlement_publish, revocations_publish
 
 MAX_MONTHS = 120
 MAX_KEYS = 20
-MAX_MODELS = 50
 OVERLAP_HOURS = 24
 MAX_OVERLAP_HOURS = 30 * 24
 
@@ -106,7 +108,7 @@ def covenant_accept(*, license_: License, covenant: CovenantVersion, replaces: s
     `replaces` is the hash of the terms that whoever accepts believes to hold: of two who accept different
     versions at once, the second is refused with `ConflictError`.  Whoever names the version held in both places
     accepts the terms under which the license was granted.  Raises `InvalidError` for a license that no longer
-    holds, and for terms that are not ahead of its own.
+    holds, for terms that are not ahead of its own, and for those that allow none of its models.
     """
     # Not joined with its terms: whoever waits here for another acceptance would find the row gone from the join.
     license_ = License.objects.select_for_update(of=("self",)).get(id=license_.id)
@@ -124,6 +126,7 @@ def covenant_accept(*, license_: License, covenant: CovenantVersion, replaces: s
             remedy="Accept one that is published later, has its tier and the same currency; or ask for a new license.",
             code="not-ahead",
         )
+    _refuse_no_models(covenant, license_.tier, license_.model_releases)
     moment, identifier = now(), new_id()
     document = Acceptance(
         id=identifier,
@@ -183,8 +186,9 @@ def license_grant(
     """License an organisation for whole months, under the covenant in force unless one is given.
 
     `seats` are those that are paid for; 0 where the tier does not count them.  `model_releases` are those that
-    it covers.  Raises `InvalidError` for a tier that the covenant does not have and for what names no models,
-    and `ConflictError` when the identifier names another license.
+    it covers, as far as the covenant allows its tier to have them.  Raises `InvalidError` for a tier that the
+    covenant does not have, for what names no models, and where the tier may have none of them; and
+    `ConflictError` when the identifier names another license.
     """
     covered = _models(model_releases)
     lock("covenant")  # nobody publishes narrower terms between the look at what is held and this grant
@@ -196,6 +200,7 @@ def license_grant(
         raise InvalidError(
             f"The covenant has no tier {tier!r}.", remedy=f"Choose one of {', '.join(tiers)}.", code="unknown-tier"
         )
+    _refuse_no_models(current, tier, covered)
     if not 1 <= months <= MAX_MONTHS:
         raise InvalidError(f"A license runs for 1 to {MAX_MONTHS} months, not {months}.")
     if identifier and (known := License.objects.filter(id=identifier).first()):
@@ -231,6 +236,18 @@ def _models(names: Sequence[str]) -> list[str]:
             code="bad-models",
         )
     return ["*"] if "*" in found else found
+
+
+def _refuse_no_models(covenant: CovenantVersion, tier: str, named: Sequence[str]) -> None:
+    """Raise `InvalidError` where terms allow a tier none of the models that are named."""
+    allowed = models_allowed(covenant.covenant().tier(tier))
+    if not common(named, allowed):
+        raise InvalidError(
+            f"Version {covenant.version} of the covenant lets the {tier} tier use {models_told(allowed)}, and none of "
+            f"{models_told(named)}.",
+            remedy="Name model releases that the tier may use, or none for all of those.",
+            code="models-not-in-tier",
+        )
 
 
 @transaction.atomic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stemma.rights.covenant import USES, AnyCovenant, Cover, Use, lift
-from stemma.rights.wording import MAY, words
+from stemma.rights.wording import MAY, releases, words
 from stemma_portal.licensing.selectors import prices_told
 
 
@@ -30,6 +30,8 @@ class TierShown:
     """Whole units of the currency in which revenue is counted; None: open to everyone."""
     requests_per_minute: int
     territories: tuple[str, ...]
+    models: str
+    """Which models it may use, in words; empty for all of them."""
     uses: list[UseRow]
     covers: list[str]
     """From what Stemma keeps its holder free, in words."""
@@ -51,6 +53,7 @@ def tiers_shown(terms: AnyCovenant) -> list[TierShown]:
             revenue_limit=tier.revenue_limit,
             requests_per_minute=tier.requests_per_minute,
             territories=tier.territories,
+            models=releases(tier.models) if tier.models else "",
             uses=[UseRow(_title(use), use in tier.uses, use in tier.notice_on) for use in USES],
             covers=[_cover(cover, lifted.currency) for cover in tier.indemnity],
         )

@@ -149,7 +149,7 @@ def test_licenses_over_the_command_line(stemma, config):
 
 def test_weights_over_the_command_line(stemma, client, config, monkeypatch, tmp_path):
     for module in (covenant, model):
-        monkeypatch.setattr(module, "Portal", lambda: client)
+        monkeypatch.setattr(module, "Portal", lambda **_: client)
     client.post("catalog/recordings", {"records": [record(n) for n in range(6)]})
     stemma("snapshot", "create", "Weights", "--all")
     snapshot = client.get("snapshots")["items"][0]

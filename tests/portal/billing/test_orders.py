@@ -35,6 +35,7 @@ from stemma_portal.core.errors import ConflictError, ForbiddenError
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.dashboards.queues import queues
 from stemma_portal.licensing.models import License
+from stemma_portal.licensing.selectors import terms as terms_of
 from stemma_portal.licensing.services import covenant_publish
 from stemma_portal.notices.models import Notice
 
@@ -113,6 +114,18 @@ def test_what_costs_nothing_is_licensed_at_once(shop):
     order = shop.order("research")
     assert order.state == Order.State.ACTIVE
     assert not order.invoices.exists()
+
+
+def test_who_orders_gets_the_models_of_the_tier_and_a_renewal_too(shop):
+    house = house_covenant()
+    tiers = tuple(t.model_copy(update={"models": ("a/*",)}) if t.name == "research" else t for t in house.tiers)
+    changes = {"format": "stemma.covenant/3", "version": "3.1.0", "tiers": tiers}
+    covenant_publish(covenant=house.model_copy(update=changes), by=None)
+    first = shop.order("research").license
+    ask = {"organisation": shop.studio, "tier": "research", "months": 12, "by": shop.cast.licensee}
+    again = order_place(quote=quote_make(**ask, renews=first), by=shop.cast.licensee)
+    for license_ in (first, again.license):
+        assert terms_of(license_=license_).models == ("a/*",)
 
 
 def test_an_old_quote_or_one_of_old_terms_is_not_ordered(shop, monkeypatch):

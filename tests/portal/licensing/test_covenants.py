@@ -1,5 +1,6 @@
 """What is granted stays: publishing, accepting, and the pages of license terms."""
 
+import io
 import json
 import threading
 from datetime import timedelta
@@ -8,6 +9,8 @@ from itertools import count
 import pytest
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
+from pypdf import PdfReader
 
 from portal.making import problem
 from stemma.errors import InvalidError
@@ -18,12 +21,13 @@ from stemma.proof.log import Receipt, check_receipt
 from stemma.provenance.documents import verify_document
 from stemma.rights.covenant import Acceptance, house_covenant, house_covenant_1, house_covenant_2
 from stemma.rights.covenant_history import Published, replay
-from stemma.rights.entitlement import ENTITLEMENT
+from stemma.rights.entitlement import ENTITLEMENT, Entitlement, check_logged
 from stemma.rights.ratchet import Verdict
 from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.models import AuditEvent, LogEntry
 from stemma_portal.core.selectors import log_receipt
 from stemma_portal.licensing.models import CovenantAcceptance, CovenantVersion, License
+from stemma_portal.licensing.selectors import models_of, tier_of
 from stemma_portal.licensing.services import (
     covenant_accept,
     covenant_begin,
@@ -42,7 +46,8 @@ VERSION = count(1)
 def terms(tier="professional", *, whole=None, **given):
     """The house's terms with a change in one tier, or elsewhere."""
     tiers = tuple(each.model_copy(update=given) if each.name == tier else each for each in HOUSE.tiers)
-    return HOUSE.model_copy(update={"version": f"3.0.{next(VERSION)}", "tiers": tiers, **(whole or {})})
+    whole = {"format": "stemma.covenant/3"} | (whole or {}) if "models" in given else whole or {}
+    return HOUSE.model_copy(update={"version": f"3.0.{next(VERSION)}", "tiers": tiers, **whole})
 
 
 def publish(covenant):
@@ -95,6 +100,44 @@ def test_when_the_last_license_has_ended_it_may_be_narrowed(license_, cast, end)
     else:
         License.objects.filter(id=license_.id).update(expires_at=now() - timedelta(seconds=1))
     publish(terms(monthly_fee=10**9))
+
+
+def test_models_are_taken_from_nobody_who_may_use_them(license_):
+    publish(terms("enterprise", models=("house-latent/*",)))
+    with pytest.raises(InvalidError) as refused:
+        publish(terms(models=("house-symbolic/*",)))
+    [loss] = refused.value.details
+    assert loss == {
+        "field": "tiers.professional.models",
+        "rule": "narrower",
+        "remedy": "professional: models was every model and would be every release of house-symbolic (held under "
+        "version 3.0.0).",
+    }
+
+
+def test_terms_that_are_accepted_bring_their_models_and_those_that_leave_none_are_refused(
+    covenant, cast, storage, keyring, committed
+):
+    one = publish(terms(models=("house-symbolic/1",)))
+    ask = {"organisation": cast.studio, "tier": "professional", "months": 12, "by": None}
+    held = license_grant(**ask, covenant=one)
+    named = license_grant(**ask, covenant=covenant, model_releases=["house-latent/*"])
+    assert models_of(license_=held, tier=tier_of(license_=held)) == ("house-symbolic/1",)
+    with pytest.raises(InvalidError) as refused:
+        accept(named, one, cast.licensee)
+    assert refused.value.code == "models-not-in-tier"
+    assert refused.value.message == (
+        f"Version {one.version} of the covenant lets the professional tier use house-symbolic/1, and none of "
+        "house-latent/*."
+    )
+    license_revoke(license_=named, by=None)
+    more = publish(terms(models=("house-latent/2", "house-symbolic/*")))
+    with committed():
+        accept(held, more, cast.licensee)
+    token = storage.get(f"licenses/entitlements/{held.id}.jws").decode()
+    told = Entitlement.model_validate(verify(token, keyring.jwks(), "license", ENTITLEMENT))
+    assert told.model_releases == ("house-latent/2", "house-symbolic/*")
+    assert check_logged(told.terms(), told.receipt, keyring.jwks()) is not None
 
 
 def test_creators_who_have_consented_keep_their_part(granted):
@@ -313,6 +356,23 @@ def test_anyone_reads_the_terms(covenant):
         assert reader.get(wrong).status_code == 404
 
 
+def test_the_models_of_a_tier_stand_in_its_text_its_summary_and_beside_the_other_tiers(covenant):
+    reader, some = Client(), publish(terms("research", models=("house-latent/*", "house-symbolic/2")))
+    words = "every release of house-latent, house-symbolic/2"
+    page = reader.get(f"/covenants/{some.digest}/").content.decode()
+    assert f"It holds for these models and for no others: {words}." in page
+    assert "tiers.research.models" in page
+    assert f"only with {words}." in page
+    assert f"Only with {words}." in reader.get(reverse("licensing:tiers")).content.decode()
+    page = reader.get(f"/covenants/compare/?old={covenant.digest}&new={some.digest}").content.decode()
+    for told in ("every model", words, "Narrower", "tiers.research.models"):
+        assert told in page
+    paper = PdfReader(io.BytesIO(reader.get(f"/covenants/{some.digest}.pdf").content))
+    text = " ".join(" ".join(page.extract_text() for page in paper.pages).split())
+    assert f"only with {words}" in text
+    assert f"for no others: {words}. tiers.research.models" in text
+
+
 def test_the_terms_are_taken_away_as_document_and_on_paper(covenant):
     reader = Client()
     assert reader.get(f"/covenants/{covenant.digest}.json").content == canonical(HOUSE)
@@ -358,7 +418,7 @@ def stemma(api, keyring, monkeypatch, tmp_path):
             return answer.json()
 
     def run(*words, who="rights"):
-        monkeypatch.setattr(module, "Portal", lambda: Here(who))
+        monkeypatch.setattr(module, "Portal", lambda anyone=False: Here(None if anyone else who))
         return CliRunner().invoke(module.app, list(words), env={"COLUMNS": "200"})
 
     return run
@@ -394,3 +454,10 @@ def test_the_command_line_shows_replays_publishes_and_accepts(license_, covenant
     assert "USD 49.00 → USD 40.00" in accepted.stdout
     assert License.objects.get(id=license_.id).covenant_id == digest(wide)
     assert "no covenant 9.9" in str(stemma("show", "9.9").exception)
+
+
+def test_terms_are_read_compared_and_replayed_without_a_token(covenant, stemma):
+    publish(terms(monthly_fee=40_000_000))
+    for words in (["show"], ["text"], ["compare", "3.0.0", covenant.digest], ["history"]):
+        done = stemma(*words, who="nobody")
+        assert done.exit_code == 0, done.exception

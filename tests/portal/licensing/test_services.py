@@ -125,6 +125,38 @@ def test_the_entitlement_names_models_and_countries_where_the_license_does(
         assert refused.value.code == "model-not-licensed"
 
 
+def test_a_license_covers_of_the_models_that_staff_name_those_that_its_tier_may_use(
+    covenant, cast, storage, keyring, committed, api
+):
+    base, allowed = house_covenant(), ("house-latent/*", "house-symbolic/2")
+    tiers = tuple(t.model_copy(update={"models": allowed}) if t.name == "research" else t for t in base.tiers)
+    covenant_publish(
+        covenant=base.model_copy(update={"format": "stemma.covenant/3", "version": "4", "tiers": tiers}), by=None
+    )
+    ask = {"organisation": cast.studio, "tier": "research", "months": 1, "by": None}
+    for named, covered in (
+        (["*"], allowed),
+        (["house-symbolic/*"], ("house-symbolic/2",)),
+        (["house-latent/7", "house-symbolic/1"], ("house-latent/7",)),
+    ):
+        with committed():
+            some = license_grant(**ask, model_releases=named)
+        found = entitlement_of(some, storage, keyring)
+        assert found.model_releases == covered
+        assert check_logged(found.terms(), found.receipt, keyring.jwks()) is not None
+        file = license_file_issue(license_=some, by=None).offline()
+        assert (file.model_releases, file.models) == (covered, covered)
+        assert api("licensee").get(f"licenses/{some.id}").json()["model_releases"] == list(covered)
+    with pytest.raises(InvalidError) as refused:
+        license_file_issue(license_=some, by=None, model_releases=["house-symbolic/2"])
+    assert refused.value.code == "model-not-licensed"
+    with pytest.raises(InvalidError) as refused:
+        license_grant(**ask, model_releases=["house-symbolic/1"])
+    assert (refused.value.code, refused.value.remedy) == (
+        "models-not-in-tier", "Name model releases that the tier may use, or none for all of those.",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("names", [[], ["house"], ["House/1"], ["*/1"], ["a/b"], ["a/1", ""], ["a/1/2"], ["a/1"] * 51])
 def test_what_names_no_models_is_refused(covenant, cast, names):
     names = [f"a/{n}" for n in range(51)] if len(names) > 50 else names

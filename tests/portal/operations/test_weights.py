@@ -18,10 +18,11 @@ from serving.wire import Wire
 from stemma.client.weights import bring
 from stemma.errors import ProofError, UnavailableError
 from stemma.proof.canonical import sha256
+from stemma.rights.covenant import house_covenant
 from stemma.training import release as releases
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.licensing.models import CovenantAcceptance, License
-from stemma_portal.licensing.services import covenant_accept, license_grant, license_revoke
+from stemma_portal.licensing.services import covenant_accept, covenant_publish, license_grant, license_revoke
 from stemma_portal.operations.models import ModelRelease, Snapshot, WeightsDownload
 from stemma_portal.operations.services import release_register, snapshot_create
 from stemma_portal.operations.weights import checks, files_of
@@ -82,6 +83,19 @@ def test_a_license_of_some_models_opens_no_others(bundle, api, cast, storage):
     page = Client()
     page.force_login(cast.licensee)
     assert "house-latent/*" in page.get(f"/license/{license_.id}/").content.decode()
+
+
+def test_a_tier_of_some_models_opens_no_weights_of_others(bundle, api, cast, accepted):
+    assert api("licensee").post(DOWNLOADS).status_code == 201
+    terms = house_covenant()
+    tiers = tuple(t.model_copy(update={"models": ("house-latent/*",)}) for t in terms.tiers)
+    changes = {"format": "stemma.covenant/3", "version": "4", "tiers": tiers}
+    license_revoke(license_=accepted, by=None)
+    covenant_publish(covenant=terms.model_copy(update=changes), by=None)
+    license_grant(organisation=cast.studio, tier="community", months=1, by=None)
+    problem(api("licensee").post(DOWNLOADS), 403, "no-license")
+    ask = {"organisation": "studio", "tier": "community", "months": 1, "model_releases": [NAME]}
+    problem(api("rights").post("licenses", ask), 422, "models-not-in-tier")
 
 
 def test_weights_need_the_licensee_s_own_yes_to_its_terms(license_, api, cast):

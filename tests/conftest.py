@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
 
 from support.session import Session
+
+# A busy machine is slow, and no property is untrue for it.
+hypothesis.register_profile("stemma", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.load_profile("stemma")
 
 # Before anything reads the settings: Django's are fixed by the first import.
 SESSION = Session()

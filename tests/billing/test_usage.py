@@ -39,7 +39,7 @@ def table(rows):
     })  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None)  # it starts an engine each time
+@settings(max_examples=20)  # it starts an engine each time
 @given(facts, st.randoms())
 def test_lines_are_what_loops_over_the_facts_give(given_, shuffle: random.Random):
     rows = [(n, *fact) for n, fact in enumerate(given_)]

@@ -222,7 +222,7 @@ def test_a_link_in_a_folder_is_passed_over(folder, tmp_path):
     assert rules(read(folder))[0] == ["missing-file"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=40))
 def test_no_name_in_an_archive_becomes_a_path(tmp_path, sounds, name):
     path = tmp_path / "b.zip"
@@ -237,7 +237,7 @@ def test_no_name_in_an_archive_becomes_a_path(tmp_path, sounds, name):
     assert set(tmp_path.iterdir()) == before
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 100_000), st.integers(0, 255)), max_size=8))
 def test_changed_bytes_never_crash_the_reader(folder, tmp_path, changes):
     path = tmp_path / "b.zip"

@@ -10,7 +10,7 @@ names = st.text(min_size=1, max_size=30)
 styles = st.sampled_from(sorted(cast.PERFORMERS))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(names, names, styles)
 def test_shares_always_sum(recording: str, work: str, style: str):
     shares = cast.shares(recording, work, style)

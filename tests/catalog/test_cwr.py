@@ -199,7 +199,7 @@ def test_versions_that_do_not_exist_or_do_not_fit_are_refused(path):
 @pytest.mark.parametrize(
     "text", [message(song(0), song(1, recorded=False)), message_3(song_3(0), song_3(1, recorded=False))]
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=12))
 def test_changed_bytes_never_crash_the_reader(path, text, changes):
     data = bytearray(text.encode())

@@ -218,7 +218,7 @@ def test_names_in_another_script_that_look_alike(one, other, expected):
 LOOKALIKES = dict(zip("ABCEHIKMOPTXaceopxsij", "АВСЕНІКМОРТХасеорхѕіј", strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=30), st.text("ABCEHKMOPTXaceopxsj .'2", min_size=1, max_size=12), st.data())
 def test_a_skeleton_is_its_own_and_outlives_letters_of_another_script(anything, latin, data):
     """Published look-alikes (Unicode TS 39, confusables.txt) leave it as it is, wherever they stand."""

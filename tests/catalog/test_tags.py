@@ -126,7 +126,7 @@ def test_a_damaged_file_of_an_archive_is_one_bad_row(album, tmp_path, method):
     assert good.record().title == "Air"
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 43), st.binary(min_size=1, max_size=8), st.integers(0, 60_000))
 def test_a_header_that_lies_and_a_sound_that_is_cut_never_crash_the_reader(album, tmp_path, at, lie, end):
     for name in ("01 - First song.wav", "a.flac", "disc/b.mp3"):

@@ -82,7 +82,7 @@ def pieces(draw) -> Score:
     return Score(tuple(parts), (meter,), 100.0, pickup if 0 < pickup < meter.bar and pickup in DURATIONS else 0)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(piece=pieces(), key=st.sampled_from(KEYS), limit=st.sampled_from([40, 100, 10**6]))
 def test_any_score_that_fits_its_voices_comes_back(piece, key, limit):
     vocabulary = Vocabulary(["any"])
@@ -99,7 +99,7 @@ def test_any_score_that_fits_its_voices_comes_back(piece, key, limit):
         assert np.array_equal(free, segment.free)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_whatever_is_drawn_within_the_grammar_is_a_piece(data):
     vocabulary = Vocabulary(["a", "b"])

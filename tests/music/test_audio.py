@@ -18,7 +18,7 @@ def noise(seconds: float, level: float) -> np.ndarray:
     return (generator.standard_normal((int(44100 * seconds), 2)) * level).astype(np.float32)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sounds, st.sampled_from(["flac", "wav"]))
 def test_files_give_back_every_sample(samples: np.ndarray, form: str):
     data = audio.encode(samples, 44100, form)
@@ -47,7 +47,7 @@ def test_silence_and_nothing_have_a_loudness():
     assert audio.loudness(np.zeros((0, 2), np.int16)) == audio.SILENCE
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sounds, st.integers(1, 500))
 def test_peaks_are_the_largest_samples(samples: np.ndarray, parts: int):
     peaks = audio.peaks(samples, parts)

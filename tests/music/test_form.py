@@ -67,7 +67,7 @@ def test_what_is_no_music_is_refused_whatever_its_name(tmp_path, body):
 HEADS = (b"", b"RIFF", b"ID3\x04\x00\x00", b"PK\x03\x04", b"OggS", b"\xff\xfb\x90")
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=300),
     st.sampled_from([b"", b"RIFF", b"ID3\x04\x00\x00", b"PK\x03\x04", b"OggS", b"\xff\xfb\x90"]),

@@ -30,7 +30,7 @@ def noisy(data: bytes, share: float, seed: int = 0) -> bytes:
     return np.packbits(bits ^ turned).tobytes()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), share=st.sampled_from((0.005, 0.017, 0.05)), cut=st.integers(0, 300))
 def test_a_copy_is_near_and_found(seed: int, share: float, cut: int) -> None:
     original = fingerprint(seed)
@@ -42,7 +42,7 @@ def test_a_copy_is_near_and_found(seed: int, share: float, cut: int) -> None:
     assert len(set(sound_sketch(original)) & set(sound_sketch(copy))) >= 2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(one=st.integers(0, 5_000), other=st.integers(5_001, 10_000))
 def test_a_stranger_is_far_and_not_found(one: int, other: int) -> None:
     a, b = fingerprint(one), fingerprint(other)
@@ -86,7 +86,7 @@ def test_a_score_is_the_same_in_every_key_and_with_a_few_notes_changed() -> None
     assert jaccard(score_sketch(midi(notes)), score_sketch(midi(tune(2)))) < 0.05
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000), kept=st.integers(10, 190))
 def test_the_estimate_is_near_the_truth(seed: int, kept: int) -> None:
     one, other = tune(seed), tune(seed)[:kept] + tune(seed + 5000)[kept:]

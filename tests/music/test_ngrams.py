@@ -43,14 +43,14 @@ def longest_by_trying_all(one: list[tuple[int, int]], other: list[tuple[int, int
     return best + 1 if best >= SEED else 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lines, st.lists(lines, min_size=1, max_size=4))
 def test_finds_what_trying_everything_finds(line, works):
     index = Index({str(i): midi(work) for i, work in enumerate(works)})
     assert longest_verbatim_run(midi(line), index) == max(longest_by_trying_all(line, work) for work in works)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lines.filter(lambda line: len(line) > SEED), st.integers(-20, 20))
 def test_a_work_in_another_key_is_the_same_work(line, shift):
     moved = [(pitch + shift, length) for pitch, length in line]

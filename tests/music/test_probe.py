@@ -158,7 +158,7 @@ def test_what_is_no_sound_is_refused(tmp_path):
     assert refused.value.code == "no-sound"
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["a.wav", "a.flac", "a.aif", "a.mp3", "a.ogg"]),
     damage=st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=40)), max_size=6),

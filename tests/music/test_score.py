@@ -137,7 +137,7 @@ sheets = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sheets, st.floats(30, 240))
 def test_midi_says_exactly_what_the_sheet_says(sheet: Sheet, tempo: float):
     instruments = ["violin"] * len(sheet.parts)
@@ -151,7 +151,7 @@ def test_midi_says_exactly_what_the_sheet_says(sheet: Sheet, tempo: float):
         assert all(1 <= n.velocity <= 127 for n in track.notes)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.builds(lambda s, d, p: Note(s, s + d, p), st.integers(0, 50), st.integers(1, 30), st.integers(60, 63)))
 )

@@ -23,7 +23,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values)
 def test_it_is_what_the_library_for_rfc_8785_writes(value):
     try:

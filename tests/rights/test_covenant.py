@@ -120,7 +120,7 @@ def test_terms_inside_another_document_keep_their_form():
         assert digest(again.terms) == digest(terms)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(covenants())
 def test_terms_are_read_as_they_were_written(terms):
     document = canonical(terms)
@@ -250,7 +250,7 @@ def test_every_field_is_said_by_a_clause_and_every_clause_by_its_number():
         assert any(leaf == field or leaf.startswith(f"{field}.") for field in said), leaf
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(covenants())
 def test_other_terms_have_another_text(terms):
     text = markdown(terms, "0" * 64)

@@ -109,7 +109,7 @@ def test_a_name_cannot_write_a_header_of_its_own(ring: KeyRing) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_file_changed_anywhere_is_refused(ring: KeyRing, data: st.DataObject) -> None:
     text = issue(license_(), ring)
     place = data.draw(st.integers(0, len(text) - 2))
@@ -122,7 +122,7 @@ def test_a_file_changed_anywhere_is_refused(ring: KeyRing, data: st.DataObject) 
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_anything_else_is_no_license_and_no_crash(ring: KeyRing, text: str) -> None:
     for tried in (text, f"{BEGIN}\n\n{text}\n{END}\n", f"{BEGIN}\nTier: x\n\n{text}.{text}.{text}\n{END}"):
         with pytest.raises((InvalidError, ProofError)):
@@ -250,7 +250,7 @@ def test_a_list_of_revocations_that_is_brought_ends_a_license(ring: KeyRing, tmp
 
 
 @given(st.lists(st.tuples(st.integers(-100_000, 100_000), st.integers(1, 4)), max_size=30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_neither_time_nor_number_ever_goes_back(steps: list[tuple[int, int]]) -> None:
     seen = Seen(license="l")
     for minutes, sequence in steps:
@@ -288,7 +288,7 @@ def test_only_a_public_ed25519_key_is_a_receipt_key(tmp_path: Path, change: dict
         public_key({**good, **change})
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(name=st.text(min_size=1, max_size=80), releases=st.lists(st.text("ab/1", min_size=1), min_size=1, max_size=3))
 def test_every_license_survives_its_file(ring: KeyRing, name: str, releases: list[str]) -> None:
     given = license_(licensee_name=name, model_releases=tuple(releases))

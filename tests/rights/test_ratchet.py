@@ -15,7 +15,7 @@ EQUAL, WIDER, NARROWER, INCOMPARABLE = Verdict
 BACKWARDS = {EQUAL: EQUAL, WIDER: NARROWER, NARROWER: WIDER, INCOMPARABLE: INCOMPARABLE}
 UP = {EQUAL, WIDER}
 HOUSE = house_covenant()
-some = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 
 chains = (
     covenants()
@@ -190,7 +190,7 @@ def test_each_change_is_found_where_it_is(new, holder, field, verdict):
     assert step.verdict == verdict, step
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(prices("seat"), prices("seat"))
 def test_no_dearer_is_said_where_no_quantity_costs_more(new, old):
     """Against the cost of each quantity; of packages it may say no where it is not sure."""

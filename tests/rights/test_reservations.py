@@ -5,7 +5,7 @@ from contextlib import suppress
 from time import monotonic
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stemma.errors import InvalidError
@@ -147,19 +147,16 @@ paths = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=40).map(l
 rules_made = st.lists(st.builds(Rule, paths, st.booleans(), addresses), max_size=20)
 
 
-@settings(deadline=None)
 @given(rules_made)
 def test_what_is_written_is_read_as_the_same(rules: list[Rule]) -> None:
     assert parse(write(rules)) == rules
 
 
-@settings(deadline=None)
 @given(rules_made, paths)
 def test_every_address_has_one_answer(rules: list[Rule], path: str) -> None:
     assert declared(rules, "https://a.org" + path.replace("#", "")).reserved in {None, True, False}
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(document: bytes) -> None:
     with suppress(InvalidError):
@@ -236,7 +233,6 @@ def test_an_assertion_without_entries_is_refused(data: object) -> None:
         of_assertion(data)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(USES), st.sampled_from(["allowed", "notAllowed", "constrained"])))
 def test_an_assertion_is_read_as_it_was_written(uses: dict) -> None:
     found = of_assertion(json.loads(json.dumps(assertion(uses, "Ask us"))))

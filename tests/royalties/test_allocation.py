@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from royalties.making import (
@@ -78,7 +78,7 @@ def run(facts, attributions, subscriptions, manifests, *, current: str = "s1") -
     )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_properties(world, rng: random.Random):
     facts, attributions, subscriptions, manifests = world

@@ -259,7 +259,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Machine, bytes]:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_medium_changed_anywhere_is_refused(shared: tuple[Machine, bytes], data: st.DataObject) -> None:
     machine, medium = shared
     place = data.draw(st.integers(0, len(medium) - 1))
@@ -272,7 +272,7 @@ def test_a_medium_changed_anywhere_is_refused(shared: tuple[Machine, bytes], dat
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_anything_else_is_no_receipts_and_no_crash(shared: tuple[Machine, bytes], data: bytes) -> None:
     for tried in (data, data + b"\n", b"a.b.c\n" + data + b"\n"):
         with pytest.raises((InvalidError, ProofError)):
@@ -280,7 +280,7 @@ def test_anything_else_is_no_receipts_and_no_crash(shared: tuple[Machine, bytes]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_comes_in_whatever_order_each_receipt_is_taken_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]
 ) -> None:

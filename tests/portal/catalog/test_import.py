@@ -168,7 +168,7 @@ def test_too_many_records_are_refused():
         recordings_import(records=[record(1)] * 501, by=None)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     field=st.sampled_from(sorted(record(0))),
     value=st.recursive(

@@ -162,7 +162,7 @@ def test_a_merge_may_not_bring_together_what_was_separated(copies):
     assert Cluster.objects.get().recordings.count() == 2
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(("merge", "separate", "reopen")), st.integers(0, 9)), min_size=1, max_size=12

@@ -144,7 +144,7 @@ def test_repertoires_are_listed_once(cast, music):
 WORDS = ("sun", "sunday", "moon", "éa", "b")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), min_size=1, max_size=20),
     asked=st.lists(st.sampled_from(("sun", "moon", "sunday", "ea", "b", "moo")), max_size=2),

@@ -177,7 +177,7 @@ edits = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=edits)
 def test_no_sequence_of_edits_leaves_sums_wrong(cast, catalog, song, edits):
     """Whatever is tried, in force is always a statement that sums, today and on every planned day."""

@@ -90,7 +90,7 @@ def test_whatever_is_asked_the_reserve_is_conserved(desk):
     people = (desk.cast.rights, desk.second)
     claims = [desk.accepted(seed, 1_000 * MICRO) for seed in (1, 2)]
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def play(steps):
         with transaction.atomic():

@@ -308,7 +308,7 @@ def test_an_address_that_we_did_not_make_switches_nothing_off(server, tell, cast
 # --- Titles from outside ----------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     title=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=400),
     tail=st.sampled_from(["", "\r\nBcc: x@y.z"]),

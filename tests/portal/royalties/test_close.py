@@ -238,7 +238,7 @@ def test_estimates_are_kept_apart_and_vanish_with_the_close(world: World) -> Non
     assert not Estimate.objects.exists()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     generations=st.lists(
         st.tuples(

@@ -295,7 +295,7 @@ STEPS = st.lists(
 ).filter(lambda steps: 1 <= sum(step == "close" for step, _ in steps) <= 2)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_is_claimed_and_resolved_nothing_is_lost_or_paid_twice(world: World, steps) -> None:
     with transaction.atomic():

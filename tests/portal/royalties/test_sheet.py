@@ -68,7 +68,7 @@ def test_the_table_sums_to_the_closing_balance(lines: list[Line], name: str, ope
         assert not any(str(value).startswith(FORMULA) for key, value in row.items() if "amount" not in key)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(LINES, TEXT)
 def test_any_text_can_be_printed(lines: list[Line], name: str) -> None:
     body = sheet_pdf(sheet(tuple(lines), party_name=name))

@@ -36,9 +36,9 @@ from stemma_portal.accounts.access import (
     require_staff,
 )
 from stemma_portal.accounts.acting import SESSION_KEY, acting
-from stemma_portal.accounts.again import SIGNING_ON, again
+from stemma_portal.accounts.again import SIGNING_ON, again, again_for
 from stemma_portal.accounts.forms import INVITED, DomainForm, InvitationForm, SignOnForm
-from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, SignOn, User
+from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, User
 from stemma_portal.accounts.selectors import trail_visible
 from stemma_portal.core.fields import by_id
 from stemma_portal.core.models import AuditEvent
@@ -67,7 +67,13 @@ def _own(request: HttpRequest) -> Organisation:
 # --- People -----------------------------------------------------------------------------------------
 
 
+def _makes_an_owner(request: HttpRequest) -> bool:
+    """Whether somebody is to see to money and sign-on: as sensitive as these are themselves."""
+    return request.method == "POST" and request.POST.get("role") == Membership.Role.OWNER
+
+
 @login_required
+@again_for(_makes_an_owner)
 def team(request: HttpRequest) -> HttpResponse:
     """Who belongs to the organisation, who is invited, and a form to invite."""
     organisation = _own(request)
@@ -97,6 +103,7 @@ def team(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@again_for(lambda request: _makes_an_owner(request) and request.POST.get("action") != "remove")
 def member_act(request: HttpRequest, membership_id: str) -> HttpResponse:
     """Change what a person may do, or part with them; everybody may leave."""
     remove = request.POST.get("action") == "remove"
@@ -230,7 +237,7 @@ def saml_finish(request: HttpRequest, organization_slug: str) -> HttpResponse:
 def sign_on_settings(request: HttpRequest) -> HttpResponse:
     """An organisation's provider and domains; only its owners come here."""
     organisation = access_team(request.user, _own(request).id)
-    known = SignOn.objects.filter(organisation=organisation).first()
+    known = signing_on.sign_on_kept(organisation)
     names = ("kind", "issuer", "client_id", "sso_url", "certificate", "required")
     initial = {name: getattr(known, name) for name in names} if known else {}
     form = SignOnForm(request.POST or None, initial=initial)
@@ -245,7 +252,6 @@ def sign_on_settings(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "It is kept. Try it in another browser before you refuse passwords.")
             return redirect("accounts:sign_on_settings")
-    slug = organisation.slug
     context = {
         "organisation": organisation,
         "known": known,
@@ -253,9 +259,7 @@ def sign_on_settings(request: HttpRequest) -> HttpResponse:
         "domains": organisation.domains.all(),
         "domain_form": DomainForm(),
         "file": signing_on.FILE,
-        "callback": request.build_absolute_uri(reverse("openid_connect_callback", args=[slug])),
-        "acs": request.build_absolute_uri(reverse("saml_acs", args=[slug])),
-        "metadata": request.build_absolute_uri(reverse("saml_metadata", args=[slug])),
+        "asks": signing_on.provider_asks(organisation, request.build_absolute_uri),
     }
     return render(request, "accounts/sign_on_settings.html", context)
 

@@ -1,9 +1,9 @@
-"""An organisation's own house: the domains of its addresses, and the trail of what its people did."""
+"""An organisation's own house: how its people sign in, the domains of their addresses, and what they did."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -12,9 +12,16 @@ from pydantic import Field
 
 from stemma_portal.accounts.access import access_domain, access_organisation, access_team
 from stemma_portal.accounts.again import require_lately
-from stemma_portal.accounts.models import Domain, Organisation, User
+from stemma_portal.accounts.models import Domain, Organisation, SignOn, User
 from stemma_portal.accounts.selectors import domains_visible, trail_visible
-from stemma_portal.accounts.signing_on import FILE, domain_add, domain_prove, domain_remove
+from stemma_portal.accounts.signing_on import (
+    FILE,
+    domain_add,
+    domain_prove,
+    domain_remove,
+    provider_asks,
+    sign_on_kept,
+)
 from stemma_portal.api.auth import caller
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, Request, Text
@@ -52,6 +59,38 @@ class Domains(Page):
     """A page of domains."""
 
     items: list[DomainOut]
+
+
+class ProviderOut(Schema):
+    """Where the people of an organisation sign in, never the client secret."""
+
+    kind: Literal["oidc", "saml"]
+    issuer: str
+    """OpenID Connect: address of the issuer; SAML: entity ID of the provider."""
+    client_id: str
+    """OpenID Connect only."""
+    sso_url: str
+    """SAML: where sign-in requests go."""
+    certificate: str
+    """SAML: with which the provider signs, as base64 of DER."""
+    required: bool
+    """Whether passwords are refused to addresses of proved domains; owners keep theirs."""
+    enabled: bool
+    updated_at: datetime
+
+
+class SignOnOut(Schema):
+    """An organisation's sign-on."""
+
+    organisation: Id
+    provider: ProviderOut | None
+    """Null: everybody signs in here, with a password or a passkey."""
+    callback: str
+    """OpenID Connect: the redirect address to enter at the provider."""
+    acs: str
+    """SAML: the address of the assertion consumer."""
+    metadata: str
+    """SAML: our entity ID, and where our metadata are."""
 
 
 class TrailEventOut(Schema):
@@ -125,6 +164,19 @@ def remove_domain(request: HttpRequest, domain: UUID) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@router.get("organisations/{organisation}/sign-on", response=SignOnOut)
+def show_sign_on(request: HttpRequest, organisation: UUID) -> SignOnOut:
+    """Where the people of an organisation that the caller owns sign in, and what to enter at their provider.
+
+    No token changes it: whoever names the provider can sign in as anybody of the organisation.  An owner does
+    that on the page *Sign-on*, after showing again who they are.
+    """
+    own = access_team(caller(request), str(organisation))
+    known = sign_on_kept(own)
+    asks = provider_asks(own, request.build_absolute_uri)
+    return SignOnOut(organisation=own.id, provider=_provider(known) if known else None, **asks._asdict())
+
+
 @router.get("trail", response=Trail)
 def list_trail(
     request: HttpRequest,
@@ -167,6 +219,11 @@ def _domain(row: Domain) -> DomainOut:
         proved_at=row.proved_at,
         proved_by=row.proved_by,
     )
+
+
+def _provider(row: SignOn) -> ProviderOut:
+    names = ("kind", "issuer", "client_id", "sso_url", "certificate", "required", "enabled", "updated_at")
+    return ProviderOut(**{name: getattr(row, name) for name in names})
 
 
 def _event(row: AuditEvent) -> TrailEventOut:

@@ -11,6 +11,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
 from stemma_portal.accounts.access import access_invitation, access_member, access_team
+from stemma_portal.accounts.again import require_lately
 from stemma_portal.accounts.invitations import (
     invitation_resend,
     invitation_revoke,
@@ -23,6 +24,7 @@ from stemma_portal.accounts.selectors import invitations_visible, members_visibl
 from stemma_portal.api.auth import caller
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Email, Id, Page, Request, Text
+from stemma_portal.core.errors import ForbiddenError
 
 router = Router(tags=["people"])
 Role = Literal["owner", "editor", "member"]
@@ -115,10 +117,11 @@ def list_members(
 def change_member(request: HttpRequest, member: UUID, body: MemberChange) -> MemberOut:
     """Another role for a person of an organisation that the caller owns.
 
-    Refused with `last-owner` where nobody would own it any more.
+    Refused with `last-owner` where nobody would own it any more, and to tokens with `page-only` for `owner`.
     """
     user = caller(request)
     found = access_member(user, str(member))
+    _may_become(request, body.role)
     role_set(membership=found, role=body.role, by=user)
     found.refresh_from_db()
     return _member(found)
@@ -154,10 +157,12 @@ def list_invitations(
 def invite_person(request: HttpRequest, body: InvitationIn) -> Status[InvitationOut]:
     """Ask somebody to join an organisation that the caller owns; the link goes to their address alone.
 
-    Whoever was asked already is asked anew, and the link before is worth nothing any more.
+    Whoever was asked already is asked anew, and the link before is worth nothing any more.  Refused to tokens with
+    `page-only` for `owner`.
     """
     user = caller(request)
     organisation = access_team(user, str(body.organisation))
+    _may_become(request, body.role)
     asked = invite(organisation=organisation, email=body.email, role=body.role, reason=body.reason, by=user)
     return Status(201, _invitation(asked))
 
@@ -175,6 +180,20 @@ def revoke_invitation(request: HttpRequest, invitation: UUID) -> HttpResponse:
     user = caller(request)
     invitation_revoke(invitation=access_invitation(user, str(invitation)), by=user)
     return HttpResponse(status=204)
+
+
+def _may_become(request: HttpRequest, role: str) -> None:
+    """Raise `ForbiddenError` where a token makes an owner, or a browser does which has not just shown who asks.
+
+    Owners say where money goes and who signs in, which no token does: so none makes an owner either.
+    """
+    if role != Membership.Role.OWNER:
+        return
+    if request.headers.get("Authorization"):
+        raise ForbiddenError(
+            "No token makes an owner.", remedy="Do it on the page Team, which asks who you are.", code="page-only"
+        )
+    require_lately(request)
 
 
 def _member(row: Membership) -> MemberOut:

@@ -194,8 +194,11 @@ CLASSIFIED = {
     "GET /notices": MEMBER,
     "GET /notices/{notice}": PRIVATE_ACT,
     "POST /notices/{notice}/reading": PRIVATE_ACT,
+    "GET /notices/preferences": MEMBER,
+    "PATCH /notices/preferences": MEMBER,
     "POST /notices/reading": MEMBER,
     "GET /organisations": MEMBER,
+    "GET /organisations/{organisation}/sign-on": PRIVATE_ACT,
     "GET /parties/{party_id}/balance": OWN,
     "GET /parties/{party_id}/payment-details": PRIVATE,
     "GET /parties/{party}/missing-owners": OWN,
@@ -421,6 +424,7 @@ BODIES = {
     "/domains": {"organisation": "{organisation}", "name": "label.example"},
     "/members/{member}": {"role": "editor"},
     "/invitations": {"organisation": "{organisation}", "email": "more@stemma.test"},
+    "/notices/preferences": {"mail": {"shares": "daily"}},
     "/periods": {"id": "2026-01"},
 }
 BROUGHT = (

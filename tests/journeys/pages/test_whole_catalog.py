@@ -82,13 +82,13 @@ def rows_come_in(here: Visit, url: str) -> None:
     here.step("the corrected rows are right")
     taken(here)
 
-    found = tab.get_by_role("link", name="Song 1700")
-    for _ in range(30):
+    def found() -> int:
+        """The search learns of what came in behind the import."""
         tab.goto(f"{url}/catalog/?q=QZST20001700")
-        if found.count():
-            break
-        tab.wait_for_timeout(500)  # the search learns of what came in behind the import
-    assert found.count() == 1
+        return tab.get_by_role("link", name="Song 1700").count()
+
+    until(found, "Song 1700 is not found", pause=1)
+    assert found() == 1
     here.step("found in the catalog")
 
 

@@ -18,18 +18,21 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from lxml.etree import XMLSyntaxError
 
 from stemma.catalog.text import defuse
-from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
+from stemma.errors import InvalidError, StemmaError, UnavailableError
 from stemma_portal.accounts import invitations, signing_on
 from stemma_portal.accounts.access import (
     access_domain,
     access_invitation,
+    access_link,
     access_member,
     access_organisation,
     access_team,
+    access_token,
     is_operator,
     is_owner,
     is_staff,
@@ -37,10 +40,10 @@ from stemma_portal.accounts.access import (
 )
 from stemma_portal.accounts.acting import SESSION_KEY, acting
 from stemma_portal.accounts.again import SIGNING_ON, again, again_for
-from stemma_portal.accounts.forms import INVITED, DomainForm, InvitationForm, SignOnForm
-from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, User
+from stemma_portal.accounts.forms import INVITED, DomainForm, InvitationForm, SignOnForm, TokenForm
+from stemma_portal.accounts.models import Domain, Membership, Organisation, User
 from stemma_portal.accounts.selectors import trail_visible
-from stemma_portal.core.fields import by_id
+from stemma_portal.accounts.services import token_make, token_revoke
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.design.paging import page
 from stemma_portal.design.table import table_response
@@ -174,9 +177,7 @@ def identities(request: HttpRequest) -> HttpResponse:
     """What rights staff decide: organisations that say who they are, and domains nobody has proved."""
     require_staff(request.user, "decide who is who")
     if request.method == "POST":
-        found = by_id(Invitation.objects.all(), request.POST.get("invitation", ""))
-        if found is None:
-            raise NotFoundError("There is no such invitation.")
+        found = access_link(request.user, request.POST.get("invitation", ""))
         try:
             invitations.link_decide(invitation=found, right=request.POST.get("action") == "right", by=request.user)
         except StemmaError as error:
@@ -287,6 +288,40 @@ def domain_act(request: HttpRequest) -> HttpResponse:
     except InvalidError as error:
         messages.error(request, str(error))
     return redirect(back)
+
+
+# --- Tokens of one's own programs -------------------------------------------------------------------
+
+
+@login_required
+def tokens(request: HttpRequest) -> HttpResponse:
+    """Which tokens speak for the person, and which did."""
+    shown = page(request.user.tokens.all(), request.GET, by="created_at", descending=True)
+    return render(request, "accounts/tokens.html", {"page": shown})
+
+
+@login_required
+@again
+@never_cache
+def token_new(request: HttpRequest) -> HttpResponse:
+    """Make a token; its secret is shown on this one page and never again."""
+    form, secret = TokenForm(request.POST or None), None
+    if form.is_valid():
+        try:
+            _, secret = token_make(user=request.user, **form.cleaned_data)
+        except StemmaError as error:
+            form.add_error("name", str(error))
+    return render(request, "accounts/token.html", {"form": form, "secret": secret})
+
+
+@login_required
+@require_POST
+def token_end(request: HttpRequest, token_id: str) -> HttpResponse:
+    """End one of one's own tokens."""
+    token = access_token(request.user, token_id)
+    token_revoke(token=token, by=request.user)
+    messages.success(request, f"“{token.name}” speaks for you no more.")
+    return redirect("accounts:tokens")
 
 
 # --- What was done ----------------------------------------------------------------------------------

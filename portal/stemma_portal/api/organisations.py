@@ -11,8 +11,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from stemma_portal.accounts.access import access_domain, access_organisation, access_team
-from stemma_portal.accounts.again import require_lately
-from stemma_portal.accounts.models import Domain, Organisation, SignOn, User
+from stemma_portal.accounts.models import Domain, Organisation, SignOn
 from stemma_portal.accounts.selectors import domains_visible, trail_visible
 from stemma_portal.accounts.signing_on import (
     FILE,
@@ -22,7 +21,7 @@ from stemma_portal.accounts.signing_on import (
     provider_asks,
     sign_on_kept,
 )
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, Request, Text
 from stemma_portal.core.models import AuditEvent
@@ -140,7 +139,7 @@ def add_domain(request: HttpRequest, body: DomainIn) -> Status[DomainOut]:
 
     Refused with `domain` for what is none, what anyone has addresses at, and one above twenty.
     """
-    user = _surely(request)
+    user = surely(request)
     organisation = access_team(user, str(body.organisation))
     return Status(201, _domain(domain_add(organisation=organisation, name=body.name, by=user)))
 
@@ -152,14 +151,14 @@ def prove_domain(request: HttpRequest, domain: UUID) -> DomainOut:
     Refused with `domain` that says what was found instead, and with `conflict` where another organisation has
     proved it.
     """
-    user = _surely(request)
+    user = surely(request)
     return _domain(domain_prove(domain=access_domain(user, str(domain)), by=user))
 
 
 @router.delete("domains/{domain}", response={204: None})
 def remove_domain(request: HttpRequest, domain: UUID) -> HttpResponse:
     """It counts no more: nobody comes in by it."""
-    user = _surely(request)
+    user = surely(request)
     domain_remove(domain=access_domain(user, str(domain)), by=user)
     return HttpResponse(status=204)
 
@@ -199,14 +198,6 @@ def list_trail(
     rows = trail_visible(user, organisation=whose, action=action, who=who, subject=subject)
     items, following = page(rows, cursor=cursor, limit=limit, newest_first=True)
     return Trail(items=[_event(row) for row in items], next=following)
-
-
-def _surely(request: HttpRequest) -> User:
-    """The caller; in a browser, one who has just shown who they are, since domains decide who comes in."""
-    user = caller(request)
-    if not request.headers.get("Authorization"):
-        require_lately(request)
-    return user
 
 
 def _domain(row: Domain) -> DomainOut:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from portal.making import problem
 from stemma.ids import now
 from stemma_portal.accounts.invitations import (
     invitation_revoke,
@@ -212,6 +213,26 @@ def test_rights_staff_may_say_that_it_is_somebody_else(cast, catalog):
     signed_in(cast.rights).post("/identities/", {"invitation": invitation.id, "action": "wrong"})
     assert Organisation.objects.get(memberships__user__email="a@stemma.test").party_id is None
     assert not links_waiting().exists()
+
+
+def test_rights_staff_decide_by_a_program_too(cast, catalog, api):
+    party = rights_holder(catalog, cast)
+    invitation = invite_for_party(party=party, email="a@stemma.test", reason="", inviting=cast.label, by=cast.owner)
+    place = f"identities/{invitation.id}/decision"
+    problem(api("rights").post(place, {"right": True}), 404)
+    signed_in(newcomer("a@stemma.test")).post(path_of(invitation))
+    for who in ("owner", "licensee"):
+        problem(api(who).get("identities"), 403)
+        problem(api(who).post(place, {"right": True}), 403)
+    made = Organisation.objects.get(memberships__user__email="a@stemma.test")
+    [told] = api("rights").get("identities").json()["items"]
+    assert (told["invitation"], told["party"], told["organisation"]) == (invitation.id, party.id, made.id)
+    assert (told["email"], told["invited_by"]) == ("a@stemma.test", cast.owner.email)
+    assert api("rights").post(place, {"right": True}).status_code == 204
+    made.refresh_from_db()
+    assert made.party_id == party.id
+    problem(api("rights").post(place, {"right": False}), 409)
+    assert api("rights").get("identities").json()["items"] == []
 
 
 def test_the_word_of_rights_staff_is_enough(cast, catalog):

@@ -140,6 +140,7 @@ def sounds_find_their_recordings(here: Visit, url: str, files: Path) -> None:
     assert len([each for each in sent if "partNumber=2" in each]) == 1
     assert len(sent) == 5, "of the file that was begun only the missing part is sent"
     assert tab.locator("[data-list] li").count() == 5
+    expect(tab.locator("main table .badge")).to_have_text("Taken")  # that was begun before, and is in the table too
     here.step("the sounds are sent")
 
     def taken(name: str) -> int:

@@ -118,7 +118,10 @@
     job.bar.hidden = !moving;
     const told = [moving ? `${size(Math.min(sent, job.file.size))} of ${size(job.file.size)}` : "", job.told].filter(Boolean).join(" · ");
     job.words.replaceChildren(badges.get(job.state).cloneNode(true), ` ${told}`);
-    if (job.upload && !moving) job.link.href = location.pathname + job.upload.id + "/";
+    const page = job.upload && `${location.pathname}${job.upload.id}/`;
+    if (page && !moving) job.link.href = page;
+    // The table was sent before: of a file that is in it too it does not go on telling what was so then.
+    if (page) document.querySelector(`table a[href="${page}"]`)?.closest("tr").querySelector(".badge").replaceWith(badges.get(job.state).cloneNode(true));
     job.button.hidden = !moving;
     const go = job.state === "paused" || job.state === "failed";
     job.button.textContent = go ? "Go on" : "Pause";

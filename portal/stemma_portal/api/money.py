@@ -403,7 +403,7 @@ def statement_traced(
     )
 
 
-@router.post("statements/{uuid:statement_id}/corrections", response={201: ClaimOut})
+@router.post("statements/{statement_id}/corrections", response={201: ClaimOut})
 def ask_for_correction(request: HttpRequest, statement_id: UUID, body: CorrectionIn) -> Status[ClaimOut]:
     """Say that a line of a statement cannot be: opens a case that keeps the line, and rights staff answer it.
 

@@ -1,7 +1,7 @@
 """What websites and files say of mining and training, where that does not agree with consents, and what owners say."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -120,7 +120,7 @@ def read_site(request: HttpRequest, domain: UUID) -> HttpResponse:
     return HttpResponse(status=202)
 
 
-@router.get("parties/{party}/tdmrep.json", openapi_extra=file_of("application/json"))
+@router.get("parties/{party}/tdmrep.json", response=list[dict[str, Any]])
 def own_file(request: HttpRequest, party: UUID) -> HttpResponse:
     """The `tdmrep.json` that a rights-holder of the caller's puts on its own website; it reserves everything."""
     found = access_party(caller(request), str(party))

@@ -379,4 +379,12 @@ def test_the_command_line_checks_a_file_without_any_service(path, tmp_path):
     told = CliRunner().invoke(app, ["check", str(path), "--json"])
     assert json.loads(told.output)["rows"] == 2
     path.write_text(HEAD + "Good,A,,,,,,,\n")
-    assert CliRunner().invoke(app, ["check", str(path)]).exit_code == 0
+    done = CliRunner().invoke(app, ["check", str(path)])
+    assert (done.exit_code, done.output.strip()[:10]) == (0, "1 row of C")
+    assert "1252" not in done.output
+
+
+def test_the_command_line_tells_of_an_encoding_that_it_guessed(path):
+    path.write_bytes((HEAD + "Ärger,A,,,,,,,\n").encode("cp1252"))
+    assert "read as Windows-1252" in CliRunner().invoke(app, ["check", str(path)]).output
+    assert "read as Windows-1252" in json.loads(CliRunner().invoke(app, ["check", str(path), "--json"]).output)["note"]

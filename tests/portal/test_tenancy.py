@@ -19,6 +19,7 @@ from portal.indemnity.desk import claimed
 from portal.making import ident
 from stemma_portal.accounts.invitations import invite, link_of
 from stemma_portal.accounts.models import Domain
+from stemma_portal.accounts.services import token_create
 from stemma_portal.audio.services import upload_begin
 from stemma_portal.billing.banking import payments_queued
 from stemma_portal.billing.deadlines import breach_state
@@ -224,6 +225,9 @@ CLASSIFIED = {
     "status/": OPERATOR,
     "theme/": OPEN,
     "tiers/": OPEN,
+    "tokens/": MEMBER,
+    "tokens/<id:token_id>/revocation/": ACT,
+    "tokens/new/": MEMBER,
     "training/": OPERATOR,
     "training/<slug:job>/cancel/": ACT,
     "verify/": OPEN,
@@ -438,6 +442,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         "domain_id": domain.id,
         "reservation_id": mark.id,
         "invitation_id": invitation.id,
+        "token_id": token_create(user=cast.owner, name="x", by=cast.owner)[0].id,
         "token": link_of(invitation).split("/")[-2],
         "membership_id": cast.label.memberships.get(user=cast.owner).id,
         "recording_id": own.id,

@@ -125,6 +125,8 @@ PAGES = (
     Page("notices", "label", "/notices/"),
     Page("notices-empty", "enterprise", "/notices/?topic=audio"),
     Page("notice-preferences", "label", "/notices/preferences/"),
+    Page("tokens", "label", "/tokens/"),
+    Page("token-new", "label", "/tokens/new/"),
     Page("consents", "label", "/consent/"),
     Page("consent", "label", "/consent/", "consent/<id:consent_id>/"),
     Page("withdraw", "label", "consent", "consent/<id:consent_id>/withdraw/"),

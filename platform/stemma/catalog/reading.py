@@ -83,6 +83,11 @@ def _heap(path: Path) -> Format:
     return "batch" if batch.is_batch(path) else "audio"
 
 
+def is_table(found: Format) -> bool:
+    """Whether a format has columns, whose meaning is chosen or guessed."""
+    return found in _TABLES
+
+
 def headings(path: Path) -> Headings:
     """The columns of a table, and a guess of what they mean."""
     found = sniff(path)

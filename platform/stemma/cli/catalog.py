@@ -115,10 +115,11 @@ def check(
 
     Leaves with 1 when rows are to be corrected.
     """
-    from stemma.catalog.reading import open_rows
+    from stemma.catalog.reading import headings, is_table, open_rows
 
     said = json.loads(mapping.read_text("utf-8")) if mapping else None
     found, rows = open_rows(file, mapping=said)
+    note = headings(file).note if is_table(found) else ""
     rules: Counter[tuple[str, str, str]] = Counter()
     first: list[tuple[int, Problem]] = []
     counts = Counter[str]()
@@ -151,9 +152,11 @@ def check(
                 pass
     if as_json:
         told = [{"field": f, "rule": r, "severity": s, "rows": n} for (f, r, s), n in rules.most_common()]
-        typer.echo(json.dumps({"format": found, **counts, "problems": told}, ensure_ascii=False))
+        typer.echo(json.dumps({"format": found, "note": note, **counts, "problems": told}, ensure_ascii=False))
     else:
         _tell(found, counts, first, errors)
+        if note:
+            typer.echo(note)
     raise typer.Exit(1 if counts["errors"] else 0)
 
 
@@ -165,8 +168,9 @@ def _tell(found: str, counts: Counter[str], first: list[tuple[int, Problem]], er
         for number, problem in first:
             table.add_row(*map(escape, (str(number), problem.field, problem.value, problem.remedy)))
         Console().print(table)
+    rows = f"{counts['rows']:,} row{'' if counts['rows'] == 1 else 's'}"
     typer.echo(
-        f"{counts['rows']:,} rows of {found.upper()}: {counts['rows'] - counts['errors']:,} can be taken, "
+        f"{rows} of {found.upper()}: {counts['rows'] - counts['errors']:,} can be taken, "
         f"{counts['warnings']:,} of them with a warning; {counts['errors']:,} to correct"
         + (f", written to {errors}." if errors and counts["errors"] else ".")
     )

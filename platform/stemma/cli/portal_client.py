@@ -98,15 +98,16 @@ def _json(url: str, response: httpx.Response) -> Any:
 
 
 def _token(config: Settings) -> str:
-    """The operator's token: from the settings, else from the demonstration's file."""
+    """The caller's token: from the settings, else the operator's from the demonstration's file."""
     if token := config.portal_token.get_secret_value():
         return token
     demo = config.home / "demo.json"
     if demo.exists() and (token := str(json.loads(demo.read_text()).get("operator_token", ""))):
         return token
     raise InvalidError(
-        "There is no operator's token.",
-        remedy="Set STEMMA_PORTAL_TOKEN, or STEMMA_HOME to the folder of the installation.",
+        "There is no token to call the portal with.",
+        remedy="Make one there (Tokens of my programs) and set STEMMA_PORTAL_TOKEN; or set STEMMA_HOME to the folder "
+        "of the installation.",
         code="no-token",
     )
 

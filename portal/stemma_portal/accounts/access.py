@@ -1,7 +1,7 @@
 """Who may do what.  A stranger is told that a thing is not there."""
 
 from stemma.errors import NotFoundError
-from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, User
+from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, Token, User
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 
@@ -114,4 +114,21 @@ def access_invitation(user: User, identifier: str) -> Invitation:
     speaks = found.inviting
     if not (is_owner(user, speaks) if speaks else is_staff(user)):
         raise NotFoundError(f"There is no invitation {identifier}.")
+    return found
+
+
+def access_link(user: User, identifier: str) -> Invitation:
+    """An organisation's word that it is a rights-holder, which waits for rights staff."""
+    require_staff(user, "decide who is who")
+    found = by_id(Invitation.objects.filter(made__isnull=False), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no invitation {identifier}.")
+    return found
+
+
+def access_token(user: User, identifier: str) -> Token:
+    """A token that speaks for the user: nobody else's, not even to staff.  Raises `NotFoundError`."""
+    found = by_id(Token.objects.filter(user=user), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no token {identifier}.")
     return found

@@ -44,6 +44,21 @@ def again(view: View) -> View:
     return wrapper
 
 
+def again_for(some: Callable[[HttpRequest], bool]) -> Callable[[View], View]:
+    """Views of which only some requests are for people who have shown within five minutes who they are."""
+
+    def decorate(view: View) -> View:
+        asked = again(view)
+
+        @wraps(view)
+        def wrapper(request: HttpRequest, *args: Any, **given: Any) -> HttpResponse:
+            return (asked if some(request) else view)(request, *args, **given)
+
+        return wrapper
+
+    return decorate
+
+
 def require_lately(request: HttpRequest) -> None:
     """Raise `ForbiddenError` unless whoever is signed in has shown within five minutes who they are."""
     if not _lately(request):

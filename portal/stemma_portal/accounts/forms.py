@@ -17,6 +17,8 @@ KINDS = (
     (Organisation.Kind.LABEL, "We are a label or a publisher"),
     (Organisation.Kind.ENTERPRISE, "We use music: a company, a studio, a developer"),
 )
+MOST_DAYS = 366
+"""For which a token holds: one that was forgotten ends by itself."""
 INVITED = "invitation"
 """The invitation's link in the session of whoever follows it."""
 
@@ -107,6 +109,19 @@ class SignOnForm(forms.Form):
     required = forms.BooleanField(
         label="Refuse passwords to addresses of our domains (owners keep theirs)", required=False
     )
+
+
+class TokenForm(forms.Form):
+    """A token for one's own programs."""
+
+    name = forms.CharField(label="Name", max_length=100, help_text="Where it will be used, such as “upload script”.")
+    days = forms.IntegerField(
+        label="Days it holds", min_value=1, max_value=MOST_DAYS, initial=90, help_text=f"At most {MOST_DAYS}."
+    )
+
+    def clean_name(self) -> str:
+        """The token's name."""
+        return plain_name(self.cleaned_data["name"])
 
 
 class DomainForm(forms.Form):

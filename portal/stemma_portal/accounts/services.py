@@ -2,19 +2,23 @@
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
+from django.db.models import Q
 from django.utils.text import slugify
 
 from stemma.ids import now
 from stemma_portal.accounts.models import Membership, Organisation, Token, User
-from stemma_portal.accounts.signals import organisation_signed_up
+from stemma_portal.accounts.signals import organisation_signed_up, token_made
+from stemma_portal.core.errors import ConflictError
 from stemma_portal.core.services import Actor, audit
 
 TOKEN_PREFIX = "stp_"  # noqa: S105 - what tokens begin with, no token
+MOST_TOKENS = 50
+"""That speak for one person at a time."""
 
 
 def hash_token(secret: str) -> str:
@@ -99,7 +103,21 @@ def token_create(
 
 
 @transaction.atomic
+def token_make(*, user: User, name: str, days: int) -> tuple[Token, str]:
+    """A token for a person's own programs, and its secret; the person is told of it by mail.
+
+    Raises `ConflictError` where too many speak for them already.
+    """
+    User.objects.select_for_update().get(id=user.id)  # two at once are counted one after the other
+    if user.tokens.filter(Q(expires_at=None) | Q(expires_at__gt=now()), revoked_at=None).count() >= MOST_TOKENS:
+        raise ConflictError(f"{MOST_TOKENS} tokens speak for you already.", remedy="End those that nobody uses.")
+    token, secret = token_create(user=user, name=name, expires_at=now() + timedelta(days=days), by=user)
+    token_made.send(sender=Token, token=token)
+    return token, secret
+
+
+@transaction.atomic
 def token_revoke(*, token: Token, by: Actor | None) -> None:
-    """End a token."""
-    Token.objects.filter(id=token.id, revoked_at=None).update(revoked_at=now())
-    audit(by=by, action="token.revoke", subject=token.id)
+    """End a token; ending it again changes nothing."""
+    if Token.objects.filter(id=token.id, revoked_at=None).update(revoked_at=now()):
+        audit(by=by, action="token.revoke", subject=token.id, name=token.name)

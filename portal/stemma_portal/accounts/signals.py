@@ -4,3 +4,6 @@ from django.dispatch import Signal
 
 organisation_signed_up = Signal()
 """An organisation was made by somebody who signed up: `organisation`, `by`."""
+
+token_made = Signal()
+"""Somebody has made a token for their own programs: `token`."""

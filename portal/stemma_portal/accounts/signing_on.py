@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.urls import reverse
 
 from stemma.config import settings
 from stemma.errors import InvalidError
@@ -58,6 +60,28 @@ SHARED = frozenset(
 def private_hosts() -> frozenset[str]:
     """Hosts of the installation's own network at which providers may be."""
     return names(settings().sign_on_private_hosts)
+
+
+class ProviderAsks(NamedTuple):
+    """Our addresses that an organisation enters at its provider."""
+
+    callback: str
+    """OpenID Connect: where the provider sends people back."""
+    acs: str
+    """SAML: where it sends its assertions."""
+    metadata: str
+    """SAML: our entity ID, and where our metadata are."""
+
+
+def provider_asks(organisation: Organisation, absolute: Callable[[str], str]) -> ProviderAsks:
+    """What an organisation's provider asks; `absolute` makes addresses of paths."""
+    names = ("openid_connect_callback", "saml_acs", "saml_metadata")
+    return ProviderAsks(*(absolute(reverse(name, args=[organisation.slug])) for name in names))
+
+
+def sign_on_kept(organisation: Organisation) -> SignOn | None:
+    """The sign-on that an organisation has, if any."""
+    return SignOn.objects.filter(organisation=organisation).first()
 
 
 @transaction.atomic

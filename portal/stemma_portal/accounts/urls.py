@@ -15,6 +15,9 @@ urlpatterns = [
     path("organisation/trail/", views.trail, name="trail"),
     path("invitations/<str:token>/", views.invitation, name="invitation"),
     path("identities/", views.identities, name="identities"),
+    path("tokens/", views.tokens, name="tokens"),
+    path("tokens/new/", views.token_new, name="token_new"),
+    path("tokens/<id:token_id>/revocation/", views.token_end, name="token_end"),
     path("sign-on/", views.sign_on, name="sign_on"),
     path("sign-on/go/", views.sign_on_go, name="sign_on_go"),
 ]

@@ -18,29 +18,32 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from lxml.etree import XMLSyntaxError
 
 from stemma.catalog.text import defuse
-from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
+from stemma.errors import InvalidError, StemmaError, UnavailableError
 from stemma_portal.accounts import invitations, signing_on
 from stemma_portal.accounts.access import (
     access_domain,
     access_invitation,
+    access_link,
     access_member,
     access_organisation,
     access_team,
+    access_token,
     is_operator,
     is_owner,
     is_staff,
     require_staff,
 )
 from stemma_portal.accounts.acting import SESSION_KEY, acting
-from stemma_portal.accounts.again import SIGNING_ON, again
-from stemma_portal.accounts.forms import INVITED, DomainForm, InvitationForm, SignOnForm
-from stemma_portal.accounts.models import Domain, Invitation, Membership, Organisation, SignOn, User
+from stemma_portal.accounts.again import SIGNING_ON, again, again_for
+from stemma_portal.accounts.forms import INVITED, DomainForm, InvitationForm, SignOnForm, TokenForm
+from stemma_portal.accounts.models import Domain, Membership, Organisation, User
 from stemma_portal.accounts.selectors import trail_visible
-from stemma_portal.core.fields import by_id
+from stemma_portal.accounts.services import token_make, token_revoke
 from stemma_portal.core.models import AuditEvent
 from stemma_portal.design.paging import page
 from stemma_portal.design.table import table_response
@@ -67,7 +70,13 @@ def _own(request: HttpRequest) -> Organisation:
 # --- People -----------------------------------------------------------------------------------------
 
 
+def _makes_an_owner(request: HttpRequest) -> bool:
+    """Whether somebody is to see to money and sign-on: as sensitive as these are themselves."""
+    return request.method == "POST" and request.POST.get("role") == Membership.Role.OWNER
+
+
 @login_required
+@again_for(_makes_an_owner)
 def team(request: HttpRequest) -> HttpResponse:
     """Who belongs to the organisation, who is invited, and a form to invite."""
     organisation = _own(request)
@@ -97,6 +106,7 @@ def team(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@again_for(lambda request: _makes_an_owner(request) and request.POST.get("action") != "remove")
 def member_act(request: HttpRequest, membership_id: str) -> HttpResponse:
     """Change what a person may do, or part with them; everybody may leave."""
     remove = request.POST.get("action") == "remove"
@@ -167,9 +177,7 @@ def identities(request: HttpRequest) -> HttpResponse:
     """What rights staff decide: organisations that say who they are, and domains nobody has proved."""
     require_staff(request.user, "decide who is who")
     if request.method == "POST":
-        found = by_id(Invitation.objects.all(), request.POST.get("invitation", ""))
-        if found is None:
-            raise NotFoundError("There is no such invitation.")
+        found = access_link(request.user, request.POST.get("invitation", ""))
         try:
             invitations.link_decide(invitation=found, right=request.POST.get("action") == "right", by=request.user)
         except StemmaError as error:
@@ -230,7 +238,7 @@ def saml_finish(request: HttpRequest, organization_slug: str) -> HttpResponse:
 def sign_on_settings(request: HttpRequest) -> HttpResponse:
     """An organisation's provider and domains; only its owners come here."""
     organisation = access_team(request.user, _own(request).id)
-    known = SignOn.objects.filter(organisation=organisation).first()
+    known = signing_on.sign_on_kept(organisation)
     names = ("kind", "issuer", "client_id", "sso_url", "certificate", "required")
     initial = {name: getattr(known, name) for name in names} if known else {}
     form = SignOnForm(request.POST or None, initial=initial)
@@ -245,7 +253,6 @@ def sign_on_settings(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "It is kept. Try it in another browser before you refuse passwords.")
             return redirect("accounts:sign_on_settings")
-    slug = organisation.slug
     context = {
         "organisation": organisation,
         "known": known,
@@ -253,9 +260,7 @@ def sign_on_settings(request: HttpRequest) -> HttpResponse:
         "domains": organisation.domains.all(),
         "domain_form": DomainForm(),
         "file": signing_on.FILE,
-        "callback": request.build_absolute_uri(reverse("openid_connect_callback", args=[slug])),
-        "acs": request.build_absolute_uri(reverse("saml_acs", args=[slug])),
-        "metadata": request.build_absolute_uri(reverse("saml_metadata", args=[slug])),
+        "asks": signing_on.provider_asks(organisation, request.build_absolute_uri),
     }
     return render(request, "accounts/sign_on_settings.html", context)
 
@@ -283,6 +288,40 @@ def domain_act(request: HttpRequest) -> HttpResponse:
     except InvalidError as error:
         messages.error(request, str(error))
     return redirect(back)
+
+
+# --- Tokens of one's own programs -------------------------------------------------------------------
+
+
+@login_required
+def tokens(request: HttpRequest) -> HttpResponse:
+    """Which tokens speak for the person, and which did."""
+    shown = page(request.user.tokens.all(), request.GET, by="created_at", descending=True)
+    return render(request, "accounts/tokens.html", {"page": shown})
+
+
+@login_required
+@again
+@never_cache
+def token_new(request: HttpRequest) -> HttpResponse:
+    """Make a token; its secret is shown on this one page and never again."""
+    form, secret = TokenForm(request.POST or None), None
+    if form.is_valid():
+        try:
+            _, secret = token_make(user=request.user, **form.cleaned_data)
+        except StemmaError as error:
+            form.add_error("name", str(error))
+    return render(request, "accounts/token.html", {"form": form, "secret": secret})
+
+
+@login_required
+@require_POST
+def token_end(request: HttpRequest, token_id: str) -> HttpResponse:
+    """End one of one's own tokens."""
+    token = access_token(request.user, token_id)
+    token_revoke(token=token, by=request.user)
+    messages.success(request, f"“{token.name}” speaks for you no more.")
+    return redirect("accounts:tokens")
 
 
 # --- What was done ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from ninja.errors import HttpError
 from ninja.security.http import HttpBearer
 from ninja.utils import check_csrf
 
+from stemma_portal.accounts.again import require_lately
 from stemma_portal.accounts.models import User
 from stemma_portal.accounts.selectors import user_of_token
 
@@ -30,3 +31,19 @@ class Caller(HttpBearer):
 def caller(request: HttpRequest) -> User:
     """The account that speaks in this request."""
     return request.auth  # type: ignore[attr-defined,no-any-return]
+
+
+def by_token(request: HttpRequest) -> bool:
+    """Whether a token speaks, and not a browser that has signed in."""
+    return bool(request.headers.get("Authorization"))
+
+
+def surely(request: HttpRequest) -> User:
+    """The caller, for what the pages ask again before: a browser has to have shown who it is within five minutes.
+
+    Raises `ForbiddenError`.  A token is made for acting alone.
+    """
+    user = caller(request)
+    if not by_token(request):
+        require_lately(request)
+    return user

@@ -9,7 +9,7 @@ from ninja import File, Form, Query, Router, Schema, Status, UploadedFile
 from pydantic import Field
 
 from stemma_portal.accounts.access import access_organisation, is_staff, require_staff
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, Request, Text
@@ -291,7 +291,7 @@ def fetch_quote(request: HttpRequest, quote: UUID) -> HttpResponse:
 @router.post("billing/quotes/{quote}/order", response={201: OrderOut})
 def place_order(request: HttpRequest, quote: UUID) -> Status[OrderOut]:
     """Accept a quote: it is invoiced at once, and licensed when that is paid.  Twice is once."""
-    user = caller(request)
+    user = surely(request)
     return Status(201, _order(order_place(quote=access(user, Quote, str(quote), owner=True), by=user)))
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
-from stemma.errors import NotFoundError
+from stemma.errors import InvalidError, NotFoundError
 from stemma.rights.shares import Share
 from stemma_portal.accounts.access import is_staff, parties_of
 from stemma_portal.api.auth import caller
@@ -30,7 +30,7 @@ from stemma_portal.consent.case_access import access_case, require_seat, require
 from stemma_portal.consent.evidence import evidence_add
 from stemma_portal.consent.models import Claim, ClaimEvent
 from stemma_portal.consent.selectors import claims_visible
-from stemma_portal.consent.services import claim_open, claim_resolve
+from stemma_portal.consent.services import claim_resolve
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.core.fields import by_id
 
@@ -40,24 +40,43 @@ StateName = Literal["open", "answered", "under-review", "resolved", "withdrawn",
 
 @router.post("claims", response={201: ClaimOut})
 def claim(request: HttpRequest, body: ClaimIn) -> Status[ClaimOut]:
-    """Hold a recording because somebody else says it is theirs.
+    """Say that something is not right with a recording, which is held until the case is over.
 
-    Staff open claims for anyone; whoever acts for a party opens them for it, on any recording.
+    Staff open claims for anyone; whoever acts for a party opens them for it, on any recording: refused with
+    `claims-many` above fifty at a time, and with `claim-again` within 180 days of one in vain.
     """
     user = caller(request)
+    staff = is_staff(user)
     party = by_id(Party.objects.all(), body.claimant)
-    if not is_staff(user):
+    if not staff:
         if not parties_of(user):
             raise ForbiddenError("Only rights-holders and staff open claims.", remedy="Ask the rights staff.")
         party = access_party(user, body.claimant, act=True)
-    recording = by_id(Recording.objects.all(), body.recording)
-    if recording is None:
-        raise NotFoundError(f"There is no recording {body.recording}.")
-    if party is not None and not is_staff(user):
-        for organisation in party.organisations.all():
-            cases.opening_check(organisation=organisation, recording=recording, kind=Claim.Kind.AUTHORSHIP)
-    made = claim_open(recording=recording, claimant=body.claimant, party=party, reason=body.reason, by=user)
-    return Status(201, _claim(made))
+    if (body.side is None) != (body.ppm is None):
+        raise InvalidError("A share is a right and a part.", remedy="Name `side` and `ppm`, or neither.", code="share")
+    organisation = None if staff or party is None else party.organisations.filter(memberships__user=user).first()
+    made = cases.case_begin(
+        kind=body.kind,
+        recording=_recording(body.recording),
+        reason=body.reason,
+        by=user,
+        party=party,
+        organisation=organisation,
+        claimant=body.claimant,
+        other=_recording(body.other) if body.other else None,
+        side=body.side or "",
+        ppm=body.ppm,
+        by_staff=staff,
+    )
+    return Status(201, claim_out(made))
+
+
+def _recording(identifier: UUID) -> Recording:
+    """Whoever claims a recording need not be able to see it here."""
+    found = by_id(Recording.objects.all(), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no recording {identifier}.")
+    return found
 
 
 @router.get("claims", response=Claims)
@@ -72,13 +91,13 @@ def list_claims(
     if state is not None:
         rows = rows.filter(state=state)
     items, following = page(rows, cursor=cursor, limit=limit, newest_first=True)
-    return Claims(items=[_claim(row) for row in items], next=following)
+    return Claims(items=[claim_out(row) for row in items], next=following)
 
 
 @router.get("claims/{claim}", response=ClaimOut)
 def show_claim(request: HttpRequest, claim: UUID) -> ClaimOut:
     """One claim."""
-    return _claim(access_case(caller(request), str(claim)))
+    return claim_out(access_case(caller(request), str(claim)))
 
 
 @router.get("claims/{claim}/events", response=list[EventOut])
@@ -95,7 +114,7 @@ def say(request: HttpRequest, claim: UUID, body: MessageIn) -> Status[ClaimOut]:
     user = caller(request)
     found = access_case(user, str(claim))
     seat = require_seat(user, found)
-    return Status(201, _claim(cases.case_say(claim=found, seat=seat, text=body.text, answer=body.answer, by=user)))
+    return Status(201, claim_out(cases.case_say(claim=found, seat=seat, text=body.text, answer=body.answer, by=user)))
 
 
 @router.get("claims/{claim}/evidence", response=list[EvidenceOut])
@@ -119,7 +138,7 @@ def withdraw_claim(request: HttpRequest, claim: UUID, body: ReasonIn) -> ClaimOu
     user = caller(request)
     found = access_case(user, str(claim))
     seat = require_seat(user, found)
-    return _claim(cases.case_withdraw(claim=found, seat=seat, reason=body.reason, by=user))
+    return claim_out(cases.case_withdraw(claim=found, seat=seat, reason=body.reason, by=user))
 
 
 @router.post("claims/{claim}/deadline", response=ClaimOut)
@@ -128,7 +147,7 @@ def extend(request: HttpRequest, claim: UUID, body: DeadlineIn) -> ClaimOut:
     user = caller(request)
     found = access_case(user, str(claim))
     require_staff_seat(user, found, "give more time")
-    return _claim(cases.case_extend(claim=found, days=body.days, reason=body.reason, by=user))
+    return claim_out(cases.case_extend(claim=found, days=body.days, reason=body.reason, by=user))
 
 
 @router.post("claims/{claim}/resolution", response=ClaimOut)
@@ -138,7 +157,7 @@ def resolve(request: HttpRequest, claim: UUID, body: Resolution) -> ClaimOut:
     found = access_case(user, str(claim))
     require_staff_seat(user, found, "decide it")
     if body.outcome is None:
-        return _claim(claim_resolve(claim=found, resolution=body.resolution, by=user))
+        return claim_out(claim_resolve(claim=found, resolution=body.resolution, by=user))
     both = {each.pk: each for each in (found.recording, found.other) if each is not None}
     resolved = cases.case_resolve(
         claim=found,
@@ -149,10 +168,11 @@ def resolve(request: HttpRequest, claim: UUID, body: Resolution) -> ClaimOut:
         amount=body.amount,
         by=user,
     )
-    return _claim(resolved)
+    return claim_out(resolved)
 
 
-def _claim(row: Claim) -> ClaimOut:
+def claim_out(row: Claim) -> ClaimOut:
+    """A claim as it is told."""
     return ClaimOut(
         id=row.id,
         recording=row.recording_id,

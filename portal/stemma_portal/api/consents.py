@@ -7,7 +7,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import (
@@ -39,7 +39,7 @@ router = Router(tags=["consent"])
 @router.post("consents", response={201: ConsentOut})
 def grant(request: HttpRequest, body: GrantIn) -> Status[ConsentOut]:
     """Sign and log a grant in the name of a party."""
-    user = caller(request)
+    user = surely(request)
     consent = consent_grant(
         party=access_party(user, str(body.party), act=True),
         recordings="all" if body.recordings == "all" else {str(recording) for recording in body.recordings},
@@ -90,7 +90,7 @@ def show_consent(request: HttpRequest, consent: UUID) -> ConsentOut:
 @router.post("consents/{consent}/withdrawals", response={201: WithdrawalOut})
 def withdraw(request: HttpRequest, consent: UUID, body: WithdrawalIn) -> Status[WithdrawalOut]:
     """End a grant, for one recording or for all of it."""
-    user = caller(request)
+    user = surely(request)
     found = access_consent(user, str(consent), act=True)
     recording = str(body.recording) if body.recording else None
     fact = consent_withdraw(consent=found, recording_id=recording, by=user)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from stemma.errors import InvalidError, NotFoundError
 from stemma_portal.accounts.access import is_staff
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, Request, Text
 from stemma_portal.catalog import custody as keeping
@@ -101,7 +101,7 @@ def list_custody(
 @router.post("custody", response={201: CustodyOut})
 def state_custody(request: HttpRequest, body: CustodyIn) -> Status[CustodyOut]:
     """Name a custodian; unless staff do, it holds once the custodian has accepted."""
-    user = caller(request)
+    user = surely(request)
     wanted = {str(each) for each in body.recordings}
     recordings = list(recordings_visible(user).filter(id__in=wanted))
     if missing := wanted - {each.id for each in recordings}:
@@ -139,7 +139,7 @@ def list_answers(request: HttpRequest, custody: UUID) -> list[CustodyAnswerOut]:
 @router.post("custody/{custody}/answers", response={201: CustodyAnswerOut})
 def answer(request: HttpRequest, custody: UUID, body: CustodyAnswerIn) -> Status[CustodyAnswerOut]:
     """Answer for the custodian; the same answer again changes nothing."""
-    user = caller(request)
+    user = surely(request)
     said = keeping.custody_answer(
         custody=access_custody(user, str(custody), act=True),
         answer=CustodyAnswer.Answer(body.answer),
@@ -153,7 +153,7 @@ def answer(request: HttpRequest, custody: UUID, body: CustodyAnswerIn) -> Status
 @router.post("custody/{custody}/end", response={201: CustodyOut})
 def end_custody(request: HttpRequest, custody: UUID) -> Status[CustodyOut]:
     """State that the recordings have this custodian no more; unless staff do, it holds once the custodian accepts."""
-    user = caller(request)
+    user = surely(request)
     found = access_custody(user, str(custody))
     require_end(user, found)
     return Status(201, _one(keeping.custody_end(custody=found, by=user, by_staff=is_staff(user))))

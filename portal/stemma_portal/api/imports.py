@@ -150,7 +150,7 @@ def list_imports(
     if organisation is not None:
         rows = rows.filter(organisation=str(organisation))
     items, following = page(rows, cursor=cursor, limit=limit, newest_first=True)
-    return Imports(items=[_import(row) for row in items], next=following)
+    return Imports(items=[import_out(row) for row in items], next=following)
 
 
 @router.post("imports", response={201: ImportOut})
@@ -162,13 +162,13 @@ def bring_file(request: HttpRequest, organisation: Form[UUID], file: File[Upload
     """
     user = caller(request)
     found = access_organisation(user, str(organisation), editor=True)
-    return Status(201, _import(import_create(organisation=found, file=file.file, name=file.name or "", by=user)))
+    return Status(201, import_out(import_create(organisation=found, file=file.file, name=file.name or "", by=user)))
 
 
 @router.get("imports/{import_id}", response=ImportOut)
 def show_import(request: HttpRequest, import_id: UUID) -> ImportOut:
     """One file: its state, its counts, how far it is."""
-    return _import(access_import(caller(request), str(import_id)))
+    return import_out(access_import(caller(request), str(import_id)))
 
 
 @router.put("imports/{import_id}/columns", response={202: ImportOut})
@@ -176,7 +176,7 @@ def map_columns(request: HttpRequest, import_id: UUID, body: Columns) -> Status[
     """Say what the columns mean, and have the file read; it is remembered for files with the same headings."""
     user = caller(request)
     batch = access_import(user, str(import_id), act=True)
-    return Status(202, _import(import_map(batch=batch, mapping=body.mapping, by=user)))
+    return Status(202, import_out(import_map(batch=batch, mapping=body.mapping, by=user)))
 
 
 @router.get("imports/{import_id}/rows", response=Rows)
@@ -234,10 +234,11 @@ def resume_import(request: HttpRequest, import_id: UUID) -> Status[ImportOut]:
 
 def _act(request: HttpRequest, import_id: UUID, action: Callable[..., Import]) -> Status[ImportOut]:
     user = caller(request)
-    return Status(202, _import(action(batch=access_import(user, str(import_id), act=True), by=user)))
+    return Status(202, import_out(action(batch=access_import(user, str(import_id), act=True), by=user)))
 
 
-def _import(row: Import) -> ImportOut:
+def import_out(row: Import) -> ImportOut:
+    """An import as it is told."""
     return ImportOut(
         id=row.id,
         organisation=row.organisation_id,

@@ -17,7 +17,7 @@ from stemma.rights.indemnity import Coverage
 from stemma.storage import storage
 from stemma_portal.accounts.access import access_organisation, is_staff
 from stemma_portal.accounts.models import User
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, ReasonIn, Request, Text
@@ -273,7 +273,7 @@ def move_reserve(request: HttpRequest, case: UUID, body: MoveIn) -> Status[MoveO
 @router.post("indemnity-claims/{case}/reserve/{move}/approval", response=MoveOut)
 def approve_move(request: HttpRequest, case: UUID, move: UUID, body: ApprovalIn) -> MoveOut:
     """Approve or refuse what a colleague has asked for."""
-    user = caller(request)
+    user = surely(request)
     return _move(move_decide(move=access_move(user, str(case), str(move)), approve=body.approve, by=user))
 
 

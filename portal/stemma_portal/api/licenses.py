@@ -13,7 +13,7 @@ from stemma.rights.offline import Binding
 from stemma.royalties.receipts import MAX_BYTES
 from stemma_portal.accounts.access import is_staff, organisations_of, require_staff
 from stemma_portal.accounts.models import Organisation
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.description import file_of
 from stemma_portal.api.schemas import (
     KeyIn,
@@ -116,7 +116,7 @@ def revoke_license(request: HttpRequest, license_id: UUID) -> LicenseOut:
 @router.post("licenses/{license_id}/keys", response={201: KeyMade})
 def create_key(request: HttpRequest, license_id: UUID, body: KeyIn) -> Status[KeyMade]:
     """Make a key; its secret is in this answer and nowhere else."""
-    user = caller(request)
+    user = surely(request)
     if body.expires_at is not None and body.expires_at <= now():
         raise InvalidError("The key would have expired already.", remedy="Let expires_at be in the future.")
     license_ = access_license(user, str(license_id), owner=True)
@@ -133,7 +133,7 @@ def rotate_key(request: HttpRequest, license_id: UUID, key_id: UUID, body: Rotat
 
     The new secret is in this answer and nowhere else.
     """
-    user = caller(request)
+    user = surely(request)
     key = access_key(user, str(license_id), str(key_id))
     return _made(*api_key_rotate(key=key, overlap_hours=body.overlap_hours, by=user))
 
@@ -154,7 +154,7 @@ def list_files(request: HttpRequest, license_id: UUID) -> list[LicenseFileOut]:
 @router.post("licenses/{license_id}/files", response={201: LicenseFileOut})
 def issue_file(request: HttpRequest, license_id: UUID, body: LicenseFileIn) -> Status[LicenseFileOut]:
     """Issue a license file; where it is used, it takes the place of the files before it."""
-    user = caller(request)
+    user = surely(request)
     license_ = access_license(user, str(license_id), owner=True)
     file = license_file_issue(
         license_=license_,

@@ -14,9 +14,10 @@ from stemma.errors import NotFoundError
 from stemma.storage import storage
 from stemma_portal.accounts.access import require_staff
 from stemma_portal.api.auth import caller
+from stemma_portal.api.cases import claim_out
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, no_cursor, page
-from stemma_portal.api.schemas import Id, JobOut, Page, Request, Text
+from stemma_portal.api.schemas import ClaimOut, Id, JobOut, Page, Request, Text
 from stemma_portal.billing.bookkeeping import billing_verify
 from stemma_portal.core.fields import is_id
 from stemma_portal.core.models import Job
@@ -26,6 +27,7 @@ from stemma_portal.metering.services import facts_ingest
 from stemma_portal.operations.recomputation import recomputation
 from stemma_portal.royalties import selectors
 from stemma_portal.royalties.access import party_access, payment_access, period_access, statement_access
+from stemma_portal.royalties.corrections import access_line, correction_ask
 from stemma_portal.royalties.models import PaymentDetails, Period, Statement
 from stemma_portal.royalties.payees import payment_details_usable, payment_history
 from stemma_portal.royalties.services import period_close, period_close_start, period_open
@@ -236,6 +238,13 @@ class PaymentOut(Schema):
     """Every version, newest first; the first may not be in use yet."""
 
 
+class CorrectionIn(Request):
+    """Which line of a statement is not right, and why."""
+
+    recording: UUID
+    reason: Text = Field(min_length=1, max_length=4000)
+
+
 class CheckOut(Schema):
     """One check of the ledger."""
 
@@ -392,6 +401,17 @@ def statement_traced(
         items=items,
         next=items[-1].recording if len(rows) > limit else None,
     )
+
+
+@router.post("statements/{statement_id}/corrections", response={201: ClaimOut})
+def ask_for_correction(request: HttpRequest, statement_id: UUID, body: CorrectionIn) -> Status[ClaimOut]:
+    """Say that a line of a statement cannot be: opens a case that keeps the line, and rights staff answer it.
+
+    Asking again while it is pending gives the same case.
+    """
+    user = caller(request)
+    statement, row = access_line(user, str(statement_id), str(body.recording))
+    return Status(201, claim_out(correction_ask(statement=statement, row=row, reason=body.reason, by=user)))
 
 
 @router.get("parties/{uuid:party_id}/traced.csv", openapi_extra=file_of("text/csv"))

@@ -1,9 +1,9 @@
-"""An organisation's own house: the domains of its addresses, and the trail of what its people did."""
+"""An organisation's own house: how its people sign in, the domains of their addresses, and what they did."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -11,11 +11,17 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from stemma_portal.accounts.access import access_domain, access_organisation, access_team
-from stemma_portal.accounts.again import require_lately
-from stemma_portal.accounts.models import Domain, Organisation, User
+from stemma_portal.accounts.models import Domain, Organisation, SignOn
 from stemma_portal.accounts.selectors import domains_visible, trail_visible
-from stemma_portal.accounts.signing_on import FILE, domain_add, domain_prove, domain_remove
-from stemma_portal.api.auth import caller
+from stemma_portal.accounts.signing_on import (
+    FILE,
+    domain_add,
+    domain_prove,
+    domain_remove,
+    provider_asks,
+    sign_on_kept,
+)
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, Request, Text
 from stemma_portal.core.models import AuditEvent
@@ -52,6 +58,38 @@ class Domains(Page):
     """A page of domains."""
 
     items: list[DomainOut]
+
+
+class ProviderOut(Schema):
+    """Where the people of an organisation sign in, never the client secret."""
+
+    kind: Literal["oidc", "saml"]
+    issuer: str
+    """OpenID Connect: address of the issuer; SAML: entity ID of the provider."""
+    client_id: str
+    """OpenID Connect only."""
+    sso_url: str
+    """SAML: where sign-in requests go."""
+    certificate: str
+    """SAML: with which the provider signs, as base64 of DER."""
+    required: bool
+    """Whether passwords are refused to addresses of proved domains; owners keep theirs."""
+    enabled: bool
+    updated_at: datetime
+
+
+class SignOnOut(Schema):
+    """An organisation's sign-on."""
+
+    organisation: Id
+    provider: ProviderOut | None
+    """Null: everybody signs in here, with a password or a passkey."""
+    callback: str
+    """OpenID Connect: the redirect address to enter at the provider."""
+    acs: str
+    """SAML: the address of the assertion consumer."""
+    metadata: str
+    """SAML: our entity ID, and where our metadata are."""
 
 
 class TrailEventOut(Schema):
@@ -101,7 +139,7 @@ def add_domain(request: HttpRequest, body: DomainIn) -> Status[DomainOut]:
 
     Refused with `domain` for what is none, what anyone has addresses at, and one above twenty.
     """
-    user = _surely(request)
+    user = surely(request)
     organisation = access_team(user, str(body.organisation))
     return Status(201, _domain(domain_add(organisation=organisation, name=body.name, by=user)))
 
@@ -113,16 +151,29 @@ def prove_domain(request: HttpRequest, domain: UUID) -> DomainOut:
     Refused with `domain` that says what was found instead, and with `conflict` where another organisation has
     proved it.
     """
-    user = _surely(request)
+    user = surely(request)
     return _domain(domain_prove(domain=access_domain(user, str(domain)), by=user))
 
 
 @router.delete("domains/{domain}", response={204: None})
 def remove_domain(request: HttpRequest, domain: UUID) -> HttpResponse:
     """It counts no more: nobody comes in by it."""
-    user = _surely(request)
+    user = surely(request)
     domain_remove(domain=access_domain(user, str(domain)), by=user)
     return HttpResponse(status=204)
+
+
+@router.get("organisations/{organisation}/sign-on", response=SignOnOut)
+def show_sign_on(request: HttpRequest, organisation: UUID) -> SignOnOut:
+    """Where the people of an organisation that the caller owns sign in, and what to enter at their provider.
+
+    No token changes it: whoever names the provider can sign in as anybody of the organisation.  An owner does
+    that on the page *Sign-on*, after showing again who they are.
+    """
+    own = access_team(caller(request), str(organisation))
+    known = sign_on_kept(own)
+    asks = provider_asks(own, request.build_absolute_uri)
+    return SignOnOut(organisation=own.id, provider=_provider(known) if known else None, **asks._asdict())
 
 
 @router.get("trail", response=Trail)
@@ -149,14 +200,6 @@ def list_trail(
     return Trail(items=[_event(row) for row in items], next=following)
 
 
-def _surely(request: HttpRequest) -> User:
-    """The caller; in a browser, one who has just shown who they are, since domains decide who comes in."""
-    user = caller(request)
-    if not request.headers.get("Authorization"):
-        require_lately(request)
-    return user
-
-
 def _domain(row: Domain) -> DomainOut:
     return DomainOut(
         id=row.id,
@@ -167,6 +210,11 @@ def _domain(row: Domain) -> DomainOut:
         proved_at=row.proved_at,
         proved_by=row.proved_by,
     )
+
+
+def _provider(row: SignOn) -> ProviderOut:
+    names = ("kind", "issuer", "client_id", "sso_url", "certificate", "required", "enabled", "updated_at")
+    return ProviderOut(**{name: getattr(row, name) for name in names})
 
 
 def _event(row: AuditEvent) -> TrailEventOut:

@@ -1,25 +1,26 @@
 """What websites and files say of mining and training, where that does not agree with consents, and what owners say."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from stemma.provenance.mining import MIME
 from stemma.rights.consent import Scope
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.description import file_of
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import Id, Page, Request, Text
 from stemma_portal.catalog.access import access_party, access_recording, access_sound
-from stemma_portal.consent.access import access_reservation
+from stemma_portal.consent.access import access_reservation, access_site
 from stemma_portal.consent.marking import file_marked
 from stemma_portal.consent.reservation_models import Reservation
 from stemma_portal.consent.reservations import reservation_settle, reservation_state
-from stemma_portal.consent.reserved import conflicts, reservations_visible
+from stemma_portal.consent.reserved import conflicts, reservations_visible, tdmrep_of
+from stemma_portal.consent.tasks import domain_read_soon
 
 router = Router(tags=["reservations"])
 
@@ -104,11 +105,30 @@ def show_reservation(request: HttpRequest, reservation: UUID) -> ReservationOut:
 @router.post("reservations/{reservation}/settlement", response={201: ReservationOut})
 def settle(request: HttpRequest, reservation: UUID, body: SettlementIn) -> Status[ReservationOut]:
     """Say for an owner that its consent stands beside a reservation; saying it again changes nothing."""
-    user = caller(request)
+    user = surely(request)
     found = access_reservation(user, str(reservation))
     party = access_party(user, str(body.party), act=True)
     reservation_settle(reservation=found, party=party, reason=body.reason, by=user)
     return Status(201, _out(access_reservation(user, str(reservation))))
+
+
+@router.post("domains/{domain}/reading", response={202: None})
+def read_site(request: HttpRequest, domain: UUID) -> HttpResponse:
+    """Have a proved domain of the caller's read now, instead of within the week; what it says is then listed."""
+    user = caller(request)
+    domain_read_soon(access_site(user, str(domain)), by=user, away=_no_worker)
+    return HttpResponse(status=202)
+
+
+@router.get("parties/{party}/tdmrep.json", response=list[dict[str, Any]])
+def own_file(request: HttpRequest, party: UUID) -> HttpResponse:
+    """The `tdmrep.json` that a rights-holder of the caller's puts on its own website; it reserves everything."""
+    found = access_party(caller(request), str(party))
+    return HttpResponse(tdmrep_of(found), content_type="application/json")
+
+
+def _no_worker() -> None:
+    """It is read by the clock once a worker is back."""
 
 
 @router.put("catalog/recordings/{recording}/reservation", response=ReservationOut | None)
@@ -117,7 +137,7 @@ def reserve(request: HttpRequest, recording: UUID, body: ReservationIn) -> Reser
 
     Null where nothing was and nothing is reserved.
     """
-    user = caller(request)
+    user = surely(request)
     found = access_recording(user, str(recording))
     party = access_party(user, str(body.party), act=True)
     row = reservation_state(recording=found, party=party, refused=body.refused, reason=body.reason, by=user)

@@ -210,9 +210,16 @@ class OwnerAskedOut(Schema):
 
 
 class ClaimIn(Request):
-    """Somebody says that a recording is theirs."""
+    """Somebody says that something is not right with a recording."""
 
+    kind: Literal["authorship", "share", "same-identifier"] = "authorship"
+    """Whose it is, how much of it is whose, or that two carry one identifier."""
     recording: UUID
+    other: UUID | None = None
+    """The second recording, for `same-identifier`."""
+    side: Literal["master", "publishing"] | None = None
+    ppm: int | None = Field(default=None, gt=0, le=1_000_000)
+    """For `share`: how much of the right `side` the claimant says is its own in the whole world; both, or neither."""
     claimant: Text = Field(min_length=1, max_length=200)
     """A party's identifier, or a name that the catalog does not know."""
     reason: Text = Field(min_length=1, max_length=2000)
@@ -911,6 +918,12 @@ class Deliveries(Page):
 
 
 UploadState = Literal["uploading", "checking", "waiting", "taken", "refused", "unpacked", "cancelled"]
+
+
+class TagsIn(Request):
+    """Whose waiting files become recordings."""
+
+    organisation: UUID
 
 
 class UploadIn(Request):

@@ -7,10 +7,12 @@ from ninja import Query, Router, Status
 
 from stemma_portal.accounts.access import access_organisation
 from stemma_portal.api.auth import caller
+from stemma_portal.api.imports import ImportOut, import_out
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import (
     AddressesIn,
     AddressesOut,
+    TagsIn,
     UploadAssignment,
     UploadIn,
     UploadOut,
@@ -20,6 +22,7 @@ from stemma_portal.api.schemas import (
 from stemma_portal.audio.access import access_upload, uploads_visible
 from stemma_portal.audio.models import Upload
 from stemma_portal.audio.services import (
+    recordings_from_tags,
     upload_accept,
     upload_addresses,
     upload_assign,
@@ -55,6 +58,17 @@ def begin_upload(request: HttpRequest, body: UploadIn) -> Status[UploadOut]:
     organisation = access_organisation(user, str(body.organisation), editor=True)
     upload = upload_begin(organisation=organisation, name=body.name, size=body.size, mark=body.mark, by=user)
     return Status(201, _upload(upload, parts=True))
+
+
+@router.post("uploads/tags", response={201: ImportOut})
+def bring_tags(request: HttpRequest, body: TagsIn) -> Status[ImportOut]:
+    """Bring what the tags of files say that wait for a recording, as an import that is confirmed like any other.
+
+    Once it is confirmed, the files find their recordings.  Refused with `nothing-waits` where none waits.
+    """
+    user = caller(request)
+    organisation = access_organisation(user, str(body.organisation), editor=True)
+    return Status(201, import_out(recordings_from_tags(organisation=organisation, by=user)))
 
 
 @router.get("uploads/{upload}", response=UploadOut)

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from stemma_portal.accounts.access import access_organisation
-from stemma_portal.api.auth import caller
+from stemma_portal.api.auth import caller, surely
 from stemma_portal.api.paging import MAX_LIMIT, page
 from stemma_portal.api.schemas import (
     Deliveries,
@@ -44,7 +44,7 @@ def list_webhooks(
 @router.post("webhooks", response={201: WebhookMade})
 def create_webhook(request: HttpRequest, body: WebhookIn) -> Status[WebhookMade]:
     """Have an address told; the secret is in this answer and nowhere else."""
-    user = caller(request)
+    user = surely(request)
     organisation = access_organisation(user, str(body.organisation), owner=True)
     return Status(201, _made(endpoint_create(organisation=organisation, url=body.url, events=body.events, by=user)))
 
@@ -74,7 +74,7 @@ def remove_webhook(request: HttpRequest, webhook: UUID) -> HttpResponse:
 @router.post("webhooks/{webhook}/keys", response={201: WebhookMade})
 def rotate_keys(request: HttpRequest, webhook: UUID) -> Status[WebhookMade]:
     """New keys; the ones before sign beside them for a day."""
-    user = caller(request)
+    user = surely(request)
     return Status(201, _made(keys_rotate(endpoint=access_endpoint(user, str(webhook), act=True), by=user)))
 
 

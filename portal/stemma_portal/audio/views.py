@@ -24,19 +24,13 @@ from stemma_portal.audio.services import (
     upload_assign,
     upload_cancel,
 )
+from stemma_portal.audio.states import LISTED, STATES
 from stemma_portal.catalog.models import Recording
 from stemma_portal.catalog.search import find
 from stemma_portal.core.fields import by_id
 from stemma_portal.design.paging import page
 from stemma_portal.design.player import player
 
-TABS = {
-    "waiting": "Need you",
-    "uploading": "Begun",
-    "checking": "Being looked at",
-    "taken": "Taken",
-    "refused": "Refused",
-}
 FOUND = 20
 
 
@@ -48,13 +42,14 @@ def upload_list(request: HttpRequest) -> HttpResponse:
     if organisation is not None and organisation.kind in {"label", "artist"}:
         rows = rows.filter(organisation=organisation)
     counts = dict(rows.order_by().values_list("state").annotate(n=Count("id")))
-    tabs = [(name, title, counts[name]) for name, title in TABS.items() if counts.get(name)]
+    tabs = [(name, STATES[name][1], counts[name]) for name in LISTED if counts.get(name)]
     wanted = request.GET.get("show")
     chosen = wanted if any(name == wanted for name, _, _ in tabs) else (tabs[0][0] if tabs else "")
     shown = page(rows.filter(state=chosen), request.GET, by="created_at", descending=True)
     unknown = rows.filter(state="waiting", recording=None, asset__kind="audio").count()
     context = {
         "tabs": tabs,
+        "states": STATES,
         "chosen": chosen,
         "page": shown,
         "organisation": organisation,

@@ -1,7 +1,8 @@
 """The only way to a grant or a claim for a user."""
 
 from stemma.errors import NotFoundError
-from stemma_portal.accounts.models import User
+from stemma_portal.accounts.access import access_organisation
+from stemma_portal.accounts.models import Domain, User
 from stemma_portal.catalog.access import access_party
 from stemma_portal.consent.models import Consent, Withdrawal
 from stemma_portal.consent.reservation_models import Reservation
@@ -25,6 +26,15 @@ def access_reservation(user: User, identifier: str) -> Reservation:
     found = by_id(reservations_visible(user), identifier)
     if found is None:
         raise NotFoundError(f"There is no reservation {identifier}.")
+    return found
+
+
+def access_site(user: User, identifier: str) -> Domain:
+    """A proved domain whose reservations the user may have read: one of an organisation that they act for."""
+    found = by_id(Domain.objects.exclude(proved_at=None), identifier)
+    if found is None:
+        raise NotFoundError(f"There is no domain {identifier}.")
+    access_organisation(user, found.organisation_id, owner=True)
     return found
 
 

@@ -93,28 +93,18 @@ def _open(request: HttpRequest, form: CaseForm, staff: bool) -> Claim | None:
     if form.errors or recording is None:
         return None
     organisation = None if staff and given.get("claimant") else acting(request)
-    if organisation is not None and not staff:
-        cases.opening_check(organisation=organisation, recording=recording, kind=given["kind"])
-    party = organisation.party if organisation else None
-    if given["kind"] == Claim.Kind.SHARE and party is not None and given["ppm"]:
-        return cases.share_claim(
-            recording=recording,
-            party=party,
-            organisation=organisation,
-            side=given["side"],
-            ppm=given["ppm"],
-            reason=given["reason"],
-            by=request.user,
-        )
-    return cases.case_open(
+    return cases.case_begin(
         kind=given["kind"],
         recording=recording,
-        other=other if given["kind"] == Claim.Kind.SAME_IDENTIFIER else None,
         reason=given["reason"],
-        claimant=given.get("claimant", ""),
-        party=party,
-        organisation=organisation,
         by=request.user,
+        party=organisation.party if organisation else None,
+        organisation=organisation,
+        claimant=given.get("claimant", ""),
+        other=other,
+        side=given["side"],
+        ppm=given["ppm"],
+        by_staff=staff,
     )
 
 

@@ -165,6 +165,45 @@ def opening_check(*, organisation: Organisation, recording: Recording, kind: str
         )
 
 
+def case_begin(
+    *,
+    kind: str,
+    recording: Recording,
+    reason: str,
+    by: Actor | None,
+    party: Party | None = None,
+    organisation: Organisation | None = None,
+    claimant: str = "",
+    other: Recording | None = None,
+    side: str = "",
+    ppm: int | None = None,
+    by_staff: bool = False,
+) -> Claim:
+    """Open a case as people do: an `organisation` for itself, within how many it may, or staff for anyone.
+
+    A case about a `share` may say how much of which right the party says is its own; one about `same-identifier`
+    names the `other` recording.  Raises `InvalidError` where it does not, `ConflictError` by `opening_check`.
+    """
+    if kind == Kind.SAME_IDENTIFIER and other is None:
+        raise InvalidError("Two recordings are at odds.", remedy="Name the second recording.", code="claim-other")
+    if organisation is not None and not by_staff:
+        opening_check(organisation=organisation, recording=recording, kind=kind)
+    if kind == Kind.SHARE and party is not None and ppm:
+        return share_claim(
+            recording=recording, party=party, organisation=organisation, side=side, ppm=ppm, reason=reason, by=by
+        )
+    return case_open(
+        kind=kind,
+        recording=recording,
+        other=other if kind == Kind.SAME_IDENTIFIER else None,
+        reason=reason,
+        claimant=claimant,
+        party=party,
+        organisation=organisation,
+        by=by,
+    )
+
+
 def share_claim(
     *,
     recording: Recording,

@@ -5,30 +5,26 @@ from __future__ import annotations
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
-from kombu.exceptions import OperationalError as BrokerError
 
-from stemma.errors import NotFoundError
 from stemma.rights.reservations import WELL_KNOWN
-from stemma_portal.accounts.access import access_organisation, is_owner, is_staff
+from stemma_portal.accounts.access import is_owner, is_staff
 from stemma_portal.accounts.acting import acting
 from stemma_portal.accounts.again import again
-from stemma_portal.accounts.models import Domain, Organisation, User
+from stemma_portal.accounts.models import Organisation, User
 from stemma_portal.catalog.access import access_recording, access_sound, may_sign
 from stemma_portal.catalog.models import Party
-from stemma_portal.consent.access import access_reservation
+from stemma_portal.consent.access import access_reservation, access_site
 from stemma_portal.consent.forms import SCOPES
 from stemma_portal.consent.marking import file_marked
 from stemma_portal.consent.reservation_models import Reservation
 from stemma_portal.consent.reservations import reservation_settle, reservation_state
 from stemma_portal.consent.reserved import conflicts, policy_url, sites, tdmrep_of
-from stemma_portal.consent.tasks import domain_read
+from stemma_portal.consent.tasks import domain_read_soon
 from stemma_portal.core.errors import ForbiddenError
-from stemma_portal.core.fields import by_id
 from stemma_portal.design.paging import page
 
 
@@ -103,18 +99,9 @@ def reservation_file(request: HttpRequest) -> HttpResponse:
 @require_POST
 def site_read(request: HttpRequest, domain_id: str) -> HttpResponse:
     """Have a domain read now, by a worker: the site may be slow, or worse."""
-    domain = by_id(Domain.objects.exclude(proved_at=None), domain_id)
-    if domain is None:
-        raise NotFoundError(f"There is no domain {domain_id}.")
-    access_organisation(request.user, domain.organisation_id, owner=True)
-
-    def send() -> None:
-        try:
-            domain_read.delay(domain.id, str(request.user.pk))
-        except BrokerError:
-            messages.warning(request, "No worker can be reached. It is read within the hour once one is back.")
-
-    transaction.on_commit(send, robust=True)
+    domain = access_site(request.user, domain_id)
+    away = "No worker can be reached. It is read within the hour once one is back."
+    domain_read_soon(domain, by=request.user, away=lambda: messages.warning(request, away))
     messages.success(request, f"{domain.name} is being read. Load this page again in a moment.")
     return redirect("consent:reservations")
 

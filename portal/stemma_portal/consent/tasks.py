@@ -1,11 +1,13 @@
 """What the consent app publishes, and what it does by itself."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import Q
+from kombu.exceptions import OperationalError as BrokerError
 
 from stemma.ids import now
 from stemma.rights.consent import STATUS, STATUS_KEY
@@ -55,6 +57,18 @@ def domain_read(domain_id: str, user_id: str = "") -> None:
     except SoftTimeLimitExceeded:
         told = "The site takes too long to answer."
         DomainReading.objects.update_or_create(domain=domain, defaults={"at": now(), "told": told})
+
+
+def domain_read_soon(domain: Domain, *, by: User, away: Callable[[], object]) -> None:
+    """Have a worker read it after the commit; `away` is called where none can be reached."""
+
+    def send() -> None:
+        try:
+            domain_read.delay(domain.id, str(by.pk))
+        except BrokerError:
+            away()
+
+    transaction.on_commit(send, robust=True)
 
 
 @shared_task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -36,28 +36,31 @@ PAGES = {
     "developers": ("Developers", "dashboards:developers"),
     "status": ("Status", "dashboards:status"),
 }
-NAVIGATION: dict[str, tuple[str, ...]] = {
+
+
+class Under(NamedTuple):
+    """Pages that share an entry, which opens them."""
+
+    title: str
+    names: tuple[str, ...]
+
+
+MODELS = Under("Models", ("snapshots", "models", "generations"))
+NAVIGATION: dict[str, tuple[str | Under, ...]] = {
     Kind.LABEL: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ARTIST: ("catalog", "imports", "audio", "consent", "claims", "models", "royalties"),
     Kind.ENTERPRISE: (
-        *("playground", "generations", "certificates", "license", "billing", "indemnity", "models"),
-        *("developers", "catalog"),
+        *("playground", "generations", "certificates"),
+        Under("Licensing", ("license", "billing", "indemnity")),
+        *(Under("Models", ("models", "catalog")), "developers"),
     ),
     Kind.RIGHTS: (
-        "catalog",
-        "imports",
-        "audio",
-        "consent",
-        "claims",
-        "snapshots",
-        "models",
-        "generations",
-        "royalties",
-        "billing",
-        "indemnity",
+        *("catalog", "imports", "audio", "consent", "claims"),
+        *(MODELS, Under("Money", ("royalties", "billing", "indemnity"))),
     ),
-    Kind.OPS: ("catalog", "snapshots", "models", "generations", "royalties", "billing", "status"),
+    Kind.OPS: ("catalog", MODELS, Under("Money", ("royalties", "billing")), "status"),
 }
+"""As many entries as stand in one line beside a name, from 62rem on (see layout.css)."""
 KINDS = {
     Kind.LABEL: "Label",
     Kind.ARTIST: "Artist",
@@ -69,21 +72,38 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Item:
-    """An entry of the navigation."""
+    """A page in the navigation."""
 
     title: str
     url: str
     current: bool
 
 
-def navigation(organisation: Organisation, path: str) -> list[Item]:
+@dataclass(frozen=True)
+class Group:
+    """An entry of the navigation that opens several pages."""
+
+    title: str
+    pages: list[Item]
+
+    @property
+    def current(self) -> bool:
+        """Whether one of them is shown."""
+        return any(page.current for page in self.pages)
+
+
+def navigation(organisation: Organisation, path: str) -> list[Item | Group]:
     """The pages that concern this kind of organisation."""
-    items = []
-    for name in NAVIGATION[organisation.kind]:
+
+    def item(name: str) -> Item:
         title, view = PAGES[name]
         url = reverse(view)
-        items.append(Item(title=title, url=url, current=path.startswith(url)))
-    return items
+        return Item(title=title, url=url, current=path.startswith(url))
+
+    return [
+        Group(entry.title, [item(name) for name in entry.names]) if isinstance(entry, Under) else item(entry)
+        for entry in NAVIGATION[organisation.kind]
+    ]
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

@@ -13,7 +13,7 @@ TOLD: dict[Topic, str] = {
     Topic.IMPORTS: "An import that you began has ended or stopped.",
     Topic.AUDIO: "Files that you brought need a word from you.",
     Topic.MONEY: "A statement of what you earned.",
-    Topic.ACCOUNT: "Another password, passkey or second step, other payment details, a webhook that was switched off.",
+    Topic.ACCOUNT: "Another password, passkey, second step or token; other payment details; a webhook switched off.",
 }
 """What a topic is about, in words."""
 

@@ -11,7 +11,8 @@ from allauth.socialaccount.signals import social_account_added, social_account_r
 from django.dispatch import receiver
 from django.urls import reverse
 
-from stemma_portal.accounts.models import User
+from stemma_portal.accounts.models import Token, User
+from stemma_portal.accounts.signals import token_made
 from stemma_portal.core.whence import whence
 from stemma_portal.notices.models import Topic
 from stemma_portal.notices.services import notify
@@ -60,6 +61,11 @@ def _provider_removed(socialaccount: Any, **_: Any) -> None:
     _told(socialaccount.user, "Your organisation's sign-on cannot sign you in any more", "mfa_index")
 
 
+@receiver(token_made)
+def _token(token: Token, **_: Any) -> None:
+    _told(token.user, f"A new token, “{token.name}”, lets a program act as you", "accounts:tokens")
+
+
 def _name(authenticator: Authenticator) -> str:
     return NAMES.get(authenticator.type, "second step")
 
@@ -68,6 +74,6 @@ def _told(user: User, title: str, page: str) -> None:
     address = whence().address
     text = (
         f"{title}{f', from {address}' if address else ''}. If that was you, there is nothing to do. If it was not: "
-        "change your password, look at your passkeys and second step, and end the sessions that you do not know."
+        "change your password, look at your passkeys and second step, and end sessions and tokens that are not yours."
     )
     notify(users=[user], topic=Topic.ACCOUNT, title=title, text=text, href=reverse(page))

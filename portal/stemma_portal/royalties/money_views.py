@@ -16,13 +16,11 @@ from stemma_portal.accounts.models import Organisation
 from stemma_portal.catalog.access import access_party
 from stemma_portal.catalog.models import Party
 from stemma_portal.consent.case_forms import CorrectionForm
-from stemma_portal.consent.cases import case_open
-from stemma_portal.consent.models import Claim
 from stemma_portal.core.errors import ForbiddenError
 from stemma_portal.design.paging import page
 from stemma_portal.design.table import table_response
-from stemma_portal.royalties import selectors
-from stemma_portal.royalties.access import party_access, statement_access
+from stemma_portal.royalties.access import party_access
+from stemma_portal.royalties.corrections import access_line, correction_ask
 from stemma_portal.royalties.forms import PaymentForm
 from stemma_portal.royalties.payees import COOLING, payment_details_set, payment_details_usable, payment_history
 from stemma_portal.royalties.traced import statements_traced, traced_most, traced_sums, traced_table
@@ -98,28 +96,11 @@ def traced_file(request: HttpRequest, party_id: str) -> StreamingHttpResponse:
 @login_required
 def correction(request: HttpRequest, statement_id: str, recording_id: str) -> HttpResponse:
     """Ask for a correction of one line of a statement; opens a case that keeps the line as it is."""
-    statement = statement_access(user=request.user, statement_id=statement_id)
-    rows = selectors.statement_recordings(statement=statement)
-    row = next((row for row in rows if row["recording"].pk == recording_id), None)  # type: ignore[attr-defined]
-    if row is None:
-        raise NotFoundError(f"Statement {statement_id} has no line for recording {recording_id}.")
-    party = access_party(request.user, statement.party_id, act=True)
+    statement, row = access_line(request.user, statement_id, recording_id)
+    access_party(request.user, statement.party_id, act=True)
     form = CorrectionForm(request.POST or None)
     if form.is_valid():
-        line = {
-            "period": statement.period_id,
-            "currency": statement.currency,
-            **{name: row[name] for name in ("training", "attribution", "commons", "total", "hold", "release", "uses")},
-        }
-        claim = case_open(
-            kind=Claim.Kind.CORRECTION,
-            recording=row["recording"],  # type: ignore[arg-type]
-            party=party,
-            reason=form.cleaned_data["reason"],
-            subject=statement.pk,
-            detail={"line": line},
-            by=request.user,
-        )
+        claim = correction_ask(statement=statement, row=row, reason=form.cleaned_data["reason"], by=request.user)
         messages.success(request, "Rights staff will answer here within 30 days.")
         return redirect("consent:case", claim.pk)
     return render(request, "royalties/correction.html", {"form": form, "statement": statement, "row": row})

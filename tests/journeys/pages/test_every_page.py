@@ -179,6 +179,36 @@ def test_the_keyboard_alone_goes_through(house, visit, post: Post, name: str) ->
     assert tab.evaluate("window.missed()") == []
 
 
+ONE_LINE = 80
+"""Pixels of a masthead of one line, at most."""
+
+
+@pytest.mark.parametrize("role", ["rights", "ops", "enterprise", "label"])
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "none"])
+def test_the_masthead_is_one_line_and_leads_everywhere(house, visit, role: str, scripts: bool) -> None:
+    """As links from 62rem on, some of them in menus; on narrower screens all of them in one."""
+    tab = visit(role, scripts=scripts).tab
+    tab.goto(f"{house.url}/notices/")
+    line = tab.get_by_role("navigation", name="Main", exact=True)
+    pages = line.locator("a").evaluate_all("all => all.map(each => each.pathname)")
+    for width in (1280, 1024, 1000, 768, 360):
+        tab.set_viewport_size({"width": width, "height": 740})
+        assert tab.locator(".masthead").bounding_box()["height"] <= ONE_LINE, width
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        narrow = width < 992
+        assert line.is_visible() != narrow
+        inside = tab.locator(".nav-menu") if narrow else line
+        seen = []
+        for summary in inside.locator("summary").all():
+            summary.press("Enter")
+            sheet = summary.locator("xpath=following-sibling::*[1]")
+            assert sheet.bounding_box()["x"] >= 0
+            seen += [link.get_attribute("href") for link in sheet.locator("a").all() if link.is_visible()]
+            summary.press("Enter")
+        seen += [link.get_attribute("href") for link in inside.locator("a").all() if link.is_visible()]
+        assert sorted(seen) == sorted(pages), width
+
+
 def test_every_answer_has_a_strict_policy(post: Post) -> None:
     for address in ("/", "/accounts/login/", "/no-such-page"):
         headers = post.answer(None, address).headers

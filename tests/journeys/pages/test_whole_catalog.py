@@ -82,13 +82,13 @@ def rows_come_in(here: Visit, url: str) -> None:
     here.step("the corrected rows are right")
     taken(here)
 
-    found = tab.get_by_role("link", name="Song 1700")
-    for _ in range(30):
+    def found() -> int:
+        """The search learns of what came in behind the import."""
         tab.goto(f"{url}/catalog/?q=QZST20001700")
-        if found.count():
-            break
-        tab.wait_for_timeout(500)  # the search learns of what came in behind the import
-    assert found.count() == 1
+        return tab.get_by_role("link", name="Song 1700").count()
+
+    until(found, "Song 1700 is not found", pause=1)
+    assert found() == 1
     here.step("found in the catalog")
 
 
@@ -125,7 +125,7 @@ def sounds_find_their_recordings(here: Visit, url: str, files: Path) -> None:
     tab.locator("[data-files]").first.set_input_files(files / "QZST20000001.wav")
     tab.wait_for_function("() => document.querySelector('[data-list] progress')?.value > 0.5")
     tab.get_by_role("button", name="Pause: QZST20000001.wav").click()
-    expect(tab.get_by_text("paused", exact=False).first).to_be_visible()
+    expect(tab.locator("[data-list]").get_by_text("Paused", exact=True)).to_be_visible()
     here.step("the line broke")
     tab.unroute(broken)
     here.complaints.clear()
@@ -136,10 +136,11 @@ def sounds_find_their_recordings(here: Visit, url: str, files: Path) -> None:
     names = ("QZST20000001.wav", "N-2.flac", "nobody knows me.mp3", "letter.wav", "more.zip")
     tab.locator("[data-files]").first.set_input_files([files / name for name in names])
     told = tab.locator("[data-sum]")
-    expect(told).to_have_text("5 files: 3 taken, 1 need you, 1 refused.")
+    expect(told).to_have_text("5 files · Needs you 1 · Taken 2 · Unpacked 1 · Refused 1")
     assert len([each for each in sent if "partNumber=2" in each]) == 1
     assert len(sent) == 5, "of the file that was begun only the missing part is sent"
     assert tab.locator("[data-list] li").count() == 5
+    expect(tab.locator("main table .badge")).to_have_text("Taken")  # that was begun before, and is in the table too
     here.step("the sounds are sent")
 
     def taken(name: str) -> int:

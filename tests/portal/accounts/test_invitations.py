@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from portal.making import problem
 from stemma.ids import now
 from stemma_portal.accounts.invitations import (
     invitation_revoke,
@@ -32,6 +33,13 @@ def _at_once(monkeypatch, redis):
 def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
+    return client
+
+
+def surely(user: User) -> Client:
+    """A browser whose owner has just shown again who they are."""
+    client = signed_in(user)
+    assert client.post("/accounts/reauthenticate/", {"password": "correct horse"}).status_code == 302
     return client
 
 
@@ -110,7 +118,7 @@ def test_inviting_the_same_person_twice_is_one_invitation(cast):
 
 @pytest.mark.parametrize("who", ["teammate", "stranger", "rights"])
 def test_only_owners_invite(cast, who):
-    response = signed_in(getattr(cast, who)).post("/organisation/team/", {"email": "a@b.test", "role": "owner"})
+    response = surely(getattr(cast, who)).post("/organisation/team/", {"email": "a@b.test", "role": "owner"})
     assert not Invitation.objects.filter(organisation=cast.label).exists()
     if who == "teammate":
         assert response.status_code == 403
@@ -118,7 +126,7 @@ def test_only_owners_invite(cast, who):
 
 def test_roles_change_and_an_organisation_keeps_an_owner(cast):
     mine, theirs = (cast.label.memberships.get(user=user) for user in (cast.owner, cast.teammate))
-    page = signed_in(cast.owner)
+    page = surely(cast.owner)
     answer = page.post(f"/organisation/team/{mine.id}/", {"role": "member"}, follow=True)
     assert "keeps at least one owner" in answer.content.decode()
     answer = page.post(f"/organisation/team/{mine.id}/", {"action": "remove"}, follow=True)
@@ -129,9 +137,25 @@ def test_roles_change_and_an_organisation_keeps_an_owner(cast):
     assert signed_in(cast.owner).get(f"/organisation/team/{theirs.id}/").status_code in {404, 405}
 
 
+def test_who_makes_an_owner_shows_again_who_they_are(cast):
+    """Owners see to money: a browser that somebody left open must not be enough to become one."""
+    theirs, page = cast.label.memberships.get(user=cast.teammate), signed_in(cast.owner)
+    for address, said in (
+        (f"/organisation/team/{theirs.id}/", {"role": "owner"}),
+        ("/organisation/team/", {"email": "a@b.test", "role": "owner"}),
+    ):
+        assert "/accounts/reauthenticate/" in page.post(address, said)["Location"]
+    theirs.refresh_from_db()
+    assert theirs.role == Membership.Role.MEMBER
+    assert not Invitation.objects.exists()
+    answer = page.post("/accounts/reauthenticate/?next=/organisation/team/", {"password": "correct horse"})
+    assert answer["Location"] == "/organisation/team/"
+    assert Invitation.objects.get().role == Membership.Role.OWNER, "what was written is done then, once"
+
+
 def test_members_may_leave_and_change_nobody(cast):
     mine, theirs = (cast.label.memberships.get(user=user) for user in (cast.teammate, cast.owner))
-    page = signed_in(cast.teammate)
+    page = surely(cast.teammate)
     assert page.post(f"/organisation/team/{theirs.id}/", {"action": "remove"}).status_code == 403
     assert page.post(f"/organisation/team/{mine.id}/", {"role": "owner"}).status_code == 403
     page.post(f"/organisation/team/{mine.id}/", {"action": "remove"})
@@ -189,6 +213,26 @@ def test_rights_staff_may_say_that_it_is_somebody_else(cast, catalog):
     signed_in(cast.rights).post("/identities/", {"invitation": invitation.id, "action": "wrong"})
     assert Organisation.objects.get(memberships__user__email="a@stemma.test").party_id is None
     assert not links_waiting().exists()
+
+
+def test_rights_staff_decide_by_a_program_too(cast, catalog, api):
+    party = rights_holder(catalog, cast)
+    invitation = invite_for_party(party=party, email="a@stemma.test", reason="", inviting=cast.label, by=cast.owner)
+    place = f"identities/{invitation.id}/decision"
+    problem(api("rights").post(place, {"right": True}), 404)
+    signed_in(newcomer("a@stemma.test")).post(path_of(invitation))
+    for who in ("owner", "licensee"):
+        problem(api(who).get("identities"), 403)
+        problem(api(who).post(place, {"right": True}), 403)
+    made = Organisation.objects.get(memberships__user__email="a@stemma.test")
+    [told] = api("rights").get("identities").json()["items"]
+    assert (told["invitation"], told["party"], told["organisation"]) == (invitation.id, party.id, made.id)
+    assert (told["email"], told["invited_by"]) == ("a@stemma.test", cast.owner.email)
+    assert api("rights").post(place, {"right": True}).status_code == 204
+    made.refresh_from_db()
+    assert made.party_id == party.id
+    problem(api("rights").post(place, {"right": False}), 409)
+    assert api("rights").get("identities").json()["items"] == []
 
 
 def test_the_word_of_rights_staff_is_enough(cast, catalog):

@@ -3,6 +3,8 @@
 import pytest
 
 from portal.making import problem
+from stemma_portal.consent import cases
+from stemma_portal.consent.models import Claim
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -43,3 +45,36 @@ def test_a_claim_is_withdrawn_by_the_claimant_alone(api, cast, catalog, recordin
     place = f"claims/{claimant.post('claims', opening).json()['id']}"
     problem(owner.post(f"{place}/withdrawal", {"reason": "It is ours."}), 422)
     assert claimant.post(f"{place}/withdrawal", {"reason": "A mistake."}).json()["state"] == "withdrawn"
+
+
+def test_a_claim_on_a_share_says_how_much_passes_the_whole(api, cast, catalog, recordings):
+    opening = {"kind": "share", "recording": recordings[0].id, "claimant": catalog["Other"].id, "reason": "A quarter."}
+    for part in ({"side": "master"}, {"ppm": 250_000}):
+        problem(api("stranger").post("claims", opening | part), 422, "share")
+    made = api("stranger").post("claims", opening | {"side": "master", "ppm": 250_000})
+    assert (made.status_code, made.json()["kind"]) == (201, "over-claim")
+    claim = Claim.objects.get()
+    assert claim.detail["sums"] == {"master in World": 1_250_000}
+    assert claim.claimant_organisation == cast.other
+
+
+def test_a_claim_on_an_identifier_names_both_recordings(api, cast, catalog, recordings):
+    opening = {
+        "kind": "same-identifier", "recording": recordings[0].id, "claimant": catalog["Other"].id, "reason": "One code."
+    }  # fmt: skip
+    problem(api("stranger").post("claims", opening), 422, "claim-other")
+    made = api("stranger").post("claims", opening | {"other": recordings[3].id}).json()
+    assert (made["kind"], made["other"]) == ("same-identifier", recordings[3].id)
+    problem(api("stranger").post("claims", opening | {"other": recordings[0].id}), 422)
+
+
+def test_programs_claim_no_more_than_people_may(monkeypatch, api, cast, catalog, recordings):
+    """The limits count for an organisation, whoever opens its claims."""
+    monkeypatch.setattr(cases, "MOST_PENDING", 1)
+    owner, opening = api("stranger"), {"claimant": catalog["Other"].id, "reason": "Ours."}
+    made = owner.post("claims", opening | {"recording": recordings[0].id}).json()
+    problem(owner.post("claims", opening | {"recording": recordings[1].id}), 409, "claims-many")
+    api("rights").post(f"claims/{made['id']}/resolution", {"resolution": "It is not."})
+    problem(owner.post("claims", opening | {"recording": recordings[0].id}), 409, "claim-again")
+    assert owner.post("claims", opening | {"recording": recordings[1].id}).status_code == 201
+    assert api("rights").post("claims", opening | {"recording": recordings[0].id}).status_code == 201, "staff may"

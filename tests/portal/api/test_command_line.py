@@ -195,7 +195,7 @@ def test_the_client_tells_what_is_wrong(config, closed_port, tmp_path, monkeypat
     with pytest.raises(UnavailableError, match="not JSON"):
         Portal(config.model_copy(update={"portal_url": config.s3_endpoint})).get("health")
     monkeypatch.delenv("STEMMA_PORTAL_TOKEN", raising=False)
-    with pytest.raises(InvalidError, match="no operator's token"):
+    with pytest.raises(InvalidError, match="There is no token"):
         Portal(load({"STEMMA_HOME": str(tmp_path)}))
     (tmp_path / "demo.json").write_text('{"operator_token": "from the demonstration"}')
     Portal(load({"STEMMA_HOME": str(tmp_path)}))

@@ -4,7 +4,8 @@ import pytest
 from django.test import Client
 
 from portal.making import problem
-from stemma_portal.accounts.models import Domain, Membership
+from stemma_portal.accounts.models import Domain, Membership, SignOn
+from stemma_portal.accounts.signing_on import sign_on_set
 from stemma_portal.core.models import AuditEvent
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -26,6 +27,22 @@ def test_an_owner_gives_a_teammate_another_role(api, cast):
     problem(api("owner").send("PATCH", address, {"role": "king"}), 422, "invalid")
     problem(api("owner").send("PATCH", address, {}), 422, "invalid")
     assert member(cast.teammate).role == "editor"
+
+
+def test_no_token_makes_an_owner(redis, api, cast):
+    """Whoever owns an organisation says where its money goes, which no token may."""
+    address = f"members/{member(cast.teammate).id}"
+    problem(api("owner").send("PATCH", address, {"role": "owner"}), 403, "page-only")
+    asked = {"organisation": cast.label.id, "email": "a@b.test", "role": "owner"}
+    problem(api("owner").post("invitations", asked), 403, "page-only")
+    problem(api("stranger").send("PATCH", address, {"role": "owner"}), 404)
+    assert member(cast.teammate).role == "member"
+    browser = Client()
+    browser.force_login(cast.owner)
+    address = f"/api/v1/{address}"
+    problem(browser.patch(address, {"role": "owner"}, content_type="application/json"), 403, "show-again")
+    browser.post("/accounts/reauthenticate/", {"password": "correct horse"})
+    assert browser.patch(address, {"role": "owner"}, content_type="application/json").status_code == 200
 
 
 def test_an_owner_parts_with_a_teammate(api, cast):
@@ -98,6 +115,45 @@ def test_a_browser_shows_again_who_it_is_before_domains_change(redis, cast):
     problem(refused, 403, "show-again")
     browser.post("/accounts/reauthenticate/", {"password": "correct horse"})
     assert browser.post("/api/v1/domains", asked, content_type="application/json").status_code == 201
+
+
+# --- Sign-on ----------------------------------------------------------------------------------------
+
+
+def test_owners_read_their_sign_on_and_no_answer_holds_its_secret(redis, api, cast):
+    address = f"organisations/{cast.label.id}/sign-on"
+    before = api("owner").get(address).json()
+    assert before["provider"] is None
+    for name in ("callback", "acs", "metadata"):
+        assert before[name].startswith("http://testserver/accounts/"), before
+        assert "/label/" in before[name]
+    given = {"issuer": "https://id.label.example", "client_id": "stemma", "secret": "hush-hush"}
+    sign_on_set(organisation=cast.label, kind="oidc", by=cast.owner, **given)
+    answer = api("owner").get(address)
+    told = answer.json()["provider"]
+    assert (told["kind"], told["issuer"], told["client_id"]) == ("oidc", given["issuer"], "stemma")
+    assert (told["required"], told["enabled"], told["certificate"]) == (False, True, "")
+    assert "hush" not in answer.content.decode()
+    assert {"secret"}.isdisjoint(told)
+    assert {name: answer.json()[name] for name in ("callback", "acs", "metadata")}.items() <= before.items()
+    page = Client()
+    page.force_login(cast.owner)
+    page.post("/accounts/reauthenticate/", {"password": "correct horse"})
+    shown = page.get("/organisation/sign-on/").content.decode()
+    for name in ("callback", "acs", "metadata"):
+        assert f"<code>{before[name]}</code>" in shown, "the page says the same"
+
+
+@pytest.mark.parametrize(("who", "status"), [("teammate", 403), ("stranger", 404), ("rights", 403), ("operator", 403)])
+def test_nobody_else_reads_a_sign_on(api, cast, who, status):
+    problem(api(who).get(f"organisations/{cast.label.id}/sign-on"), status)
+
+
+def test_no_token_says_who_signs_in(api, cast):
+    said = {"kind": "oidc", "issuer": "https://id.evil.example", "client_id": "x", "secret": "x"}
+    for method in ("PUT", "POST", "PATCH", "DELETE"):
+        assert api("owner").send(method, f"organisations/{cast.label.id}/sign-on", said).status_code == 405
+    assert not SignOn.objects.exists()
 
 
 # --- What was done ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from ninja import Schema
 
 from music.sounds import RATE, tune
@@ -18,7 +19,8 @@ from stemma.music.audio import encode
 from stemma.provenance.authority import Authority
 from stemma.rights.covenant import house_covenant
 from stemma_portal.accounts.invitations import invite
-from stemma_portal.accounts.services import membership_set, user_create
+from stemma_portal.accounts.models import Domain
+from stemma_portal.accounts.services import membership_set, token_create, user_create
 from stemma_portal.accounts.signing_on import domain_add
 from stemma_portal.api.api import api as the_api
 from stemma_portal.audio.services import upload_begin
@@ -132,12 +134,15 @@ CLASSIFIED = {
     "POST /domains": PRIVATE_ACT,
     "DELETE /domains/{domain}": OWNED,
     "POST /domains/{domain}/proof": OWNED,
+    "POST /domains/{domain}/reading": ACT,
     "GET /duplicates": MEMBER,
     "GET /duplicates/{duplicate}": MUSIC,
     "POST /duplicates/{duplicate}/decision": ACT,
     "GET /generations": MEMBER,
     "POST /generations/{generation}/recomputation": OWN,
     "GET /health": OPEN,
+    "GET /identities": STAFF,
+    "POST /identities/{invitation}/decision": STAFF,
     "GET /imports": MEMBER,
     "POST /imports": ACT,
     "GET /imports/{import_id}": OWN,
@@ -194,12 +199,16 @@ CLASSIFIED = {
     "GET /notices": MEMBER,
     "GET /notices/{notice}": PRIVATE_ACT,
     "POST /notices/{notice}/reading": PRIVATE_ACT,
+    "GET /notices/preferences": MEMBER,
+    "PATCH /notices/preferences": MEMBER,
     "POST /notices/reading": MEMBER,
     "GET /organisations": MEMBER,
+    "GET /organisations/{organisation}/sign-on": PRIVATE_ACT,
     "GET /parties/{party_id}/balance": OWN,
     "GET /parties/{party_id}/payment-details": PRIVATE,
     "GET /parties/{party}/missing-owners": OWN,
     "POST /parties/{party}/missing-owners/{owner}/asking": ACT,
+    "GET /parties/{party}/tdmrep.json": OWN,
     "GET /parties/{party_id}/traced.csv": OWN,
     "GET /periods": MEMBER,
     "POST /periods": STAFF,
@@ -220,6 +229,9 @@ CLASSIFIED = {
     "POST /snapshots": STAFF,
     "GET /snapshots/{snapshot}": STAFF,
     "GET /statements/{statement_id}.{form}": LACKING,
+    "POST /statements/{statement_id}/corrections": LACKING,
+    "GET /tokens": MEMBER,
+    "DELETE /tokens/{token}": PRIVATE_ACT,
     "GET /trail": MEMBER,
     "GET /statements/{statement_id}/traced": LACKING,
     "GET /uploads": MEMBER,
@@ -230,6 +242,7 @@ CLASSIFIED = {
     "POST /uploads/{upload}/addresses": ACT,
     "POST /uploads/{upload}/completion": ACT,
     "PUT /uploads/{upload}/recording": ACT,
+    "POST /uploads/tags": ACT,
     "GET /webhooks": MEMBER,
     "POST /webhooks": ACT,
     "DELETE /webhooks/{webhook}": PRIVATE_ACT,
@@ -319,12 +332,15 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
     storage.put_json("stores/toy/1/s/manifest.json", {"files": {}})
     colleague = user_create(email="colleague@stemma.test", name="Colleague", password=None, by=None)
     [notice] = notify(users=[cast.owner], topic=Topic.AUDIO, title="x", text="x", href="/audio/")
+    domain = domain_add(organisation=cast.label, name="old.label.example", by=cast.owner)
+    Domain.objects.filter(id=domain.id).update(proved_at=now(), proved_by="file")
     seat = Seat.objects.create(license=license_, user=cast.teammate, given_at=now(), given_by="x")
     return {
         "custody": kept.id,
         "reservation": reservation.id,
         "deadline": breach_state(license_=license_, reason="x", by=None).pk,
         "seat": seat.id,
+        "token": token_create(user=cast.owner, name="Another", by=cast.owner)[0].id,
         "quote": quote.pk,
         "order": order.pk,
         "invoice": order.invoices.get().pk,
@@ -337,7 +353,7 @@ def world(granted, cast, recordings, storage, redis, settings_changed, keyring):
         "claim": claim.id,
         "case": claimed(cast.label, cast.owner).pk,
         "number": "1",
-        "domain": domain_add(organisation=cast.label, name="old.label.example", by=cast.owner).id,
+        "domain": domain.id,
         "member": membership_set(user=colleague, organisation=cast.label, role="member", by=cast.owner).id,
         "notice": notice.id,
         "license_id": license_.id,
@@ -418,15 +434,19 @@ BODIES = {
     "/catalog/recordings/{recording}/shares": {"shares": [{"side": "master", "ppm": 1_000_000, "party": "{party}"}]},
     "/share-questions/{question}/answer": {"answer": "confirmed"},
     "/duplicates/{duplicate}/decision": {"decision": "separate"},
+    "/uploads/tags": {"organisation": "{organisation}"},
+    "/statements/{statement_id}/corrections": {"recording": "{recording}", "reason": "x"},
+    "/identities/{invitation}/decision": {"right": True},
     "/domains": {"organisation": "{organisation}", "name": "label.example"},
     "/members/{member}": {"role": "editor"},
     "/invitations": {"organisation": "{organisation}", "email": "more@stemma.test"},
+    "/notices/preferences": {"mail": {"shares": "daily"}},
     "/periods": {"id": "2026-01"},
 }
 BROUGHT = (
     *("import_id", "duplicate", "question", "release", "withdrawal", "invitation", "organisation"),
     *("quote", "order", "invoice", "declaration"),
-    *("custody", "reservation", "deadline", "seat", "domain", "member", "notice"),
+    *("custody", "reservation", "deadline", "seat", "domain", "member", "notice", "token"),
 )
 
 
@@ -468,6 +488,7 @@ UNWRITTEN = {
     "POST /catalog/recordings",  # a record that is rejected
     "POST /covenants",  # the same terms again
     "POST /generations/{generation}/recomputation",  # without a license of weights it hands out no file
+    "POST /domains/{domain}/reading",  # a worker says later what it has read
     "POST /metering/ingest",  # nothing new in the lake
     "POST /notices/{notice}/reading",  # a mark for the reader alone
     "POST /notices/reading",
@@ -558,15 +579,50 @@ def test_the_owner_of_a_party_signs_for_it_and_for_no_other(covenant, api, cast,
     problem(owner.post("claims", {**body, "claimant": "Somebody"}), 404)
 
 
-def test_a_browser_needs_its_csrf_token(cast, covenant, catalog):
-    from django.test import Client
-
+def test_a_browser_needs_its_csrf_token(cast, catalog, recordings):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(cast.owner)
-    assert browser.get("/api/v1/consents").status_code == 200
-    body = json.dumps({"party": catalog["Label"].id, "recordings": "all", "scopes": SCOPES})
-    refused = browser.post("/api/v1/consents", body, content_type="application/json")
+    assert browser.get("/api/v1/claims").status_code == 200
+    body = json.dumps({"recording": recordings[3].id, "claimant": catalog["Label"].id, "reason": "Ours."})
+    refused = browser.post("/api/v1/claims", body, content_type="application/json")
     problem(refused, 403)
     browser.cookies["csrftoken"] = token = "a" * 32
-    made = browser.post("/api/v1/consents", body, content_type="application/json", headers={"X-CSRFToken": token})
+    made = browser.post("/api/v1/claims", body, content_type="application/json", headers={"X-CSRFToken": token})
     assert made.status_code == 201
+
+
+ASKED_AGAIN = {
+    "POST /billing/quotes/{quote}/order": "owner",
+    "PUT /catalog/recordings/{recording}/reservation": "owner",
+    "POST /consents": "owner",
+    "POST /consents/{consent}/withdrawals": "owner",
+    "POST /custody": "owner",
+    "POST /custody/{custody}/answers": "owner",
+    "POST /custody/{custody}/end": "owner",
+    "POST /domains": "owner",
+    "DELETE /domains/{domain}": "owner",
+    "POST /domains/{domain}/proof": "owner",
+    "POST /indemnity-claims/{case}/reserve/{move}/approval": "rights",
+    "POST /licenses/{license_id}/covenant": "owner",
+    "POST /licenses/{license_id}/files": "owner",
+    "POST /licenses/{license_id}/keys": "owner",
+    "POST /licenses/{license_id}/keys/{key_id}/rotation": "owner",
+    "POST /reservations/{reservation}/settlement": "owner",
+    "POST /webhooks": "owner",
+    "POST /webhooks/{webhook}/keys": "owner",
+}
+"""What pages do only for who has just shown again who they are, and who may do it."""
+
+
+def test_a_browser_shows_again_who_it_is_where_the_pages_ask(world, cast):
+    """Who finds a browser open does not get past the pages by asking the API from it."""
+    assert ASKED_AGAIN.keys() <= CLASSIFIED.keys()
+    for operation, who in ASKED_AGAIN.items():
+        method, path = operation.split()
+        browser = Client()
+        browser.force_login(getattr(cast, who))
+        body = filled(json.dumps(BODIES.get(path, {})), world)
+        with transaction.atomic():
+            answer = browser.generic(method, "/api/v1" + filled(path, world), body, content_type="application/json")
+            transaction.set_rollback(True)
+        assert problem(answer, 403)["code"] == "show-again", operation

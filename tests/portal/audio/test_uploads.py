@@ -5,13 +5,17 @@ import zipfile
 import httpx
 import numpy as np
 import pytest
+from django.test import Client
+from lxml import html
 from music21 import note, stream, tempo
 from mutagen.flac import FLAC
 
 from music.sounds import RATE, tune, write
 from portal.intake.conftest import line, table
+from portal.making import Api, problem
 from stemma.errors import InvalidError, NotFoundError
 from stemma.storage import storage as bucket
+from stemma_portal.accounts.services import token_create
 from stemma_portal.audio import services, tasks
 from stemma_portal.audio.models import Upload
 from stemma_portal.catalog.models import Asset, Likeness, Recording
@@ -142,6 +146,21 @@ def test_the_same_file_again_is_not_measured_again(send, tmp_path):
     assert len(list(bucket().keys("originals/"))) == 1
 
 
+def test_how_far_a_file_is_has_one_wording(send, label, tmp_path):
+    """In the tabs, in the table, on its own page, and in what the browser tells of a file that it sends."""
+    upload = send(write(tmp_path / "nobody knows me.wav", tune(10)))
+    page = Client()
+    page.force_login(label.owner)
+    shown = html.fromstring(page.get("/audio/").content)
+    badge = html.fromstring(page.get(f"/audio/{upload.id}/").content).find(".//p[@class='byline']/span").text
+    assert badge == shown.find(".//tbody//td/span").text == "Needs you"
+    assert [link.text for link in shown.findall(".//nav[@class='actions']/a")] == ["Needs you 1"]
+    told = {each.get("data-state"): each.find("span").text for each in shown.iter("template")}
+    assert told["waiting"] == badge
+    assert told.keys() >= set(Upload.State.values)
+    assert len(set(told.values())) == len(told), "no two states look the same"
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -221,6 +240,15 @@ def test_tags_of_unknown_files_become_recordings_that_have_their_sounds(send, la
         ("Ada", "New", 1, True),
         ("Ada", "New", 2, True),
     ]
+
+
+def test_a_program_makes_recordings_of_tags(send, label, tmp_path):
+    program = Api(token_create(user=label.owner, name="x", by=None)[1])
+    problem(program.post("uploads/tags", {"organisation": label.label.id}), 422, "nothing-waits")
+    send(tagged(tmp_path / "fresh.flac", title="Fresh", isrc="QZSTM2600101"))
+    made = program.post("uploads/tags", {"organisation": label.label.id})
+    assert (made.status_code, made.json()["name"]) == (201, "Tags of 1 files.csv")
+    assert program.get(f"imports/{made.json()['id']}").json()["mapping"]["Title"] == "title"
 
 
 def test_without_files_that_wait_there_is_nothing_to_make_of_tags(label):

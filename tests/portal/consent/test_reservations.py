@@ -16,7 +16,7 @@ from django.urls import reverse
 from music.sounds import tune, write
 from portal.audio.conftest import label, send  # noqa: F401 - fixtures
 from portal.intake.conftest import bring, labels  # noqa: F401 - fixtures
-from portal.making import SCOPES
+from portal.making import SCOPES, problem
 from stemma.errors import InvalidError
 from stemma.ids import now
 from stemma.provenance.authority import Authority
@@ -495,3 +495,18 @@ def test_a_stranger_finds_nothing(mark, redis, domain, cast):
     assert browser.get(f"/reservations/{mark.id}/settle/").status_code == 404
     assert browser.post(f"/reservations/domains/{domain.id}/read/").status_code == 404
     assert b"Tune 0" not in browser.get("/reservations/").content
+
+
+def test_a_program_has_a_site_read_and_takes_the_file_for_it(monkeypatch, redis, api, domain, site, cast, catalog):
+    monkeypatch.setattr(tasks.domain_read, "delay", tasks.domain_read)  # a worker that takes it at once
+    site.pages["/.well-known/tdmrep.json"] = tdmrep({"location": "/", "tdm-reservation": 1})
+    assert api("owner").post(f"domains/{domain.id}/reading").status_code == 202
+    assert [row["place"] for row in api("owner").get("reservations").json()["items"]] == [site.name]
+    party = catalog["Label"]
+    taken = api("owner").get(f"parties/{party.id}/tdmrep.json")
+    assert (taken.content, taken["Content-Type"]) == (tdmrep_of(party), "application/json")
+    problem(api("teammate").post(f"domains/{domain.id}/reading"), 403)
+    for method, address in (("POST", f"domains/{domain.id}/reading"), ("GET", f"parties/{party.id}/tdmrep.json")):
+        problem(api("stranger").send(method, address), 404)
+    Domain.objects.update(proved_at=None)
+    problem(api("owner").post(f"domains/{domain.id}/reading"), 404)

@@ -9,6 +9,7 @@ import pytest
 from portal.making import Api
 from portal.royalties.world import World
 from stemma.ids import new_id
+from stemma_portal.consent.models import Claim
 from stemma_portal.royalties.models import Period, Statement
 
 pytestmark = pytest.mark.services
@@ -121,3 +122,19 @@ def test_storage_away_closes_nothing(world: World, call, s3_away) -> None:
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert Period.objects.get(pk="p1").state == "open"
+
+
+def test_a_program_asks_for_the_correction_of_a_line(world: World, call) -> None:
+    world.made(2)
+    world.close("p1")
+    statement = Statement.objects.get(period="p1", party=world.parties[0])
+    address, line = f"statements/{statement.pk}/corrections", world.recordings[1]
+    said = {"recording": str(line.pk), "reason": "We think it shaped more."}
+    made = call("owner").post(address, said)
+    assert (made.status_code, made.json()["kind"], made.json()["due_side"]) == (201, "correction", "staff")
+    claim = Claim.objects.get()
+    assert claim.detail["line"]["total"] == sum(each.amount for each in statement.lines.filter(recording=line))
+    assert call("owner").post(address, said).json()["id"] == made.json()["id"], "the same one while it is pending"
+    assert call("owner").post(address, said | {"recording": str(world.recordings[0].pk)}).status_code == 404
+    assert call("stranger").post(address, said).status_code == 404
+    assert Claim.objects.count() == 1

@@ -5,7 +5,10 @@
   const zone = document.querySelector("[data-uploads]");
   if (!zone) return;
   const api = zone.dataset.api, list = zone.querySelector("[data-list]"), sum = zone.querySelector("[data-sum]");
+  // Told as the server tells it: its own badge of each state.
+  const badges = new Map([...zone.querySelectorAll("[data-state]")].map((each) => [each.dataset.state, each.content.firstElementChild]));
   const token = zone.querySelector("[name=csrfmiddlewaretoken]").value;
+  const MOVING = ["queued", "sending", "paused", "failed"];
   const FILES = 3, PARTS = 2, TRIES = 6, SOON = 1000;
   const all = [], waiting = [];
   let running = 0, paused = false;
@@ -85,7 +88,7 @@
       }));
       if (job.stopped()) return void (job.state = "paused");
       await ask("POST", `/${job.upload.id}/completion`);
-      job.state = "looking";
+      job.state = "checking";
       show(job);
       watch(job);
     } catch (error) {
@@ -96,7 +99,7 @@
 
   // What becomes of it is asked now and then, until somebody has looked.
   async function watch(job) {
-    for (let wait = 1000; job.state === "looking"; wait = Math.min(wait * 1.5, 15000)) {
+    for (let wait = 1000; job.state === "checking"; wait = Math.min(wait * 1.5, 15000)) {
       await pause(wait);
       try {
         const now = await ask("GET", `/${job.upload.id}`);
@@ -108,19 +111,18 @@
     show(job);
   }
 
-  const WORDS = {
-    queued: "waits for its turn", sending: "on its way", paused: "paused", looking: "being looked at", failed: "stopped",
-    taken: "taken", waiting: "needs you", refused: "refused", unpacked: "unpacked", cancelled: "taken back",
-  };
-
   function show(job) {
     const sent = job.arrived + [...job.sent.values()].reduce((a, b) => a + b, 0);
-    const moving = ["queued", "sending", "paused", "failed"].includes(job.state);
+    const moving = MOVING.includes(job.state);
     job.bar.value = job.file.size ? sent / job.file.size : 0;
     job.bar.hidden = !moving;
-    job.words.textContent = [WORDS[job.state], moving ? `${size(Math.min(sent, job.file.size))} of ${size(job.file.size)}` : "", job.told].filter(Boolean).join(" · ");
-    if (job.upload && !moving) job.link.href = location.pathname + job.upload.id + "/";
-    job.button.hidden = !["queued", "sending", "paused", "failed"].includes(job.state);
+    const told = [moving ? `${size(Math.min(sent, job.file.size))} of ${size(job.file.size)}` : "", job.told].filter(Boolean).join(" · ");
+    job.words.replaceChildren(badges.get(job.state).cloneNode(true), ` ${told}`);
+    const page = job.upload && `${location.pathname}${job.upload.id}/`;
+    if (page && !moving) job.link.href = page;
+    // The table was sent before: of a file that is in it too it does not go on telling what was so then.
+    if (page) document.querySelector(`table a[href="${page}"]`)?.closest("tr").querySelector(".badge").replaceWith(badges.get(job.state).cloneNode(true));
+    job.button.hidden = !moving;
     const go = job.state === "paused" || job.state === "failed";
     job.button.textContent = go ? "Go on" : "Pause";
     job.button.setAttribute("aria-label", `${job.button.textContent}: ${job.file.name}`);
@@ -129,14 +131,11 @@
 
   function total() {
     const count = (...states) => all.filter((job) => states.includes(job.state)).length;
-    const ways = [
-      [count("queued", "sending"), "on their way"], [count("paused", "failed"), "stopped"], [count("looking"), "being looked at"],
-      [count("taken", "unpacked"), "taken"], [count("waiting"), "need you"], [count("refused"), "refused"],
-    ];
-    const told = `${all.length} file${all.length === 1 ? "" : "s"}: ` + ways.filter(([n]) => n).map(([n, what]) => `${n} ${what}`).join(", ") + ".";
+    const ways = [...badges].map(([state, badge]) => [badge.textContent, count(state)]).filter(([, n]) => n);
+    const told = [`${all.length} file${all.length === 1 ? "" : "s"}`, ...ways.map((each) => each.join(" "))].join(" · ");
     if (all.length && sum.textContent !== told) sum.textContent = told;
     zone.querySelector("[data-all]").hidden = !count("queued", "sending", "paused");
-    zone.querySelector("[data-end]").hidden = count("queued", "sending", "paused", "failed", "looking") > 0;
+    zone.querySelector("[data-end]").hidden = count(...MOVING, "checking") > 0;
   }
 
   function next() {

@@ -33,6 +33,8 @@ SHOWN = (
     "generation",
     "playground",
     "statement",
+    "traced",
+    "log",
 )
 
 

@@ -155,6 +155,17 @@ def test_the_same_output_has_the_same_shares_on_any_number_of_threads(world):
     assert found[0] == found[1]
 
 
+def test_a_store_has_the_same_bytes_on_any_number_of_threads(world, tmp_path):
+    plan = PLAN.model_copy(update={"checkpoints": 1})
+    found = set()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        out = tmp_path / str(threads)
+        found.add(Store.build(world.bundle, out, world.recordings, load=Toy.load, plan=plan).version)
+        assert torch.get_num_threads() == threads
+    assert len(found) == 1
+
+
 def test_processes_build_the_same_store(world, tmp_path):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         plan = PLAN.model_copy(update={"checkpoints": 1})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,20 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, note: str = "", /) -> None:
         """`done` of `total` steps; `note` says what was done last."""
         ...
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order only: a store has the same bytes, an output the same gradient, on any number of processors.
+
+    Work is shared out between processes.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def build(
@@ -159,6 +174,7 @@ def _resume(out: Path, draft: Manifest) -> None:
     path.write_bytes(canonical(draft))
 
 
+@one_thread()
 def _every_segment(
     draft: Manifest, given: Iterable[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
 ) -> tuple[list[list[Example]], Extents]:
@@ -208,6 +224,7 @@ def _kept(checkpoint: Checkpoint, draft: Manifest, previous: tuple[Path, Manifes
     return _Kept(folder / checkpoint.name, about) if same else None
 
 
+@one_thread()
 def _explore(folder: Path, family: Family, segments: Segments, plan: Plan) -> None:
     """Directions from these recordings, whose own features stay for the shards."""
     where, rows = explored(family, [e for some in segments for e in some], rank=plan.rank, keep=plan.keep)
@@ -221,6 +238,7 @@ def _summed(rows: torch.Tensor, segments: Segments) -> torch.Tensor:
     return sums.index_add_(0, torch.tensor([i for i, some in enumerate(segments) for _ in some]), rows)
 
 
+@one_thread()
 def _shard(
     model: Path,
     folder: Path,
@@ -260,6 +278,7 @@ def _restored(folder: Path, shards: int) -> Iterator[torch.Tensor]:
         yield arrays.restore(arrays.read_shard(folder, number), where.unit)
 
 
+@one_thread()
 def _finish(folder: Path, shards: int, plan: Plan, extents: Extents) -> None:
     """What turns products into scores, the dual matrix or the lengths of whitened vectors; and weights."""
     if (folder / "weight.npy").exists():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +16,11 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from stemma.attribution import arrays, manifest, scores
 from stemma.attribution.arrays import Float32, Shard
-from stemma.attribution.build import Load, Progress, build, finished, make_room
+from stemma.attribution.build import Load, Progress, build, finished, make_room, one_thread
 from stemma.attribution.features import Directions, features
 from stemma.attribution.manifest import MANIFEST, Manifest, Plan, usual_plan
 from stemma.errors import InvalidError, NotFoundError, ProofError
@@ -242,7 +240,7 @@ class Store:
             )
         found, sizes = [], []
         for state in self._states:
-            with _one_thread():
+            with one_thread():
                 queries = features(state.family, examples, state.where)
             one, size = state.scores(queries)
             found.append(one)
@@ -290,17 +288,6 @@ class Contents:
         source = source_of(family_of(self.bundle))
         for each in frozen.recordings:
             yield each, self.storage.get(content_key(each, source))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order only: an output has the same gradient however many processors there are."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _load_family(folder: Path) -> Family:

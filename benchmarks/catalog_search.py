@@ -180,6 +180,7 @@ def measure(words: list[str]) -> dict[str, Any]:
             statements.append((sql, params))  # noqa: B023 - of this question
             return execute(sql, params, many, context)
 
+        ask(who, query)  # the first page of a person notes where they sign in from
         with connection.execute_wrapper(note):
             ask(who, query)
         sent.append(statements)

@@ -28,7 +28,7 @@ Shard = tuple[Int8, Float32]
 SAMPLE = "sample.npy"
 TILE = 1024
 """Rows and coordinates of a shard that are widened at a time: they stay in the processor's cache."""
-BLOCK = 1 << 21
+BLOCK = 1 << 24
 """Bytes of a shard that one thread takes at a time."""
 DIGITS, BASE = 3, 255
 """How a single query is written in 8 bits: 24 of them, all that its numbers of 32 bits tell."""

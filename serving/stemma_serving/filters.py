@@ -18,9 +18,6 @@ from stemma.provenance.certificate import Filters, Heard, PromptRules, Similarit
 from stemma_serving.config import FiltersConfig
 from stemma_serving.problems import Problem
 
-RATE = 44_100
-"""Samples a second of a piece that is sound alone."""
-
 
 @dataclass(frozen=True)
 class Sieve:
@@ -67,7 +64,7 @@ class Sieve:
     def _heard(self, sound: np.ndarray, prompt: PromptRules | None) -> Filters:
         """Of sound [channels, n] as a piece has it."""
         assert self.echoes is not None  # noqa: S101 - asked just before
-        found = self.echoes.compare(audio.samples_of(sound), RATE)
+        found = self.echoes.compare(audio.samples_of(sound), audio.RATE)
         heard = similarity = None
         if self.config.heard_ms:
             heard = Heard(

@@ -22,8 +22,6 @@ from stemma.rights.covenant import AnyCovenant, lift
 from stemma.rights.shares import WORLD
 from stemma_serving.records import File, Order, Record, folder, media_type
 
-RATE = 44_100
-
 
 @dataclass(frozen=True)
 class Release:
@@ -77,7 +75,7 @@ class Marks:
         """Sound, files, certificate and record of a piece; `terms` is the covenant where it is at hand."""
         samples, stems = _sound(piece)
         midi = piece.midi or b""
-        duration = round(len(samples) * 1000 / RATE)
+        duration = round(len(samples) * 1000 / audio.RATE)
         assert order.request.seed is not None  # noqa: S101 - the gateway draws one
         certificate = Certificate(
             generation=order.id,
@@ -98,7 +96,7 @@ class Marks:
             pcm_sha256=pcm_sha256(samples),
             midi_sha256=sha256(midi),
             duration_ms=duration,
-            fingerprint=base64.b64encode(fingerprint(samples, RATE)).decode(),
+            fingerprint=base64.b64encode(fingerprint(samples, audio.RATE)).decode(),
             covenant_version=terms.version if terms else "",
             cover=_cover(terms, order.tier) if terms else None,
             license_state=order.license_state,
@@ -110,7 +108,7 @@ class Marks:
         bodies = {"certificate.jws": token.encode(), "score.mid": midi}
         for form in dict.fromkeys(("flac", order.format)):
             bodies[f"audio.{form}"] = self._marker.mark(
-                audio.encode(samples, RATE, form),
+                audio.encode(samples, audio.RATE, form),
                 media_type(f"audio.{form}"),
                 title=f"{piece.style}, {piece.key}, seed {piece.seed}",
                 certificate=token,
@@ -118,7 +116,7 @@ class Marks:
                 model_release=release.id,
             )
         names = _stem_files(stems)
-        bodies |= {f"stems/{names[part]}": audio.encode(sound, RATE, "flac") for part, sound in stems.items()}
+        bodies |= {f"stems/{names[part]}": audio.encode(sound, audio.RATE, "flac") for part, sound in stems.items()}
         files = {name: _file(order.id, name, body) for name, body in bodies.items()}
         record = Record(
             id=order.id,

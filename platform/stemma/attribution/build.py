@@ -52,6 +52,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@one_thread()
 def build(
     draft: Manifest,
     given: Iterable[tuple[SnapshotRecording, bytes]],
@@ -174,7 +175,6 @@ def _resume(out: Path, draft: Manifest) -> None:
     path.write_bytes(canonical(draft))
 
 
-@one_thread()
 def _every_segment(
     draft: Manifest, given: Iterable[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
 ) -> tuple[list[list[Example]], Extents]:
@@ -224,7 +224,6 @@ def _kept(checkpoint: Checkpoint, draft: Manifest, previous: tuple[Path, Manifes
     return _Kept(folder / checkpoint.name, about) if same else None
 
 
-@one_thread()
 def _explore(folder: Path, family: Family, segments: Segments, plan: Plan) -> None:
     """Directions from these recordings, whose own features stay for the shards."""
     where, rows = explored(family, [e for some in segments for e in some], rank=plan.rank, keep=plan.keep)
@@ -278,7 +277,6 @@ def _restored(folder: Path, shards: int) -> Iterator[torch.Tensor]:
         yield arrays.restore(arrays.read_shard(folder, number), where.unit)
 
 
-@one_thread()
 def _finish(folder: Path, shards: int, plan: Plan, extents: Extents) -> None:
     """What turns products into scores, the dual matrix or the lengths of whitened vectors; and weights."""
     if (folder / "weight.npy").exists():

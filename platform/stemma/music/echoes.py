@@ -10,8 +10,6 @@ missed, and so is what is shorter than some three seconds.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,20 +17,20 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import resample_poly
 
-from stemma.errors import InvalidError
-from stemma.music import audio
+from stemma.music import audio, index_file
 from stemma.music.likeness import Words, words
 from stemma.music.probe import fingerprint
 
 FILE = "echoes.safetensors"
 """Its name in the bundle of a release."""
 FORM = "stemma.echoes/1"
+PARTS = ("words", "places", "begins", "mel", "frames")
+"""Arrays of the file."""
 RATE = 12_000
 """Samples a second of what spectra are taken of."""
 HOP = 1200
@@ -131,29 +129,17 @@ class Echoes:
     @classmethod
     def load(cls, path: Path) -> Echoes:
         """From a file.  Raises `InvalidError` for what is none."""
-        from safetensors import SafetensorError, safe_open
 
-        try:
-            with safe_open(path, framework="np") as file:
-                said = file.metadata() or {}
-                parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            if said.get("form") != FORM:
-                raise ValueError(f"its form is {said.get('form')!r}")
-            names = json.loads(said["recordings"])
-            made = cls(names, *(parts[name] for name in ("words", "places", "begins", "mel", "frames")))
-            made.digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise InvalidError(f"{path.name} holds no echoes: {error}.", remedy="Fetch it again.") from error
-        return made
+        def made(names: list[str], parts: index_file.Arrays, digest: str) -> Echoes:
+            found = cls(names, *(parts[name] for name in PARTS))
+            found.digest = digest
+            return found
+
+        return index_file.read(path, FORM, "recordings", "holds no echoes", made)
 
     def save(self, path: Path) -> None:
         """Write the file."""
-        from safetensors.numpy import save_file
-
-        parts: dict[str, npt.NDArray[Any]] = {
-            "words": self.words, "places": self.places, "begins": self.begins, "mel": self.mel, "frames": self.frames,
-        }  # fmt: skip
-        save_file(parts, path, metadata={"form": FORM, "recordings": json.dumps(self.names)})
+        index_file.write(path, FORM, self.names, "recordings", {name: getattr(self, name) for name in PARTS})
 
     def compare(self, samples: audio.Samples, rate: int, *, but: str = "") -> Heard:
         """A piece [n, channels] beside every recording, other than the one named `but`."""

@@ -6,8 +6,6 @@ what orders them, and a sketch of each score: some ten bytes a note.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stemma.errors import InvalidError
+from stemma.music import index_file
 from stemma.music.likeness import SKETCH, jaccard, score_sketch
 from stemma.music.ngrams import Index, Run
 
@@ -57,30 +55,21 @@ class Reference:
     @classmethod
     def load(cls, path: Path) -> Reference:
         """From a file.  Raises `InvalidError` for what is none."""
-        from safetensors import SafetensorError, safe_open
 
-        try:
-            with safe_open(path, framework="np") as file:
-                said = file.metadata() or {}
-                parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            if said.get("form") != FORM:
-                raise ValueError(f"its form is {said.get('form')!r}")
-            names = json.loads(said["works"])
+        def made(names: list[str], parts: index_file.Arrays, digest: str) -> Reference:
             index = Index.of(names, parts["steps"], parts["text"], parts["owner"], parts["order"])
-            return cls(index, parts["sketches"], hashlib.sha256(path.read_bytes()).hexdigest())
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise InvalidError(f"{path.name} is no reference of works: {error}.", remedy="Fetch it again.") from error
+            return cls(index, parts["sketches"], digest)
+
+        return index_file.read(path, FORM, "works", "is no reference of works", made)
 
     def save(self, path: Path) -> None:
         """Write the file."""
-        from safetensors.numpy import save_file
-
         index = self.index
         parts = {
             "steps": index.steps, "text": index.text, "owner": index.owner, "order": index.order,
             "sketches": self.sketches,
         }  # fmt: skip
-        save_file(parts, path, metadata={"form": FORM, "works": json.dumps(index.names)})
+        index_file.write(path, FORM, index.names, "works", parts)
 
     def compare(self, midi: bytes) -> Found:
         """A piece beside every work.  Raises `InvalidError` for what is no MIDI file."""

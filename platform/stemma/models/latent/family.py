@@ -32,7 +32,7 @@ from stemma.rights.snapshot import SnapshotRecording
 GRAIN = 1 / 4096
 """Unit of a latent in an example: latents are of the size of 1, and a model hears no difference so small."""
 Samples = npt.NDArray[np.float32]
-RATE = 44_100
+RATE = audio.RATE
 """Samples a second of what a piece holds."""
 
 

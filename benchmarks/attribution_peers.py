@@ -159,7 +159,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             started = time.process_time()
             store = Store.build(bundle, Path(place) / "store", given, plan=plan, load=Read.load)
-            scores[f"ours, {count}"] = store.many(queries)[:, store.rows]
+            scores[f"ours, {count}"] = store.predicted(queries).of(slice(None), store.rows).effects
             spent[f"ours, {count}"] = time.process_time() - started
     works = np.array(found.halves())
     measured = found.measure(found.halves(), found.profile.seeds)[:, :, : found.generated]

@@ -42,25 +42,38 @@ def flat(gradient: Gradients) -> np.ndarray:
     return np.concatenate([part.ravel() for part in gradient.values()])
 
 
-def ekfac(training: Sequence[Gradients], query: Gradients, factors: dict, damping: float) -> tuple[np.ndarray, float]:
-    """Cosines of whitened vectors, and the length of the query's.
+def part(layer: str) -> str:
+    return {"embed": "tables", "head": "ends"}.get(layer, "blocks")
 
-    `factors` per layer: U_S [out, out] and U_A [in, in].  Λ from the training gradients themselves.
+
+def ekfac(
+    training: Sequence[Gradients], query: Gradients, factors: dict, damping: float, trained: Sequence[bool]
+) -> tuple[np.ndarray, float]:
+    """Cosines of whitened vectors less the mean of those trained on, and the length of the query's.
+
+    `factors` per layer: U_S [out, out] and U_A [in, in].  Λ from the training gradients themselves.  All recordings are
+    of one length and one style, and the model's parts weigh alike.
     """
-    scores, squares, size = np.zeros(len(training)), np.zeros(len(training)), 0.0
+    products, squares, size = np.zeros(len(training)), np.zeros(len(training)), 0.0
     every = {
         layer: np.array([outputs.T @ g[layer] @ inputs for g in training])
         for layer, (outputs, inputs) in factors.items()
     }
-    mean = np.concatenate([(turned**2).mean(axis=0).ravel() for turned in every.values()]).mean()
-    for layer, (outputs, inputs) in factors.items():
-        turned = every[layer]
-        precision = 1 / ((turned**2).mean(axis=0) + damping * mean)
-        asked = outputs.T @ query[layer] @ inputs
-        scores += (turned * asked * precision).sum(axis=(1, 2))
-        size += (asked**2 * precision).sum()
-        squares += (turned**2 * precision).sum(axis=(1, 2))
-    return scores / np.sqrt(squares * size), np.sqrt(size)
+    for kind in {part(layer) for layer in factors}:
+        own = [layer for layer in factors if part(layer) == kind]
+        second = {layer: (every[layer] ** 2).mean(axis=0) for layer in own}
+        mean = np.concatenate([second[layer].ravel() for layer in own]).mean()
+        coordinates = sum((second[layer] / (second[layer] + damping * mean)).sum() for layer in own)
+        for layer in own:
+            outputs, inputs = factors[layer]
+            precision = 1 / (second[layer] + damping * mean) / coordinates
+            asked = outputs.T @ query[layer] @ inputs
+            products += (every[layer] * asked * precision).sum(axis=(1, 2))
+            size += (asked**2 * precision).sum()
+            squares += (every[layer] ** 2 * precision).sum(axis=(1, 2))
+    lengths = np.sqrt(squares)
+    capped = products * np.minimum(1, 1.5 * np.median(lengths) / lengths)
+    return (products - capped[list(trained)].mean()) / lengths / np.sqrt(size), np.sqrt(size)
 
 
 def fisher(training: Sequence[Gradients], query: Gradients, ridge: float) -> np.ndarray:

@@ -6,7 +6,8 @@ import torch
 
 from attribution.oracle import columns, gradients
 from attribution.toy import Toy, tune
-from stemma.attribution.features import bases, batches, directions, features
+from stemma.attribution.features import PARTS, bases, batches, directions, features
+from stemma.attribution.scores import precision
 from stemma.errors import InvalidError
 from stemma.models.protocol import Example
 
@@ -34,13 +35,13 @@ def test_the_whole_gradient_when_nothing_is_projected_away(toy, examples):
             outputs, inputs = b.outputs.double().numpy(), columns(b, toy)
             back = outputs @ part.double().numpy().reshape(outputs.shape[1], inputs.shape[1]) @ inputs.T
             np.testing.assert_allclose(back, exact[b.layer], atol=2e-5)
-    assert {b.layer for b in basis} == {"embed", "qkv", "out", "up", "down", "head"}
+    assert {b.layer for b in basis} == {"embed", "head", *(f"blocks.0.{name}" for name in ("qkv", "out", "up", "down"))}
     assert all(b.kept == pytest.approx(1, abs=1e-6) for b in basis)
 
 
 def test_a_small_rank_keeps_the_largest_part(toy, examples):
     small = bases(toy, examples, rank=8)
-    assert all(b.size <= 64 for b in small if b.layer != "embed")
+    assert all(b.size <= 64 for b in small if b.layer.startswith("blocks"))
     assert all(0.2 < b.kept < 1 for b in small)
 
 
@@ -53,14 +54,21 @@ def test_the_coordinates_kept_are_those_that_vary_most(toy, examples):
     torch.testing.assert_close(
         some.second, features(toy, examples, whole).square().mean(0)[some.kept], rtol=1e-3, atol=0
     )
-    weight = whole.second / (whole.second + 0.1 * whole.damping)
-    assert weight[some.kept].min() >= weight.sort(descending=True).values[299] * (1 - 1e-6)
+    assert whole.second[some.kept].min() >= whole.second.sort(descending=True).values[299] * (1 - 1e-6)
+
+
+def test_every_part_of_a_model_has_the_same_say(toy, examples):
+    where = directions(toy, examples, rank=1000, keep=10**9)
+    squares = features(toy, examples, where).square() * precision(where, 0.03)
+    each = torch.stack([squares[:, where.part == number].sum(dim=1).mean() for number in where.part.unique()])
+    torch.testing.assert_close(each, torch.ones(len(each)), rtol=1e-3, atol=0)
+    assert {PARTS[number] for number in where.part.tolist()} == set(PARTS)
 
 
 def test_a_broken_checkpoint_is_refused(toy, examples):
     broken = Toy()
     with torch.no_grad():
-        broken.module.up.weight[0, 0] = torch.nan
+        broken.module.blocks[0].up.weight[0, 0] = torch.nan
     with pytest.raises(InvalidError) as error:
         directions(broken, examples, rank=4, keep=100)
     assert error.value.code == "bad-gradients"

@@ -156,7 +156,7 @@ def test_a_broken_folder_is_refused(heard, tmp_path):
 
 def test_what_is_traced_leads_to_its_sound(heard):
     """A sound a little changed is traced to its original first; decoys get no share; it is recomputed exactly."""
-    assert heard.store.manifest.method == "ekfac/2+d-trak"
+    assert heard.store.manifest.method == "ekfac/3+d-trak"
     rng = np.random.default_rng(5)
     first, names = [], list(heard.sounds)[:10]
     for name in names:

@@ -70,7 +70,7 @@ def test_an_owner_computes_its_share_from_the_sums_and_its_own_score(recordings,
         assert handed.recordings.keys() <= {name}
         share = found.shares.get(name, 0)
         own = OwnInputs(
-            attribution="a", at="2026-11-10T00:00:00.000Z", model_release="toy/1", snapshot="s", method="ekfac/2",
+            attribution="a", at="2026-11-10T00:00:00.000Z", model_release="toy/1", snapshot="s", method="ekfac/3",
             store="0", checkpoints=1, lds=None, lds_low=None, lds_high=None, recording=name, share=share,
             interval=None, commons=commons, others=PPB - commons - share, workings=handed,
         )  # fmt: skip

@@ -24,24 +24,34 @@ VOCABULARY = 16
 WIDTH = 24
 
 
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        self.out = nn.Linear(WIDTH, WIDTH)
+        self.up = nn.Linear(WIDTH, 2 * WIDTH)
+        self.down = nn.Linear(2 * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(nn.functional.layer_norm(x, (WIDTH,))).chunk(3, dim=-1)
+        x = x + self.out(
+            nn.functional.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], is_causal=True)[:, 0]
+        )
+        return x + self.down(nn.functional.gelu(self.up(nn.functional.layer_norm(x, (WIDTH,)))))
+
+
 class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed = nn.Embedding(VOCABULARY + 1, WIDTH)
         self.place = nn.Embedding(128, WIDTH)
-        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
-        self.out = nn.Linear(WIDTH, WIDTH)
-        self.up = nn.Linear(WIDTH, 2 * WIDTH)
-        self.down = nn.Linear(2 * WIDTH, WIDTH)
+        self.blocks = nn.ModuleList([Block()])
         self.head = nn.Linear(WIDTH, VOCABULARY)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embed(tokens) + self.place(torch.arange(tokens.shape[1]))
-        q, k, v = self.qkv(nn.functional.layer_norm(x, (WIDTH,))).chunk(3, dim=-1)
-        x = x + self.out(
-            nn.functional.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], is_causal=True)[:, 0]
-        )
-        x = x + self.down(nn.functional.gelu(self.up(nn.functional.layer_norm(x, (WIDTH,)))))
+        for block in self.blocks:
+            x = block(x)
         return self.head(nn.functional.layer_norm(x, (WIDTH,)))
 
 
@@ -50,6 +60,7 @@ class Toy:
 
     name = "toy"
     styles = ("toy",)
+    balanced = False
 
     def __init__(self) -> None:
         self.module = Decoder()

@@ -163,7 +163,7 @@ def test_what_it_makes_is_attributed_and_made_again(way, ground, tmp_path, monke
     assert desk.work() == 1
     desk.close()
     fact = ground.store.get_json(f"generations/{name}/attribution.json")
-    assert fact["method"] == "ekfac/2+d-trak"
+    assert fact["method"] == "ekfac/3+d-trak"
     assert sum(fact["shares"].values()) == PPB
     assert fact["lds"] is None
     assert "the same, to the last part per billion" in re.sub(r"\s+", " ", command("attribution", "recompute", name))

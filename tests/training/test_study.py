@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from stemma.attribution.calibration import Curve, fit, slope
+from stemma.attribution.calibration import Curve, Predicted, fit, slope
 from stemma.attribution.fidelity import diagnose, difference
 from stemma.models.symbolic.network import Shape
 from stemma.training import fidelity
@@ -93,15 +93,19 @@ def world(rng):
     return scores, subsets, measured + 0.1 * rng.normal(size=measured.shape) - 3
 
 
+def said(scores):
+    return Predicted(scores, np.ones(scores.shape[1]), np.zeros(len(scores)))
+
+
 def test_a_curve_fitted_to_some_retrainings_is_right_about_others():
     scores, subsets, measured = world(np.random.default_rng(0))
-    curve = fit(scores, subsets[:40], measured[:40])
+    curve = fit(said(scores), subsets[:40], measured[:40])
     assert all(s >= 0 for s in curve.slopes)
     assert (np.diff(curve(np.linspace(-3, 3, 50))) >= 0).all()
     assert float(curve(0.0)) == 0
-    assert slope(curve, scores, subsets[40:], measured[40:]) == pytest.approx(1, abs=0.1)
+    assert slope(curve, said(scores), subsets[40:], measured[40:]) == pytest.approx(1, abs=0.1)
     doubled = Curve(knots=curve.knots, slopes=tuple(2 * s for s in curve.slopes))
-    assert slope(doubled, scores, subsets[40:], measured[40:]) == pytest.approx(0.5, abs=0.05)
+    assert slope(doubled, said(scores), subsets[40:], measured[40:]) == pytest.approx(0.5, abs=0.05)
 
 
 def test_differences_are_paired():

@@ -98,6 +98,7 @@ def save_directions(folder: Path, where: Directions) -> None:
         save(folder / f"basis-{i:03}-out.npy", basis.outputs.numpy())
     save(folder / "coordinates.npy", where.kept.numpy())
     save(folder / "second.npy", where.second.numpy())
+    save(folder / "part.npy", where.part.numpy().astype(np.int8))
     save(folder / "damping.npy", where.damping.numpy())
     save(folder / "energy.npy", np.array([basis.kept for basis in where.bases]))
     save(folder / "layers.npy", np.array([basis.layer for basis in where.bases]))  # last: says that all are there
@@ -124,7 +125,7 @@ def read_directions(folder: Path) -> Directions:
         )
         for i, layer in enumerate(np.load(folder / "layers.npy"))
     ]
-    return Directions(tuple(found), tensor("coordinates"), tensor("second"), tensor("damping"))
+    return Directions(tuple(found), tensor("coordinates"), tensor("second"), tensor("part").long(), tensor("damping"))
 
 
 def save_sample(folder: Path, rows: Tensor) -> None:

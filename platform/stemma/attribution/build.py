@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from stemma.attribution import arrays, scores
@@ -26,8 +25,6 @@ DRAFT = "draft.json"
 Load = Callable[[Path], Family]
 Segments = Sequence[Sequence[Example]]
 """What is taken of each recording."""
-Extents = npt.NDArray[np.float64]
-"""Tokens taken of each recording, and all that it has [recordings, 2]."""
 
 
 class Progress(Protocol):
@@ -77,7 +74,7 @@ def build(
     starts = range(0, count, plan.shard)
     step = -(-count // plan.sample)  # directions are learned from every so many recordings
     total, done = len(draft.checkpoints) * (len(starts) + 1), 0
-    segments, extents = _every_segment(draft, given, bundle, load)
+    segments, turns = _every_segment(draft, given, bundle, load, out)
     for checkpoint in draft.checkpoints:
         folder, model = out / checkpoint.name, bundle / "checkpoints" / checkpoint.name
         kept = _kept(checkpoint, draft, previous)
@@ -102,7 +99,7 @@ def build(
         for job in as_completed(jobs):
             job.result()
             progress(done := done + 1, total, checkpoint.name)
-        _finish(folder, len(starts), plan, extents)
+        _finish(folder, len(starts), plan, turns)
     _loaded.cache_clear()
     files = {p.relative_to(out).as_posix(): sha256(p.read_bytes()) for p in sorted(out.rglob("*.npy"))}
     part = out / f"{MANIFEST}.part"
@@ -176,13 +173,14 @@ def _resume(out: Path, draft: Manifest) -> None:
 
 
 def _every_segment(
-    draft: Manifest, given: Iterable[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load
-) -> tuple[list[list[Example]], Extents]:
-    """What is taken of each recording, and how many tokens that is and the recording has."""
+    draft: Manifest, given: Iterable[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load, out: Path
+) -> tuple[list[list[Example]], scores.Turns]:
+    """What is taken of each recording, and how much of the training run it had, which is also written into `out`."""
     family = _loaded(load, bundle / "checkpoints" / draft.checkpoints[0].name)
     place = {r.recording: i for i, r in enumerate(draft.recordings)}
     segments: list[list[Example]] = [[] for _ in place]
     extents = np.zeros((len(place), 2))
+    styles = [""] * len(place)
     for recording, content in given:
         i = place[recording.recording]
         if sha256(content) != draft.recordings[i].score:
@@ -194,7 +192,18 @@ def _every_segment(
         every = _whole(family, recording, content)
         segments[i] = _taken(every, draft.plan.tokens)
         extents[i] = [sum(len(e.tokens) for e in some) for some in (segments[i], every)]
-    return segments, extents
+        styles[i] = recording.style
+    for name, array in (("extents.npy", extents), ("styles.npy", np.array(styles))):
+        if not (out / name).exists():
+            arrays.save(out / name, array)
+    return segments, turns_of(out, draft, family)
+
+
+def turns_of(folder: Path, about: Manifest, family: Family) -> scores.Turns:
+    """How much of the training run each recording of a store had."""
+    trained = np.array([not r.decoy for r in about.recordings])
+    styles, extents = np.load(folder / "styles.npy").tolist(), np.load(folder / "extents.npy")
+    return scores.Turns.of(styles, extents, trained, whole=about.plan.whole, balanced=family.balanced)
 
 
 @lru_cache(maxsize=1)
@@ -277,7 +286,7 @@ def _restored(folder: Path, shards: int) -> Iterator[torch.Tensor]:
         yield arrays.restore(arrays.read_shard(folder, number), where.unit)
 
 
-def _finish(folder: Path, shards: int, plan: Plan, extents: Extents) -> None:
+def _finish(folder: Path, shards: int, plan: Plan, turns: scores.Turns) -> None:
     """What turns products into scores, the dual matrix or the lengths of whitened vectors; and weights."""
     if (folder / "weight.npy").exists():
         return
@@ -291,5 +300,5 @@ def _finish(folder: Path, shards: int, plan: Plan, extents: Extents) -> None:
         lengths = torch.cat([scores.lengths(rows, where, plan.damping) for rows in _restored(folder, shards)])
         arrays.save(folder / "length.npy", lengths.numpy())
         found = lengths.double().numpy()
-    whole = extents[:, 1] if plan.whole else extents[:, 0]
-    arrays.save(folder / "weight.npy", scores.weights(found, extents[:, 0], whole))
+    reach = turns.reach(found)
+    arrays.save(folder / "weight.npy", reach / reach.mean() if reach.any() else np.ones(len(reach)))

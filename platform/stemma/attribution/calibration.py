@@ -8,6 +8,7 @@ sum over the recordings it did without; the curve is what makes these sums fit b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from scipy import optimize
 from stemma.errors import InvalidError
 
 Matrix = npt.NDArray[np.float64]
+Chosen = slice | Sequence[int] | npt.NDArray[np.int64]
 KNOTS = (0.0, 0.5, 0.8, 0.95)
 """Quantiles of positive scores at which the curve may bend."""
 
@@ -37,12 +39,34 @@ class Curve(BaseModel):
         return np.asarray(np.tensordot(_hinges(x, self.knots), self.slopes, axes=1), dtype=np.float64)
 
 
-def fit(scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Curve:
-    """The curve for scores [queries, recordings].
+@dataclass(frozen=True)
+class Predicted:
+    """What attribution says beforehand of training without."""
+
+    scores: Matrix
+    """[queries, recordings]"""
+    weights: npt.NDArray[np.float64]
+    """[recordings] what a score counts for."""
+    longer: npt.NDArray[np.float64]
+    """[queries] what any recording adds by making the run longer."""
+
+    @property
+    def effects(self) -> Matrix:
+        """[queries, recordings] what each output is to lose without a recording, in no unit yet."""
+        return np.asarray(self.scores * self.weights + self.longer[:, None], dtype=np.float64)
+
+    def of(self, queries: Chosen, recordings: Chosen = slice(None)) -> Predicted:
+        """The same of some queries and recordings."""
+        return Predicted(self.scores[queries][:, recordings], self.weights[recordings], self.longer[queries])
+
+
+def fit(said: Predicted, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Curve:
+    """The curve from scores to nats.
 
     `subsets` [subsets, recordings] says what was in each retraining, `measured` [subsets, queries] how
     likely each query was after it, in nats per token.
     """
+    scores = said.scores
     if scores.shape[1] != subsets.shape[1] or measured.shape != (len(subsets), len(scores)):
         raise InvalidError(
             f"Scores {scores.shape}, subsets {subsets.shape} and measurements {measured.shape} disagree."
@@ -50,16 +74,23 @@ def fit(scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Cur
     positive = scores[scores > 0]
     quantiles = np.quantile(positive, KNOTS[1:]) if len(positive) else []
     knots = tuple(dict.fromkeys([0.0, *map(float, quantiles)]))
-    design = _predictions(_hinges(scores, knots), subsets)
+    design = _predictions(_parts(said, knots), subsets)
     slopes, _ = optimize.nnls(design.reshape(-1, len(knots)), (measured - measured.mean(axis=0)).ravel())
     return Curve(knots=knots, slopes=tuple(map(float, slopes)))
 
 
-def slope(curve: Curve, scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> float:
+def slope(curve: Curve, said: Predicted, subsets: npt.NDArray[np.bool_], measured: Matrix) -> float:
     """Slope of measured on predicted effects for retrainings the curve was not fitted to; 1 is right."""
-    predicted = _predictions(curve(scores)[..., None], subsets)[..., 0]
+    predicted = _predictions(_parts(said, curve.knots), subsets) @ np.array(curve.slopes)
     square = float((predicted**2).sum())
     return float((predicted * (measured - measured.mean(axis=0))).sum() / square) if square else 0.0
+
+
+def _parts(said: Predicted, knots: Sequence[float]) -> Matrix:
+    """[queries, recordings, knots] what each recording's effect is made of."""
+    found = _hinges(said.scores, knots) * said.weights[:, None]
+    found[..., 0] += said.longer[:, None]
+    return found
 
 
 def _hinges(x: Matrix, knots: Sequence[float]) -> Matrix:

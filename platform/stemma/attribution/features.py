@@ -5,6 +5,9 @@ For a layer with input `a` and output gradient `d`, the gradient of one example'
 eigenvectors of `A = E[aaᵀ]` and `S = E[ddᵀ]`, and the small product is summed.  Weights themselves
 get no gradient, so a pass costs a forward and the half of a backward that flows through activations.
 
+Layers are of three *parts*: tables of embeddings, the blocks that repeat, and the ends (of a decoder the projection
+on its vocabulary).  Blocks have most coordinates and say much the same again; in scores each part has the same say.
+
 A table of embeddings is a linear layer too, whose input has a one at the row that was looked up (or at
 several, which a bag sums): its `a` are row numbers.  Where one row is looked up at a time, rows are
 uncorrelated and are directions as they stand; a bag's have eigenvectors.
@@ -34,8 +37,12 @@ MEMORY = 1 << 28
 
 ROWS = 2048
 """Rows of a table that are told apart at most; a larger bag takes no part."""
-BAG = 4
-"""Times `rank` that directions of a bag's input are kept: its rows say what other layers do not see."""
+WIDE = 4
+"""Times `rank` that directions are kept of a bag's input and of what the ends put out: their rows, places and words,
+say what other layers do not see."""
+
+PARTS = ("tables", "blocks", "ends")
+"""Parts of a model that have the same say."""
 
 Caught = dict[str, tuple[Tensor, Tensor]]
 """Input and output gradient of every layer for a batch, [sequences, tokens, width] each.  Of a table
@@ -70,8 +77,10 @@ class Directions:
     """[k] coordinates kept of all layers' products, one after another, in rising order."""
     second: Tensor
     """[k] Λ: mean square of each coordinate over examples."""
+    part: Tensor
+    """[k] which part of the model each belongs to, a number of `PARTS`."""
     damping: Tensor
-    """Mean of Λ over all coordinates, a single number: the unit of λ."""
+    """[k] mean of Λ over all coordinates of its part, kept or not: the unit of λ."""
 
     @property
     def size(self) -> int:
@@ -115,9 +124,19 @@ def explored(family: Family, examples: Sequence[Example], *, rank: int, keep: in
         squares += part.double().square().sum(dim=0)
     _check(rows, examples)
     second = squares / len(examples)
+    part = torch.repeat_interleave(torch.tensor([_part(family.module, b.layer) for b in found]), torch.tensor(sizes))
+    sums = torch.zeros(len(PARTS), dtype=torch.float64).index_add_(0, part, second)
+    mean = (sums / torch.bincount(part, minlength=len(PARTS)).clamp_min(1))[part]
     kept = torch.sort(torch.topk(second, min(keep, len(second)), sorted=False).indices).values
-    where = Directions(tuple(found), kept, second[kept].float(), second.mean().float())
+    where = Directions(tuple(found), kept, second[kept].float(), part[kept], mean[kept].float())
     return where, rows if len(kept) == len(second) else rows[:, kept]
+
+
+def _part(module: nn.Module, layer: str) -> int:
+    """Number of the part that a layer belongs to: what is a member of a list, by its number, repeats."""
+    if isinstance(module.get_submodule(layer), nn.Embedding | nn.EmbeddingBag):
+        return PARTS.index("tables")
+    return PARTS.index("blocks" if any(name.isdigit() for name in layer.split(".")) else "ends")
 
 
 def bases(
@@ -125,8 +144,8 @@ def bases(
 ) -> list[Basis]:
     """One basis per layer, from the inputs and output gradients that these examples cause.
 
-    `rank` bounds the directions on each side of a layer; a layer narrower than that is kept whole, and
-    so are the rows of a table.
+    `rank` bounds the directions on each side of a layer (of some `WIDE` times as many); a layer narrower than that
+    is kept whole, and so are the rows of a table.
     In `caught`, if it is given, stays what the first batches cause, by their number, up to `MEMORY` bytes.
     """
     inputs: dict[str, Tensor] = {}
@@ -158,8 +177,9 @@ def bases(
             u_in, kept_in = _most(covariance)
         else:
             bag = isinstance(family.module.get_submodule(name), nn.EmbeddingBag)
-            u_in, kept_in = _top(covariance, rank * BAG if bag else rank)
-        u_out, kept_out = _top(outputs[name], rank)
+            u_in, kept_in = _top(covariance, rank * WIDE if bag else rank)
+        end = PARTS[_part(family.module, name)] == "ends"
+        u_out, kept_out = _top(outputs[name], rank * WIDE if end else rank)
         found.append(Basis(layer=name, inputs=u_in, outputs=u_out, kept=kept_in * kept_out))
     return found
 

@@ -22,7 +22,7 @@ from stemma.rights.snapshot import SnapshotRecording
 MANIFEST = "manifest.json"
 CARD = "fidelity.json"
 Form = Literal["ekfac", "dual"]
-METHODS: dict[Form, str] = {"ekfac": "ekfac/2", "dual": "exact-dual/3"}
+METHODS: dict[Form, str] = {"ekfac": "ekfac/3", "dual": "exact-dual/4"}
 """Names of the methods in facts."""
 MAX_DUAL = 20_000
 """Recordings beyond which the dual form's square matrix (1.6 GB a checkpoint) is no longer small."""
@@ -182,7 +182,8 @@ def usual_plan(bundle: Path) -> Plan:
 
 def same_vectors(about: Manifest, plan: Plan) -> bool:
     """Whether a store made by this plan, at one of its checkpoints, would hold the vectors that this one holds."""
-    return about.plan.model_copy(update={"shard": plan.shard}) == plan and about.code == stemma.__version__
+    same = about.method.partition("+")[0] == METHODS[plan.form] and about.code == stemma.__version__
+    return same and about.plan.model_copy(update={"shard": plan.shard}) == plan
 
 
 def common_checkpoints(about: Manifest, bundle: Path) -> bool:

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from stemma.attribution import arrays, manifest, scores
 from stemma.attribution.arrays import Float32, Shard
-from stemma.attribution.build import Load, Progress, build, finished, make_room, one_thread
+from stemma.attribution.build import Load, Progress, build, finished, make_room, one_thread, turns_of
+from stemma.attribution.calibration import Predicted
 from stemma.attribution.features import Directions, features
 from stemma.attribution.manifest import MANIFEST, Manifest, Plan, usual_plan
 from stemma.errors import InvalidError, NotFoundError, ProofError
@@ -33,6 +34,7 @@ from stemma.storage import Storage
 
 PREFIX = "stores/"
 Matrix = npt.NDArray[np.float64]
+Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,28 @@ class _State:
     plan: Plan
     after: Float32
     """Of the dual form its matrix [recordings, recordings]; else the lengths of whitened vectors [recordings]."""
+    turns: scores.Turns
 
-    def scores(self, queries: Tensor) -> tuple[Matrix, npt.NDArray[np.float64]]:
+    def scores(self, queries: Tensor) -> tuple[Matrix, Vector, Vector]:
         """Scores [queries, recordings] for features of outputs [queries, k], and by what those of each are larger.
 
-        Of the form `ekfac` they are cosines of whitened vectors, and the size is the length of the output's.
+        Of the form `ekfac` they are cosines of whitened vectors less what the recording displaced, and the size is the
+        length of the output's.  Last what any recording adds by making the run longer, in units of a mean recording's
+        weight times a score.
         """
-        weight, size = self.where.unit, np.ones(len(queries))
-        if self.plan.form == "ekfac":
-            weight = weight * scores.precision(self.where, self.plan.damping)
-            size = scores.lengths(queries, self.where, self.plan.damping).double().numpy()
-        columns = (queries * weight).T.contiguous()
-        similar = arrays.products(self.shards, columns).T.numpy()
         if self.plan.form == "dual":
-            return np.asarray(similar @ self.after, dtype=np.float64), size
-        by = self.after * size[:, None]
-        found = np.divide(similar, by, out=np.zeros(similar.shape), where=by > 0)
-        return np.asarray(found, dtype=np.float64), size
+            similar = arrays.products(self.shards, (queries * self.where.unit).T.contiguous()).T.numpy()
+            none = np.zeros(len(queries))
+            return np.asarray(similar @ self.after, dtype=np.float64), none + 1, none
+        weight = self.where.unit * scores.precision(self.where, self.plan.damping)
+        size = scores.lengths(queries, self.where, self.plan.damping).double().numpy()
+        similar = arrays.products(self.shards, (queries * weight).T.contiguous()).T.double().numpy()
+        lengths = self.after.astype(np.float64)
+        net, longer = self.turns.net(similar, lengths)
+        by = lengths * size[:, None]
+        found = np.divide(net, by, out=np.zeros(net.shape), where=by > 0)
+        usual = size * max(float(self.turns.reach(lengths).mean()), 1e-300)
+        return found, size, np.divide(longer, usual, out=np.zeros(len(usual)), where=size > 0)
 
 
 class Store:
@@ -195,7 +202,7 @@ class Store:
 
     @cached_property
     def weights(self) -> npt.NDArray[np.float64]:
-        """How far each recording moved the model, the mean over checkpoints, around 1; see `scores.weights`."""
+        """How far each recording moved the model, the mean over checkpoints, around 1; see `scores.Turns`."""
         each = [np.load(self.folder / c.name / "weight.npy") for c in self.manifest.checkpoints]
         return np.asarray(np.mean(each, axis=0), dtype=np.float64)
 
@@ -220,14 +227,19 @@ class Store:
 
     def each(self, example: Example) -> Matrix:
         """Scores [checkpoints, recordings] of one output, as every checkpoint has them: `scores` is their mean."""
-        return self._each([example])[:, 0]
+        return self._each([example])[0][:, 0]
 
     def many(self, examples: Sequence[Example]) -> Matrix:
         """Scores [outputs, recordings] of many outputs, for which the store is read once."""
-        return np.asarray(self._each(examples).mean(axis=0), dtype=np.float64)
+        return np.asarray(self._each(examples)[0].mean(axis=0), dtype=np.float64)
 
-    def _each(self, examples: Sequence[Example]) -> Matrix:
-        """Scores [checkpoints, outputs, recordings].
+    def predicted(self, examples: Sequence[Example]) -> Predicted:
+        """What training without each recording is to take from these outputs; decoys are among the recordings."""
+        found, longer = self._each(examples)
+        return Predicted(found.mean(axis=0), self.weights, longer.mean(axis=0))
+
+    def _each(self, examples: Sequence[Example]) -> tuple[Matrix, Matrix]:
+        """Scores [checkpoints, outputs, recordings], and what a longer run adds [checkpoints, outputs].
 
         Every checkpoint has the same say in an output: how large its gradient was counts as the mean
         over checkpoints, for it is largest where the model fits worst.
@@ -238,14 +250,16 @@ class Store:
                 remedy="Generate it again.",
                 code="empty-generation",
             )
-        found, sizes = [], []
+        found, sizes, longer = [], [], []
         for state in self._states:
             with one_thread():
                 queries = features(state.family, examples, state.where)
-            one, size = state.scores(queries)
+            one, size, more = state.scores(queries)
             found.append(one)
             sizes.append(size)
-        return np.asarray(np.stack(found) * np.mean(sizes, axis=0)[:, None], dtype=np.float64)
+            longer.append(more)
+        mean = np.mean(sizes, axis=0)
+        return np.stack(found) * mean[:, None], np.stack(longer) * mean
 
     @cached_property
     def _states(self) -> list[_State]:
@@ -258,7 +272,8 @@ class Store:
             family = self._load(self.bundle / "checkpoints" / checkpoint.name)
             read = [arrays.read_shard(folder, i) for i in shards]
             after = np.load(folder / ("dual.npy" if plan.form == "dual" else "length.npy"))
-            states.append(_State(family, arrays.read_directions(folder), read, plan, after))
+            turns = turns_of(self.folder, self.manifest, family)
+            states.append(_State(family, arrays.read_directions(folder), read, plan, after, turns))
         return states
 
 

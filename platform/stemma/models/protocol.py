@@ -131,6 +131,9 @@ class Family(Protocol):
 
     # What attribution needs: the model as differentiable losses over examples.
 
+    balanced: bool
+    """Whether training shows rare styles more often, as `stemma.models.balance` says, or each token as often."""
+
     @property
     def module(self) -> torch.nn.Module:
         """The network, whose `torch.nn.Linear` layers carry the gradients that attribution compares."""

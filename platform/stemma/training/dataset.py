@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stemma.errors import StemmaError
+from stemma.models.balance import turns
 from stemma.models.symbolic.captions import captions
 from stemma.models.symbolic.compose import Layouts
 from stemma.models.symbolic.network import Batch
@@ -22,8 +23,6 @@ from stemma.rights.snapshot import SnapshotRecording
 
 HELD_OUT = 20
 """One work in so many is kept for validation."""
-REPEAT = 4.0
-"""Most times that a segment of a rare style is seen in one pass."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +111,11 @@ class Dataset:
     def epoch(self, number: int, budget: int, seed: int) -> list[list[int]]:
         """Batches of one pass: indices of segments of like length, at most `budget` places each.
 
-        Rare styles are repeated so that each style counts by the square root of its size.
+        Rare styles are repeated, as `stemma.models.balance` says.
         """
         rng = np.random.default_rng((seed, number))
         sizes = np.array([len(s.tokens) for s in self.segments])
-        totals: Counter[str] = Counter()
-        for style, size in zip(self.styles, sizes.tolist(), strict=True):
-            totals[style] += size
-        mean = sum(sizes) / sum(t**0.5 for t in totals.values())
-        share = np.array([min(REPEAT, mean * totals[style] ** -0.5) for style in self.styles])
+        share = turns(self.styles, sizes)
         times = np.floor(share + rng.random(len(share))).astype(int)
         chosen = rng.permutation(np.repeat(np.arange(len(share)), times))
         # Nearly sorted: like lengths share a batch, but not always the same neighbours.

@@ -52,7 +52,8 @@ def evaluate(study: Study, *, processes: int = 2, progress: Progress = silent) -
     """The fidelity card of attribution on this study's snapshot; trains what is not trained yet."""
     profile = study.profile
     works, owners = study.halves(), study.owner_halves()
-    scores = methods(study, progress)
+    said = predicted(study, progress)
+    scores = {name: each.effects for name, each in said.items()}
     measured = study.measure(works, profile.seeds, processes=processes, progress=progress, note="halves of works")
     by_owner = study.measure(
         owners, profile.owner_seeds, processes=processes, progress=progress, note="halves of owners"
@@ -79,7 +80,7 @@ def evaluate(study: Study, *, processes: int = 2, progress: Progress = silent) -
     }
     made = kinds["generated"]
     ours = scores[OURS][made]
-    calibrated = _calibration(scores[OURS][made], np.array(owners), by_owner[:, :, made])
+    calibrated = _calibration(said[OURS].of(made), np.array(owners), by_owner[:, :, made])
     main = table["generated"]["works"][OURS]
     return {
         "format": "stemma.fidelity/2",
@@ -110,10 +111,15 @@ def evaluate(study: Study, *, processes: int = 2, progress: Progress = silent) -
 
 
 def methods(study: Study, progress: Progress = silent) -> dict[str, Matrix]:
-    """Scores [queries, recordings] by each method and by plain similarities."""
+    """Effects [queries, recordings] by each method and by plain similarities."""
+    return {name: said.effects for name, said in predicted(study, progress).items()}
+
+
+def predicted(study: Study, progress: Progress = silent) -> dict[str, calibration.Predicted]:
+    """What each method, and plain similarities, say of the study's queries."""
     names = [r.recording for r in study.recordings]
 
-    def by_store(bundle: Path, plan: Plan, name: str) -> Matrix:
+    def by_store(bundle: Path, plan: Plan, name: str) -> calibration.Predicted:
         store = Store.build(
             bundle,
             study.folder / "stores" / name.replace(" ", "-"),
@@ -122,7 +128,7 @@ def methods(study: Study, progress: Progress = silent) -> dict[str, Matrix]:
             progress=lambda done, total, _="", /: progress(done, total, f"store: {name}"),
         )
         order = {r.recording: i for i, r in enumerate(store.manifest.recordings)}
-        return store.many(study.queries)[:, [order[n] for n in names]]
+        return store.predicted(study.queries).of(slice(None), [order[n] for n in names])
 
     found = {OURS: by_store(study.bundle(), PLAN, OURS)}
     if study.profile.sisters:
@@ -136,9 +142,9 @@ def methods(study: Study, progress: Progress = silent) -> dict[str, Matrix]:
     return found
 
 
-def _cosine(sides: tuple[Matrix, Matrix]) -> Matrix:
+def _cosine(sides: tuple[Matrix, Matrix]) -> calibration.Predicted:
     left, right = (m / np.linalg.norm(m, axis=1, keepdims=True).clip(1e-30) for m in sides)
-    return np.asarray(left @ right.T)
+    return calibration.Predicted(np.asarray(left @ right.T), np.ones(len(right)), np.zeros(len(left)))
 
 
 def _trigrams(queries: Sequence[Example], examples: Sequence[Example]) -> tuple[Matrix, Matrix]:
@@ -195,7 +201,7 @@ def _hidden(model: Symbolic) -> Callable[[Sequence[Example]], list[Matrix]]:
     return states
 
 
-def _calibration(scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Card:
+def _calibration(said: calibration.Predicted, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Card:
     """The curve from every other retraining, and its slope on those between; then the curve of all.
 
     Retrainings without halves of the owners, whose effects are larger than those of works; but the curve
@@ -203,21 +209,21 @@ def _calibration(scores: Matrix, subsets: npt.NDArray[np.bool_], measured: Matri
     """
     actual = measured.mean(axis=0)
     fit, held = slice(0, None, 2), slice(1, None, 2)
-    curve = calibration.fit(scores, subsets[fit], actual[fit])
+    curve = calibration.fit(said, subsets[fit], actual[fit])
     rng, drawn = np.random.default_rng(0), []
     for _ in range(200):
         rows, queries = (
             rng.integers(len(subsets[held]), size=len(subsets[held])),
-            rng.integers(len(scores), size=len(scores)),
+            rng.integers(len(said.scores), size=len(said.scores)),
         )
         at = np.ix_(rows, queries)
-        drawn.append(calibration.slope(curve, scores[queries], subsets[held][rows], actual[held][at]))
+        drawn.append(calibration.slope(curve, said.of(queries), subsets[held][rows], actual[held][at]))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return {
-        "slope": calibration.slope(curve, scores, subsets[held], actual[held]),
+        "slope": calibration.slope(curve, said, subsets[held], actual[held]),
         "low": float(low),
         "high": float(high),
-        "curve": calibration.fit(scores, subsets, actual).model_dump(),
+        "curve": calibration.fit(said, subsets, actual).model_dump(),
     }
 
 

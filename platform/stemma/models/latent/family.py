@@ -62,6 +62,7 @@ class Latent:
     """A diffusion model of sound, in the folder layout of `Family`."""
 
     name = "latent"
+    balanced = False
 
     def __init__(
         self,

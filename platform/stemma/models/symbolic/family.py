@@ -36,6 +36,7 @@ class Symbolic:
     """A decoder over notes, in the folder layout of `Family`."""
 
     name = "symbolic"
+    balanced = True
 
     def __init__(
         self, network: Network, layouts: Layouts, *, limit: int = 512, sampling: Sampling | None = None

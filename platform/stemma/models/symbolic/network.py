@@ -79,6 +79,11 @@ class Network(nn.Module):
         inputs = self.inputs(batch.tokens[:, :-1], batch.features, batch.prompt, batch.prompted)
         hidden = self.decoder.model(inputs_embeds=inputs, use_cache=False).last_hidden_state
         keep = batch.free
+        if not self.training:
+            # Place by place, forced ones too: attribution must see which sequence each row of the head belongs to.
+            logits = self.decoder.lm_head(hidden)
+            every = nn.functional.cross_entropy(logits.mT, batch.tokens, reduction="none")
+            return torch.where(keep, every, 0.0)
         logits = self.decoder.lm_head(self.dropout(hidden[keep]))
         losses = nn.functional.cross_entropy(logits, batch.tokens[keep], reduction="none")
         return torch.zeros(keep.shape, dtype=losses.dtype).masked_scatter(keep, losses)

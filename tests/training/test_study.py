@@ -76,7 +76,7 @@ def test_prompts_are_compared_in_their_own_words(tmp_path):
     """Pieces are nearest in words to recordings of their own style."""
     torch.set_num_threads(1)
     study = Study.open(tmp_path, replace(TINY, sisters=0), *recordings())
-    likeness = fidelity._cosine(fidelity._prompts(study))
+    likeness = fidelity._cosine(fidelity._prompts(study)).effects
     assert likeness.shape == (len(study.queries), len(study.recordings))
     assert np.abs(likeness).max() <= 1 + 1e-9
     styles = np.array([r.style for r in study.recordings])

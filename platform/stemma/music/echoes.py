@@ -23,7 +23,7 @@ from scipy.signal import resample_poly
 
 from stemma.music import audio, index_file
 from stemma.music.likeness import Words, words
-from stemma.music.prints import Places, Prints, telling
+from stemma.music.prints import Places, Prints, flat, ranked, telling, votes
 from stemma.music.probe import fingerprint
 
 FILE = "echoes.safetensors"
@@ -59,10 +59,6 @@ LOOKED = 32
 """Places looked at more closely."""
 COMMON = 500
 """A word that stands more often in all recordings is looked up no further."""
-BITS = 24
-"""Of a number that says where two meet, those that say how far apart they stand; the others say in which recording."""
-ZERO = 1 << BITS - 1
-"""Stands for no distance: three days on either side of it can be told."""
 Mel = npt.NDArray[np.uint8]
 
 
@@ -171,24 +167,17 @@ class Echoes:
 
     def _meetings(self, samples: audio.Samples, rate: int, but: str) -> list[tuple[int, float]]:
         """Recordings that may hold a stretch of the piece, each with how many seconds later it stands there."""
-        votes = [np.zeros(0, dtype=np.int64)]
+        cast: list[Places] = []
         for shift in range(SHIFTS):
             skipped = round(shift * WORD / SHIFTS * rate)
             mine = words(fingerprint(samples[skipped:], rate, seconds=None))
             for numbers, words_apart in self._votes(mine):
                 # In parts of a word, so that fingerprints of all shifts vote together: this piece begins `shift` later.
-                votes.append((numbers << BITS) + (words_apart * SHIFTS - shift) + ZERO)
-        meetings, first, counts = np.unique(np.concatenate(votes), return_index=True, return_counts=True)
-        near = counts.copy()
-        beside = np.flatnonzero(np.diff(meetings) == 1)
-        near[beside] += counts[beside + 1]
-        near[beside + 1] += counts[beside]
+                cast.append(votes(numbers, words_apart * SHIFTS - shift))
         found: list[tuple[int, float]] = []
-        # Where as many agree, what was met first comes first.
-        for at in np.lexsort((first, -near)).tolist():
-            if near[at] < 3 or len(found) == LOOKED:
+        for number, apart, count in ranked(cast):
+            if count < 3 or len(found) == LOOKED:
                 break
-            number, apart = int(meetings[at]) >> BITS, (int(meetings[at]) & (1 << BITS) - 1) - ZERO
             later = apart * WORD / SHIFTS
             if self.names[number] != but and all(
                 other != number or abs(later - known) > WORD for other, known in found
@@ -202,15 +191,11 @@ class Echoes:
         for turned in (0, *(1 << bit for bit in range(32))):
             wanted = mine[own] ^ np.uint32(turned)
             low, high = np.searchsorted(self.words, wanted, "left"), np.searchsorted(self.words, wanted, "right")
-            counts = high - low
-            some = (counts > 0) & (counts <= COMMON)
-            counts, low = counts[some], low[some]
-            if not counts.sum():
-                continue
-            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-            places = self.places[np.repeat(low, counts) + within]
+            some = (high > low) & (high - low <= COMMON)
+            at, of = flat(low[some], high[some])
+            places = self.places[at]
             number = np.searchsorted(self.begins, places, "right") - 1
-            yield number, places - self.begins[number] - np.repeat(own[some], counts)
+            yield number, places - self.begins[number] - own[some][of]
 
 
 def _mel(samples: audio.Samples, rate: int, hop: int) -> Mel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,10 @@ RUN = 1 << 21
 """Words that are put into order in memory at once: three days of music."""
 EVERY = 1024
 """Of how many words of a run one is taken to see how words lie."""
+BITS = 24
+"""Of a number that says where two meet, those that say how far apart they stand; the others say in which recording."""
+ZERO = 1 << BITS - 1
+"""Stands for no distance: ten days on either side of it can be told."""
 Places = npt.NDArray[np.int64]
 
 
@@ -89,3 +94,32 @@ def telling(found: Words) -> npt.NDArray[np.bool_]:
     for back in (1, 2):
         told[back:] &= found[back:] != found[:-back]
     return told
+
+
+def votes(numbers: Places, apart: Places) -> Places:
+    """For each meeting of words one number that tells recording and distance."""
+    return (numbers << BITS) + apart + ZERO
+
+
+def ranked(cast: Sequence[Places]) -> Iterator[tuple[int, int, int]]:
+    """Recording, distance and how many votes it has with those of one less and one more; what has most comes first.
+
+    Of as many, what was met first comes first.
+    """
+    found, first, counts = np.unique(
+        np.concatenate([np.zeros(0, np.int64), *cast]), return_index=True, return_counts=True
+    )
+    near = counts.copy()
+    beside = np.flatnonzero(np.diff(found) == 1)
+    near[beside] += counts[beside + 1]
+    near[beside + 1] += counts[beside]
+    for at in np.lexsort((first, -near)).tolist():
+        told = int(found[at])
+        yield told >> BITS, told % (1 << BITS) - ZERO, int(near[at])
+
+
+def flat(low: Places, high: Places) -> tuple[Places, Places]:
+    """All numbers from each `low` until its `high`, one after another, and of which pair each is."""
+    counts = high - low
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(low, counts) + within, np.repeat(np.arange(len(counts)), counts)

@@ -1,16 +1,19 @@
 """Shares sum to a billion exactly, noise earns nothing, and what is unexplained is the commons'."""
 
+import json
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from stemma.attribution import shares
 from stemma.attribution.calibration import Curve
 from stemma.attribution.shares import COMMONS, PPB, explain, noise, split_many
-from stemma.attribution.workings import APART, OwnInputs
+from stemma.attribution.workings import APART, OwnInputs, Worked, Workings
 from stemma.errors import InvalidError
 from stemma.rights.shares import split
 from stemma.royalties import facts
@@ -67,6 +70,7 @@ def test_an_owner_computes_its_share_from_the_sums_and_its_own_score(recordings,
     assert len(found.workings.recordings) == found.passed
     for name in names:
         handed = found.workings.only(name)
+        assert Workings.of(found.workings.model_dump_json().encode(), name) == handed
         assert handed.recordings.keys() <= {name}
         share = found.shares.get(name, 0)
         own = OwnInputs(
@@ -86,6 +90,32 @@ def test_an_owner_computes_its_share_from_the_sums_and_its_own_score(recordings,
             assert less.apart() == pytest.approx(100, abs=APART)
             with pytest.raises(InvalidError, match="not to 1000000000"):
                 own.model_copy(update={"share": share - 100}).apart()
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("sort", [False, True])
+def test_workings_are_read_for_one_recording_however_they_are_written(indent, sort):
+    """In memory is little more than the file, though a hundred thousand recordings stood out."""
+    count, draw = 100_000, np.random.default_rng(2)
+    worked = {f"recording {i} å": Worked(score=float(draw.random()), weight=1.0, copies=1) for i in range(count)}
+    whole = Workings(
+        unit=1.0, middle=0.0, least=0.1, positive=9.0, counted=3.0, told=3.0, parts=PPB,
+        curve=Curve(knots=(0.0, 1.0), slopes=(1.0, 2.0)), recordings=worked,
+    )  # fmt: skip
+    body = json.dumps(json.loads(whole.model_dump_json()), indent=indent, sort_keys=sort, ensure_ascii=False).encode()
+    tracemalloc.start()
+    try:
+        found = [Workings.of(body, name) for name in ("recording 77 å", "recording 100000 å")]
+        assert tracemalloc.get_traced_memory()[1] < len(body) / 10
+    finally:
+        tracemalloc.stop()
+    assert found == [whole.only("recording 77 å"), whole.only("no recording")]
+
+
+def test_what_are_no_workings_is_refused():
+    for body in (b"", b"{}", b'{"recordings":{}}', b'{"recordings":{"r":{"score":1}}', b"no JSON"):
+        with pytest.raises(ValidationError):
+            Workings.of(body, "r")
 
 
 def test_noise_earns_nothing():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +13,8 @@ import soundfile
 
 from music.sounds import tune
 from stemma.errors import InvalidError
-from stemma.music import audio
-from stemma.music.echoes import Echo, Echoes, Heard
+from stemma.music import audio, index_file
+from stemma.music.echoes import BANDS, FORM, PARTS, Echo, Echoes, Heard
 from stemma.music.render import render
 from training.ground import music
 
@@ -117,6 +119,46 @@ def test_it_is_the_same_from_its_file(echoes, tmp_path):
     assert (tmp_path / "echoes.safetensors").stat().st_size < 400 * seconds
 
 
+def among(echoes: Echoes, path: Path, minutes: int) -> None:
+    """Write these recordings and so many minutes of others that are noise, three minutes each."""
+    draw, others, length, frames = np.random.default_rng(6), minutes // 3, 1454, 1800
+    found = draw.integers(0, 1 << 32, size=others * length, dtype=np.uint32)
+    order = np.argsort(found)
+    found = found[order]
+    at = np.searchsorted(found, echoes.words)
+    begins = np.arange(1, others + 1) * length + echoes.begins[-1]
+    parts = {
+        "words": np.insert(found, at, echoes.words),
+        "places": np.insert(order + echoes.begins[-1], at, echoes.places),
+        "begins": np.concatenate([echoes.begins, begins]),
+        "mel": np.concatenate([echoes.mel, draw.integers(0, 256, size=(others * frames, BANDS), dtype=np.uint8)]),
+        "frames": np.concatenate([echoes.frames, np.arange(1, others + 1) * frames + echoes.frames[-1]]),
+    }
+    names = [*echoes.names, *(f"other{number}" for number in range(others))]
+    index_file.write(path, FORM, names, "recordings", parts)
+
+
+def test_a_file_of_many_takes_no_more_memory_than_one_of_few(echoes, tmp_path):
+    """Ten thousand minutes, 200 MB: read, held against, and the same found as among few."""
+    echoes.save(tmp_path / "few")
+    among(echoes, tmp_path / "many", 10_000)
+    assert (tmp_path / "many").stat().st_size > 200_000_000
+    piece = np.concatenate([tune(10, seed=7), recording(3)[: 8 * RATE]])
+
+    def asked(name: str) -> tuple[Heard, int]:
+        tracemalloc.start()
+        try:
+            return Echoes.load(tmp_path / name).compare(piece, RATE), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    asked("few")  # what is made once
+    (found, few), (again, many) = asked("few"), asked("many")
+    assert found == again
+    assert found.echo.recording == "r3"
+    assert many < few + 5_000_000
+
+
 def test_what_is_no_such_file_is_refused(tmp_path):
     for content in (b"", b"no tensors at all"):
         (tmp_path / "x").write_bytes(content)
@@ -124,3 +166,11 @@ def test_what_is_no_such_file_is_refused(tmp_path):
             Echoes.load(tmp_path / "x")
     with pytest.raises(InvalidError, match="no readable sound"):
         Echoes.build([("x", b"x")])
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_that_do_not_belong_together_are_refused(echoes, tmp_path, part):
+    parts = {name: getattr(echoes, name) for name in PARTS}
+    index_file.write(tmp_path / "x", FORM, echoes.names, "recordings", {**parts, part: parts[part][:-1]})
+    with pytest.raises(InvalidError, match="do not belong together"):
+        Echoes.load(tmp_path / "x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import stemma
 from stemma.attribution.calibration import Curve
 from stemma.errors import InvalidError, NotFoundError, ProofError
-from stemma.models.content import content_hash, source_of
+from stemma.models.content import Source, content_hash, source_of
+from stemma.music.copies import Copies
 from stemma.music.likeness import jaccard, score_sketch
 from stemma.proof.canonical import digest, sha256
 from stemma.rights import snapshot
@@ -26,8 +27,6 @@ METHODS: dict[Form, str] = {"ekfac": "ekfac/3", "dual": "exact-dual/4"}
 """Names of the methods in facts."""
 MAX_DUAL = 20_000
 """Recordings beyond which the dual form's square matrix (1.6 GB a checkpoint) is no longer small."""
-Mark = tuple[str, list[int]]
-"""SHA-256 of a recording's content, and the sketch of its notes."""
 ALIKE = 0.8
 """Part of their n-grams that two scores share at least to count as one piece of music."""
 
@@ -77,7 +76,8 @@ class StoredRecording(BaseModel):
     score: str
     """SHA-256 of its MIDI, or of its FLAC where the model learned from sound."""
     cluster: str
-    """First recording of the same music, by its notes in any key: copies count once between them."""
+    """First recording of the same music, by its notes in any key, or of nearly the same sound: copies count once
+    between them."""
 
 
 class Checkpoint(BaseModel):
@@ -124,7 +124,8 @@ class Manifest(BaseModel):
 def draft(bundle: Path, given: Iterable[tuple[SnapshotRecording, bytes]], plan: Plan) -> Manifest:
     """The manifest of a store that is still to be made, without its files.
 
-    Contents are read once, one at a time; what is kept of each is its hash and a sketch of its notes.
+    Contents are read once, one at a time; what is kept of each is its hash, and a sketch of its notes in memory or the
+    fingerprint of its sound on disk.
     Raises `InvalidError` unless the recordings are those of the bundle's snapshot, `ProofError` when
     a score has another hash there, `NotFoundError` when the bundle lacks what a store needs.
     """
@@ -132,10 +133,12 @@ def draft(bundle: Path, given: Iterable[tuple[SnapshotRecording, bytes]], plan: 
     own = _snapshot(bundle, about)
     source = source_of(about["family"])
     found: dict[str, SnapshotRecording] = {}
-    marks: dict[str, Mark] = {}
+    hashes: dict[str, str] = {}
+    kept = _likeness(source)
     for recording, content in given:
         found[recording.recording] = recording
-        marks[recording.recording] = (sha256(content), _sketch(content))
+        hashes[recording.recording] = sha256(content)
+        kept.add(recording.recording, content)
     if found != {r.recording: r for r in own.recordings}:
         raise InvalidError(
             f"These are not the {len(own.recordings)} recordings of snapshot {own.id}.",
@@ -143,14 +146,14 @@ def draft(bundle: Path, given: Iterable[tuple[SnapshotRecording, bytes]], plan: 
         )
     if plan.form == "dual" and len(found) > MAX_DUAL:
         raise InvalidError(f"The dual form holds {MAX_DUAL} recordings, not {len(found)}.", remedy="Use form ekfac.")
-    if changed := [name for name, r in sorted(found.items()) if marks[name][0] != content_hash(r, source)]:
+    if changed := [name for name, r in sorted(found.items()) if hashes[name] != content_hash(r, source)]:
         raise ProofError(
             f"{len(changed)} {source}s are not those of the snapshot, first {changed[0]}.",
             remedy="Fetch them again from object storage.",
             code="content-hash",
         )
     held_out = set(about["held_out"])
-    same = _same(marks)
+    same = _same(hashes, kept.found())
     card = _card(bundle)
     checkpoints = tuple(_checkpoints(bundle, plan.checkpoints, about["checkpoints"]))
     return Manifest(
@@ -195,34 +198,59 @@ def common_checkpoints(about: Manifest, bundle: Path) -> bool:
     )
 
 
-def clusters(scores: Mapping[str, bytes]) -> dict[str, str]:
-    """For each recording the first one with the same music: equal files, or scores that share most n-grams.
+def clusters(contents: Mapping[str, bytes], source: Source = "score") -> dict[str, str]:
+    """For each recording the first one with the same music.
 
-    Recordings meet through the hashes their sketches have in common, so that strangers are never compared.
+    Equal files; scores that share most n-grams, or sounds of which each mostly holds the other.
     """
-    return _same({name: (sha256(content), _sketch(content)) for name, content in scores.items()})
+    kept = _likeness(source)
+    for name, content in contents.items():
+        kept.add(name, content)
+    return _same({name: sha256(content) for name, content in contents.items()}, kept.found())
 
 
-def _same(marks: Mapping[str, Mark]) -> dict[str, str]:
+def _likeness(source: Source) -> _Scores | Copies:
+    """What takes contents and tells which are like one another."""
+    return Copies() if source == "sound" else _Scores()
+
+
+def _same(hashes: Mapping[str, str], alike: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """The first recording of the same music, by the hashes of contents and by those before each that are like it."""
     first: dict[str, str] = {}
     found: dict[str, str] = {}
-    known: dict[int, list[str]] = defaultdict(list)
-    for name, (content, sketch) in sorted(marks.items()):
-        met = Counter(other for value in sketch for other in known[value])
-        near = [other for other, count in met.most_common() if 2 * count >= len(sketch)]
-        like = [other for other in near if jaccard(sketch, marks[other][1]) >= ALIKE]
-        found[name] = first.get(content) or (min(found[other] for other in like) if like else name)
+    for name, content in sorted(hashes.items()):
+        like = alike.get(name, ())
+        found[name] = first.get(content) or min((found[other] for other in like), default=name)
         first.setdefault(content, found[name])
-        for value in sketch:
-            known[value].append(name)
     return found
 
 
-def _sketch(midi: bytes) -> list[int]:
-    try:
-        return score_sketch(midi)
-    except InvalidError:  # families whose scores are no MIDI: equal files are still one piece of music
-        return []
+class _Scores:
+    """Sketches of scores, of which those are told that are like one another: as `Copies` of sounds."""
+
+    def __init__(self) -> None:
+        self._sketches: dict[str, list[int]] = {}
+
+    def add(self, name: str, content: bytes) -> None:
+        try:
+            self._sketches[name] = score_sketch(content)
+        except InvalidError:  # families whose scores are no MIDI: equal files are still one piece of music
+            return
+
+    def found(self) -> dict[str, list[str]]:
+        """For each score those before it, in the order of their names, that share most n-grams.
+
+        They meet through the hashes their sketches have in common, so that strangers are never compared.
+        """
+        found: dict[str, list[str]] = {}
+        known: dict[int, list[str]] = defaultdict(list)
+        for name, sketch in sorted(self._sketches.items()):
+            met = Counter(other for value in sketch for other in known[value])
+            near = [other for other, count in met.most_common() if 2 * count >= len(sketch)]
+            found[name] = [other for other in near if jaccard(sketch, self._sketches[other]) >= ALIKE]
+            for value in sketch:
+                known[value].append(name)
+        return found
 
 
 def _card(bundle: Path) -> dict[str, Any]:

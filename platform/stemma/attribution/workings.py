@@ -7,6 +7,8 @@ computes the scores again too (`recompute`), and with them every share, so sums 
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +24,8 @@ APART = 2
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Parts = Annotated[int, Field(ge=0, le=PPB)]
+_RECORDINGS = re.compile(rb'"recordings"\s*:\s*\{(?:[^{}]*+\{[^{}]*+\})*+[^{}]*+\}')
+"""All recordings of an output in its file; of each there are numbers only."""
 
 
 class _Strict(BaseModel):
@@ -78,6 +82,21 @@ class Workings(_Strict):
         if self.curve is not None:
             excess = float(self.curve(counts * self.unit)) * own.weight
         return self.attributable * round(excess / own.copies / self.told * PPB) // self.parts
+
+    @classmethod
+    def of(cls, body: bytes, recording: str) -> Workings:
+        """From an output's file, telling of one recording: `only`, in no more memory than the file takes.
+
+        Raises pydantic's `ValidationError` for what are no workings.
+        """
+        if (every := _RECORDINGS.search(body)) is not None:
+            name = re.escape(json.dumps(recording, ensure_ascii=False).encode())
+            own = re.compile(name + rb"\s*:\s*\{[^{}]*\}").search(
+                body, every.start() + len('"recordings"'), every.end()
+            )
+            told = b'"recordings":{%s}' % (own[0] if own else b"")
+            body = b"".join((body[: every.start()], told, body[every.end() :]))
+        return cls.model_validate_json(body)
 
     def only(self, recording: str) -> Workings:
         """The same, telling of one recording."""

@@ -11,7 +11,6 @@ missed, and so is what is shorter than some three seconds.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +23,7 @@ from scipy.signal import resample_poly
 
 from stemma.music import audio, index_file
 from stemma.music.likeness import Words, words
+from stemma.music.prints import Places, Prints, flat, ranked, telling, votes
 from stemma.music.probe import fingerprint
 
 FILE = "echoes.safetensors"
@@ -60,7 +60,6 @@ LOOKED = 32
 COMMON = 500
 """A word that stands more often in all recordings is looked up no further."""
 Mel = npt.NDArray[np.uint8]
-Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -103,35 +102,33 @@ class Echoes:
         self.digest = ""
 
     @classmethod
-    def build(cls, sounds: Iterable[tuple[str, bytes]]) -> Echoes:
-        """Of sound files by the names of their recordings, each once.  Raises `InvalidError` for no sound."""
+    def build(cls, sounds: Iterable[tuple[str, bytes]], *, folder: Path | None = None) -> Echoes:
+        """Of sound files by the names of their recordings, each once.  Raises `InvalidError` for no sound.
+
+        One is in memory at a time.  What is taken of all, 20 kB a minute, lies in files without names in `folder`
+        (None: where temporary files do), which go with this.
+        """
         names: list[str] = []
-        each_words: list[Words] = []
-        each_place: list[Places] = []
-        spectra: list[Mel] = []
-        begins, frames = [0], [0]
+        frames = [0]
+        prints, mel = Prints(folder=folder), index_file.Growing(np.uint8, BANDS, folder=folder)
         for name, content in sounds:
             samples, rate = audio.decode(content)
-            mine = words(fingerprint(samples, rate, seconds=None)) if len(samples) else np.zeros(0, dtype=np.uint32)
-            telling = np.flatnonzero(_telling(mine))
             names.append(name)
-            each_words.append(mine[telling])
-            each_place.append(telling + begins[-1])
-            spectra.append(_mel(samples, rate, HOP))
-            begins.append(begins[-1] + len(mine))
-            frames.append(frames[-1] + len(spectra[-1]))
-        found = np.concatenate([*each_words, np.zeros(0, dtype=np.uint32)])
-        places = np.concatenate([*each_place, np.zeros(0, dtype=np.int64)])
-        order = np.argsort(found, kind="stable")
-        mel = np.concatenate([*spectra, np.zeros((0, BANDS), dtype=np.uint8)])
-        return cls(names, found[order], places[order], np.array(begins), mel, np.array(frames))
+            prints.add(words(fingerprint(samples, rate, seconds=None)) if len(samples) else np.zeros(0, np.uint32))
+            mel.add(_mel(samples, rate, HOP))
+            frames.append(len(mel))
+        return cls(names, *prints.ordered(), prints.begins, mel.whole(), np.array(frames, dtype=np.int64))
 
     @classmethod
     def load(cls, path: Path) -> Echoes:
-        """From a file.  Raises `InvalidError` for what is none."""
+        """From a file, which stays where it is: of its words and spectra those are read that are asked for.
+
+        Raises `InvalidError` for what is none.
+        """
 
         def made(names: list[str], parts: index_file.Arrays, digest: str) -> Echoes:
             found = cls(names, *(parts[name] for name in PARTS))
+            found._check()
             found.digest = digest
             return found
 
@@ -162,20 +159,23 @@ class Echoes:
         parts = max(1, len(samples) * RATE // (rate * HOP))
         return Heard(best, self.names[most], min(1_000_000, int(covered[most].sum()) * 1_000_000 // parts))
 
+    def _check(self) -> None:
+        """Raise `ValueError` unless the parts belong together."""
+        lengths = (len(self.words), len(self.begins), len(self.frames), self.mel.shape)
+        if lengths != (len(self.places), len(self.names) + 1, len(self.names) + 1, (int(self.frames[-1]), BANDS)):
+            raise ValueError("its parts do not belong together")
+
     def _meetings(self, samples: audio.Samples, rate: int, but: str) -> list[tuple[int, float]]:
         """Recordings that may hold a stretch of the piece, each with how many seconds later it stands there."""
-        votes: Counter[tuple[int, int]] = Counter()
+        cast: list[Places] = []
         for shift in range(SHIFTS):
             skipped = round(shift * WORD / SHIFTS * rate)
             mine = words(fingerprint(samples[skipped:], rate, seconds=None))
             for numbers, words_apart in self._votes(mine):
                 # In parts of a word, so that fingerprints of all shifts vote together: this piece begins `shift` later.
-                votes.update(zip(numbers.tolist(), (words_apart * SHIFTS - shift).tolist(), strict=True))
-        near: Counter[tuple[int, int]] = Counter()
-        for (number, apart), count in votes.items():
-            near[number, apart] = count + votes.get((number, apart - 1), 0) + votes.get((number, apart + 1), 0)
+                cast.append(votes(numbers, words_apart * SHIFTS - shift))
         found: list[tuple[int, float]] = []
-        for (number, apart), count in near.most_common():
+        for number, apart, count in ranked(cast):
             if count < 3 or len(found) == LOOKED:
                 break
             later = apart * WORD / SHIFTS
@@ -187,27 +187,15 @@ class Echoes:
 
     def _votes(self, mine: Words) -> Iterator[tuple[Places, Places]]:
         """Recording and distance in words of each meeting of equal or nearly equal words."""
-        own = np.flatnonzero(_telling(mine))
+        own = np.flatnonzero(telling(mine))
         for turned in (0, *(1 << bit for bit in range(32))):
             wanted = mine[own] ^ np.uint32(turned)
             low, high = np.searchsorted(self.words, wanted, "left"), np.searchsorted(self.words, wanted, "right")
-            counts = high - low
-            some = (counts > 0) & (counts <= COMMON)
-            counts, low = counts[some], low[some]
-            if not counts.sum():
-                continue
-            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-            places = self.places[np.repeat(low, counts) + within]
+            some = (high > low) & (high - low <= COMMON)
+            at, of = flat(low[some], high[some])
+            places = self.places[at]
             number = np.searchsorted(self.begins, places, "right") - 1
-            yield number, places - self.begins[number] - np.repeat(own[some], counts)
-
-
-def _telling(found: Words) -> npt.NDArray[np.bool_]:
-    """Which words are not the same as one just before: those of silence and held tones stand many times on end."""
-    telling = np.ones(len(found), dtype=np.bool_)
-    for back in (1, 2):
-        telling[back:] &= found[back:] != found[:-back]
-    return telling
+            yield number, places - self.begins[number] - own[some][of]
 
 
 def _mel(samples: audio.Samples, rate: int, hop: int) -> Mel:

@@ -189,8 +189,8 @@ class LatentCourse:
         trained, _ = self._errors(_spread(self.segments))
         wanted = [(style, seed) for style in self.model.styles for seed in range(self.preset.samples)]
         progress(0, None, "the recordings, to hold pieces against")
-        recordings = echoes.Echoes.build(self._sounds)
         self._bundle.mkdir(parents=True, exist_ok=True)
+        recordings = echoes.Echoes.build(self._sounds, folder=self._bundle)
         recordings.save(self._bundle / echoes.FILE)
         sounding = longest = 0
         for done, (style, seed) in enumerate(wanted, 1):

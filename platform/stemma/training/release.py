@@ -78,7 +78,7 @@ def build(
     if source == "score":
         Reference.build(contents).save(part / reference.FILE)
     elif not (part / echoes.FILE).exists():  # the run has made it to judge its own pieces
-        Echoes.build(contents).save(part / echoes.FILE)
+        Echoes.build(contents, folder=part).save(part / echoes.FILE)
     shutil.copy(run / "receipt.json", part / "snapshot_receipt.json")
     for name_of in ("fidelity.json", "fidelity.md"):  # where attribution was evaluated; see `training.fidelity`
         if (run / name_of).exists():

@@ -36,6 +36,12 @@ PAGES = {
     "developers": ("Developers", "dashboards:developers"),
     "status": ("Status", "dashboards:status"),
 }
+WITHIN = {
+    "catalog": ("dashboards:duplicates", "dashboards:share_questions", "dashboards:releases"),
+    "consent": ("consent:reservations",),
+    "models": ("operations:training",),
+}
+"""Pages at addresses of their own that lead back to one of these."""
 
 
 class Under(NamedTuple):
@@ -97,8 +103,8 @@ def navigation(organisation: Organisation, path: str) -> list[Item | Group]:
 
     def item(name: str) -> Item:
         title, view = PAGES[name]
-        url = reverse(view)
-        return Item(title=title, url=url, current=path.startswith(url))
+        urls = [reverse(each) for each in (view, *WITHIN.get(name, ()))]
+        return Item(title=title, url=urls[0], current=path.startswith(tuple(urls)))
 
     return [
         Group(entry.title, [item(name) for name in entry.names]) if isinstance(entry, Under) else item(entry)

@@ -97,9 +97,8 @@ def own_recomputation(*, recording: Recording, attribution_id: str) -> dict[str,
         )
     commons = sum(shares.filter(recording=None).values_list("ppb", flat=True))
     try:
-        kept = Workings.model_validate(
-            storage().get_json(f"generations/{found.generation_id}/workings/{found.store}.json")
-        ).only(recording.pk)
+        body = storage().get(f"generations/{found.generation_id}/workings/{found.store}.json")
+        kept = Workings.of(body, recording.pk)
     except NotFoundError:
         kept = None
     return OwnInputs(

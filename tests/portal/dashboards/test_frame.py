@@ -41,3 +41,18 @@ def test_what_opens_several_pages_needs_no_script_and_says_where_one_is(cast, re
         ("a", "Royalties", "page"),
     ]
     assert here[0].getparent().tag == "details"
+
+
+@pytest.mark.parametrize(
+    ("who", "address", "titles"),
+    [
+        ("operator", "/training/", ["Models", "Models"]),
+        ("owner", "/duplicates/", ["Catalog"]),
+        ("owner", "/releases/", ["Catalog"]),
+        ("rights", "/shares/", ["Catalog"]),
+        ("rights", "/reservations/", ["Consent"]),
+    ],
+)
+def test_a_page_that_another_opens_is_marked_where_it_leads_back_to(cast, redis, who, address, titles):
+    shown = frame(getattr(cast, who), address)
+    assert [each.text for each in shown.findall(".//nav[@aria-label='Main']//*[@aria-current]")] == titles

@@ -2,27 +2,28 @@
 
 import json
 import multiprocessing
+import os
 import shutil
 import signal
-from concurrent.futures import ProcessPoolExecutor
 from typing import ClassVar
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from attribution import oracle
 from attribution.conftest import PLAN
-from attribution.toy import Toy, bundle, killed_build, recording, tune
+from attribution.toy import Toy, bundle, grown, killed_build, recording, tune
 from stemma.attribution.arrays import SAMPLE, products, quantise, restore
 from stemma.attribution.features import directions, features
 from stemma.attribution.manifest import MANIFEST, Plan, clusters
 from stemma.attribution.shares import COMMONS, PPB, attribute
 from stemma.attribution.store import Store
-from stemma.errors import InvalidError, NotFoundError, ProofError
+from stemma.attribution.workers import MEMORY, processes, room
+from stemma.errors import InvalidError, NotFoundError, ProofError, UnavailableError
 from stemma.models.protocol import Example
 from stemma.music.score import read
-from stemma.rights.snapshot import Manifest, snapshot_root
 from stemma.royalties.facts import AttributionFact
 from training.ground import CORPUS
 
@@ -168,30 +169,43 @@ def test_a_store_has_the_same_bytes_on_any_number_of_threads(world, tmp_path):
 
 
 def test_processes_build_the_same_store(world, tmp_path):
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        plan = PLAN.model_copy(update={"checkpoints": 1})
+    plan = PLAN.model_copy(update={"sample": 8})
+    told = []
+    with processes(2) as workers:
         ours, theirs = (
-            Store.build(world.bundle, tmp_path / name, world.recordings, load=Toy.load, plan=plan, executor=executor)
-            for name, executor in (("a", None), ("b", pool))
+            Store.build(world.bundle, tmp_path / name, world.recordings, load=Toy.load, plan=plan, **more)
+            for name, more in (("a", {}), ("b", {"workers": workers, "progress": lambda *done: told.append(done)}))
         )
     assert ours.version == theirs.version
+    assert [done for done, *_ in told] == list(range(3 + 3 * 5 + 1))
+
+
+class Dying(Toy):
+    """Ends every process that asks it, but the one it was made for."""
+
+    def losses(self, examples):
+        if multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().losses(examples)
+
+
+def test_a_process_that_is_lost_is_told_and_the_build_goes_on_without(world, tmp_path):
+    arguments = {"load": Dying.load, "plan": PLAN}
+    with processes(2) as workers, pytest.raises(UnavailableError, match="was ended") as error:
+        Store.build(world.bundle, tmp_path, world.recordings, workers=workers, **arguments)
+    assert "fewer processes" in error.value.remedy
+    assert Store.build(world.bundle, tmp_path, world.recordings, **arguments).version == world.store.version
+
+
+def test_as_many_processes_work_as_there_are_processors_and_memory_for():
+    assert 1 <= room() <= os.cpu_count()
+    assert room() <= max(1, psutil.virtual_memory().total // MEMORY)
 
 
 def test_new_recordings_are_added_to_what_stands(world, tmp_path):
     """The same training, a snapshot with more recordings: only theirs is computed."""
-    more = dict(world.tunes)
-    more.update({f"s{i}": tune(np.random.default_rng(50 + i), i) for i in range(3)})
-    rows = tuple(recording(name, midi) for name, midi in sorted(more.items()))
-    bigger = tmp_path / "bundle"
-    shutil.copytree(world.bundle, bigger)
-    snapshot = Manifest.model_validate_json((bigger / "manifest.json").read_bytes())
-    snapshot = snapshot.model_copy(update={"recordings": rows, "root": snapshot_root(rows)})
-    (bigger / "manifest.json").write_text(snapshot.model_dump_json())
-    about = json.loads((bigger / "stemma.json").read_text())
-    held_out = [*about["held_out"], "s0", "s1", "s2"]
-    (bigger / "stemma.json").write_text(json.dumps({**about, "snapshot_root": snapshot.root, "held_out": held_out}))
-    given = [(r, more[r.recording]) for r in rows]
-
+    more = dict(world.tunes) | {f"s{i}": tune(np.random.default_rng(50 + i), i) for i in range(3)}
+    bigger, given = grown(world.bundle, tmp_path / "bundle", more)
     counted = []
 
     class Counting(Toy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from stemma.proof.canonical import sha256
 from stemma.rights.shares import Share
 from stemma.rights.snapshot import Manifest, SnapshotRecording, snapshot_root
 
+Given = list[tuple[SnapshotRecording, bytes]]
 VOCABULARY = 16
 WIDTH = 24
 
@@ -164,6 +166,20 @@ def bundle(
     about = {"name": "toy", "version": version, "family": "toy", "snapshot": "s1", "snapshot_root": manifest.root}
     (folder / "stemma.json").write_text(json.dumps({**about, "held_out": list(held_out)}))
     return folder
+
+
+def grown(released: Path, folder: Path, tunes: Mapping[str, bytes]) -> tuple[Path, Given]:
+    """The same training with a snapshot of more recordings, which were held out; and what it is made from."""
+    rows = tuple(recording(name, midi) for name, midi in sorted(tunes.items()))
+    shutil.copytree(released, folder)
+    snapshot = Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+    new = {r.recording for r in rows} - {r.recording for r in snapshot.recordings}
+    snapshot = snapshot.model_copy(update={"recordings": rows, "root": snapshot_root(rows)})
+    (folder / "manifest.json").write_text(snapshot.model_dump_json())
+    about = json.loads((folder / "stemma.json").read_text())
+    held_out = [*about["held_out"], *sorted(new)]
+    (folder / "stemma.json").write_text(json.dumps({**about, "snapshot_root": snapshot.root, "held_out": held_out}))
+    return folder, [(r, tunes[r.recording]) for r in rows]
 
 
 def killed_build(

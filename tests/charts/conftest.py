@@ -36,10 +36,10 @@ def manifests(profile: str, *more: str) -> tuple[Manifest, ...]:
     return tuple(m for m in yaml.load_all(rendered(profile, VERSIONS[0], *more), loader) if m)
 
 
-def pods(profile: str) -> list[tuple[str, Manifest]]:
+def pods(profile: str, *more: str) -> list[tuple[str, Manifest]]:
     """Every pod template there is, Ray's and those within documents too, with a name to tell it by."""
     found = []
-    for m in manifests(profile):
+    for m in manifests(profile, *more):
         name = f"{m['kind']}/{m['metadata'].get('name')}"
         if m["kind"] in {"Deployment", "StatefulSet", "Job"}:
             found.append((name, m["spec"]["template"]))

@@ -179,6 +179,28 @@ def test_ray_is_given_time_for_what_is_in_work_and_in_the_spool(profile: str) ->
     assert sum(g["maxReplicas"] for g in groups[1:]) >= config.generator.autoscaling.max_replicas
 
 
+def test_a_training_job_has_workers_where_values_ask_for_them_which_hold_no_keys_of_roles() -> None:
+    alone, (head, worker) = (
+        [pod for name, pod in pods("evaluation", *more) if "training/" in name and not name.endswith("/submitter")]
+        for more in ((), ("--set=training.workers=2", "--set=training.gpu=1", "--set=training.nodeSelector.disk=fast"))
+    )
+    assert len(alone) == 1
+    template = next(
+        m for m in manifests("evaluation", "--set=training.workers=2") if "rayjob.json" in m.get("data", {})
+    )
+    (group,) = json.loads(template["data"]["rayjob.json"])["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert (group["replicas"], group["minReplicas"], group["maxReplicas"]) == (2, 2, 2)
+    for part in ("nodeSelector", "securityContext"):
+        assert worker["spec"][part] == head["spec"][part]
+    assert worker["metadata"]["labels"] == head["metadata"]["labels"]
+    (ours,), (theirs,) = worker["spec"]["containers"], head["spec"]["containers"]
+    assert ours["resources"] == theirs["resources"]
+    assert ours["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    keys = next(v for v in worker["spec"]["volumes"] if v["name"] == "keys")["secret"]["items"]
+    assert all(item["path"].startswith("content/") for item in keys)
+    assert not [v["name"] for v in ours["env"] if v["name"].startswith(("MLFLOW_", "STEMMA_PORTAL_TOKEN"))]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_nobody_speaks_but_as_listed(profile: str) -> None:
     policies = [m for m in manifests(profile) if m["kind"] == "NetworkPolicy"]

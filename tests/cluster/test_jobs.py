@@ -51,6 +51,11 @@ with tempfile.TemporaryDirectory() as folder:
     print(name, len(ours.rows), 'the same' if ours.version == theirs.version else 'another')
 """
 """From public inputs, on this machine: a version is the digest of all that a store holds."""
+AT_WORK = """
+import psutil
+print(*(' '.join(p.info['cmdline'] or ()) for p in psutil.process_iter(['cmdline'])), sep='\\n')
+"""
+"""What runs in a pod: Ray's processes are called by what they do."""
 TRACKED = """
 from mlflow import MlflowClient
 client = MlflowClient('http://localhost:5000')
@@ -68,6 +73,10 @@ def submit(release: Release, preset: str) -> str:
 def pods(release: Release, job: str) -> list[dict]:
     """Ray's and the one that submits."""
     return [p for p in release.pods(component="training") if p["metadata"]["name"].startswith(job)]
+
+
+def ray_pods(release: Release, job: str) -> list[dict]:
+    return [p for p in pods(release, job) if "ray.io/node-type" in p["metadata"]["labels"]]
 
 
 def status(release: Release, job: str) -> str:
@@ -94,25 +103,54 @@ def test_a_training_job_ends_in_a_signed_release_that_serving_takes(release: Rel
     with Load(url, key, callers=1) as load:
         eventually(lambda: load.releases[after], "serving to take the new release", 300)
     assert not load.failures
-    ray = lambda: [p for p in pods(release, job) if "ray.io/node-type" in p["metadata"]["labels"]]  # noqa: E731
-    eventually(lambda: not ray(), "its processors to be given back", 300)
+    eventually(lambda: not ray_pods(release, job), "its processors to be given back", 300)
+
+
+def made_again(release: Release, home: Path) -> str:
+    """How the store of the release in production compares with one made here: its name, recordings, `the same`."""
+    made = release.secret("installation")
+    here = {"STEMMA_HOME": str(home), "STEMMA_S3_BUCKET": "stemma", "STEMMA_S3_ENDPOINT": f"http://{release.address('s3')}:8333",
+            "STEMMA_S3_ACCESS_KEY": made["s3-access-key"], "STEMMA_S3_SECRET_KEY": made["s3-secret-key"]}  # fmt: skip
+    return run(sys.executable, "-c", REBUILT, env=os.environ | here)
 
 
 def test_the_store_of_a_job_is_the_one_that_is_made_here(release: Release, tmp_path: Path) -> None:
-    made = release.secret("installation")
-    here = {"STEMMA_HOME": str(tmp_path), "STEMMA_S3_BUCKET": "stemma", "STEMMA_S3_ENDPOINT": f"http://{release.address('s3')}:8333",
-            "STEMMA_S3_ACCESS_KEY": made["s3-access-key"], "STEMMA_S3_SECRET_KEY": made["s3-secret-key"]}  # fmt: skip
-    said = run(sys.executable, "-c", REBUILT, env=os.environ | here)
-    name, rows, what = said.split(maxsplit=2)
+    name, rows, what = made_again(release, tmp_path).split(maxsplit=2)
     assert (name, what.strip()) == (release.python(PRODUCTION).strip(), "the same")
     assert int(rows) > 0
+
+
+def test_a_job_with_a_worker_builds_the_same_store_on_both_nodes(release: Release, tmp_path: Path) -> None:
+    before = release.python(PRODUCTION).strip()
+    release.install("--set", "training.workers=1")
+    try:
+        job = submit(release, "tiny")
+        nodes = eventually(lambda: len(found := ray_pods(release, job)) == 2 and found, "a head and a worker")
+        seen: set[str] = set()
+
+        def ended() -> str | None:
+            for pod in nodes:
+                name, kind = pod["metadata"]["name"], pod["metadata"]["labels"]["ray.io/node-type"]
+                if "ray::Map(_done)" in release.kubectl(
+                    "exec", name, "-c", f"ray-{kind}", "--", "python", "-c", AT_WORK, check=False
+                ):
+                    seen.add(kind)
+            return s if (s := status(release, job)) in {"Complete", "Failed"} else None
+
+        assert eventually(ended, "the job to end", 1400, every=1) == "Complete"
+    finally:
+        release.install("--set", "training.workers=0")
+    assert seen == {"head", "worker"}
+    name, _, what = made_again(release, tmp_path).split(maxsplit=2)
+    assert name == release.python(PRODUCTION).strip() != before
+    assert what.strip() == "the same"
 
 
 def test_a_job_whose_pod_is_lost_is_made_again_and_ends(release: Release) -> None:
     before = release.python(PRODUCTION).strip()
     job = submit(release, "tiny")
     eventually(lambda: status(release, job) == "Running", "the job to run", 400)
-    (pod,) = [p for p in pods(release, job) if "ray.io/node-type" in p["metadata"]["labels"]]
+    (pod,) = ray_pods(release, job)
     release.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
     end = eventually(
         lambda: (s := status(release, job)) in {"Complete", "Failed"} and s, "the job to end", 1400, every=5

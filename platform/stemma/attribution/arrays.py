@@ -113,7 +113,8 @@ def read_directions(folder: Path) -> Directions:
     """The directions of all layers."""
 
     def tensor(name: str) -> Tensor:
-        return torch.from_numpy(np.load(folder / f"{name}.npy"))
+        # Into torch's own memory, aligned as everywhere else they are sent to: so products round alike.
+        return torch.from_numpy(np.load(folder / f"{name}.npy")).clone()
 
     energy = np.load(folder / "energy.npy")
     found = [

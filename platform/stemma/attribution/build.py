@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -14,17 +13,16 @@ import numpy as np
 import torch
 
 from stemma.attribution import arrays, scores
-from stemma.attribution.features import explored, features
+from stemma.attribution.arrays import Shard
+from stemma.attribution.features import Directions, explored, features
 from stemma.attribution.manifest import MANIFEST, Checkpoint, Manifest, Plan, read, same_vectors
+from stemma.attribution.workers import Job, Load, Segments, Work, Workers, here, loaded, one_thread
 from stemma.errors import InvalidError, ProofError
 from stemma.models.protocol import Example, Family
 from stemma.proof.canonical import canonical, sha256
 from stemma.rights.snapshot import SnapshotRecording
 
 DRAFT = "draft.json"
-Load = Callable[[Path], Family]
-Segments = Sequence[Sequence[Example]]
-"""What is taken of each recording."""
 
 
 class Progress(Protocol):
@@ -33,20 +31,6 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, note: str = "", /) -> None:
         """`done` of `total` steps; `note` says what was done last."""
         ...
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums in one order only: a store has the same bytes, an output the same gradient, on any number of processors.
-
-    Work is shared out between processes.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @one_thread()
@@ -58,49 +42,42 @@ def build(
     out: Path,
     load: Load,
     progress: Progress,
-    executor: Executor | None = None,
+    workers: Workers = here,
     previous: tuple[Path, Manifest] | None = None,
 ) -> None:
     """Write every file of the drafted store into `out`, the manifest last.
 
     `given` is read once, one content at a time: what is kept of each are the segments to be compared.
-    With an `executor` (processes of this machine, or any that see the same folders) shards are made side
-    by side.  From `previous`, a store at some of the same checkpoints, what it holds of a recording is
-    copied instead of computed.
+    `workers` learn the directions of checkpoints and make shards; only this process writes.  From `previous`,
+    a store at some of the same checkpoints, what it holds of a recording is copied instead of computed.
     """
     _resume(out, draft)
-    plan = draft.plan
-    count = len(draft.recordings)
-    starts = range(0, count, plan.shard)
-    step = -(-count // plan.sample)  # directions are learned from every so many recordings
-    total, done = len(draft.checkpoints) * (len(starts) + 1), 0
     segments, turns = _every_segment(draft, given, bundle, load, out)
-    for checkpoint in draft.checkpoints:
-        folder, model = out / checkpoint.name, bundle / "checkpoints" / checkpoint.name
-        kept = _kept(checkpoint, draft, previous)
-        if not arrays.has_directions(folder):
-            if kept is not None:
-                arrays.save_directions(folder, arrays.read_directions(kept.folder))
-            else:
-                _explore(folder, _loaded(load, model), segments[::step], plan)
-        progress(done := done + 1, total, checkpoint.name)
-        missing = [number for number in range(len(starts)) if not arrays.has_shard(folder, number)]
-        done += len(starts) - len(missing)
-        jobs: list[Future[None]] = []
-        for number in missing:
-            rows = slice(starts[number], starts[number] + plan.shard)
-            old = [kept.row(r.recording, r.score) if kept else None for r in draft.recordings[rows]]
-            task = (model, folder, number, load, rows.start, step, segments[rows], old)
-            if executor is not None:
-                jobs.append(executor.submit(_shard, *task))
-            else:
-                _shard(*task)
-                progress(done := done + 1, total, checkpoint.name)
-        for job in as_completed(jobs):
-            job.result()
-            progress(done := done + 1, total, checkpoint.name)
-        _finish(folder, len(starts), plan, turns)
-    _loaded.cache_clear()
+    earlier = _Earlier(*previous) if previous is not None else None
+    states = [_State(c, draft, segments, bundle, out, load, earlier) for c in draft.checkpoints]
+    unknown = [state for state in states if not state.has_directions()]
+    missing = [(state, number) for state in states for number in state.missing()]
+    total = sum(1 + state.shards for state in states)
+    done = total - len(unknown) - len(missing)
+    progress(done, total)
+    for place, (where, rows) in workers([state.explore() for state in unknown]):
+        unknown[place].save_directions(where, rows)
+        progress(done := done + 1, total, unknown[place].name)
+    jobs, asked = [], []
+    for state, number in missing:
+        if rest := state.rest(number):
+            jobs.append(state.compare(rest))
+            asked.append((state, number, rest))
+        else:
+            state.save_shard(number)
+            progress(done := done + 1, total, state.name)
+    for place, shard in workers(jobs):
+        state, number, rest = asked[place]
+        state.save_shard(number, rest, shard)
+        progress(done := done + 1, total, state.name)
+    for state in states:
+        _finish(state.folder, state.shards, draft.plan, turns)
+    loaded.cache_clear()
     files = {p.relative_to(out).as_posix(): sha256(p.read_bytes()) for p in sorted(out.rglob("*.npy"))}
     part = out / f"{MANIFEST}.part"
     part.write_bytes(canonical(draft.model_copy(update={"files": files})))
@@ -176,7 +153,7 @@ def _every_segment(
     draft: Manifest, given: Iterable[tuple[SnapshotRecording, bytes]], bundle: Path, load: Load, out: Path
 ) -> tuple[list[list[Example]], scores.Turns]:
     """What is taken of each recording, and how much of the training run it had, which is also written into `out`."""
-    family = _loaded(load, bundle / "checkpoints" / draft.checkpoints[0].name)
+    family = loaded(load, bundle / "checkpoints" / draft.checkpoints[0].name)
     place = {r.recording: i for i, r in enumerate(draft.recordings)}
     segments: list[list[Example]] = [[] for _ in place]
     extents = np.zeros((len(place), 2))
@@ -206,38 +183,27 @@ def turns_of(folder: Path, about: Manifest, family: Family) -> scores.Turns:
     return scores.Turns.of(styles, extents, trained, whole=about.plan.whole, balanced=family.balanced)
 
 
-@lru_cache(maxsize=1)
-def _loaded(load: Load, folder: Path) -> Family:
-    """A checkpoint's model; the last one is kept, since many shards ask for it."""
-    return load(folder)
+@dataclass(frozen=True, eq=False)
+class _Explore(Work[tuple[Directions, torch.Tensor]]):
+    """Learns a checkpoint's directions; beside them it gives the features of what they were learned from."""
+
+    plan: Plan
+
+    def do(self, family: Family, segments: Segments) -> tuple[Directions, torch.Tensor]:
+        examples = [example for some in segments for example in some]
+        where, rows = explored(family, examples, rank=self.plan.rank, keep=self.plan.keep)
+        return where, _summed(rows, segments)
 
 
-class _Kept:
-    """What an earlier store holds at a checkpoint."""
+@dataclass(frozen=True, eq=False)
+class _Compare(Work[Shard]):
+    """Takes the features of recordings."""
 
-    def __init__(self, folder: Path, about: Manifest) -> None:
-        self.folder, self.shard = folder, about.plan.shard
-        self.rows = {(r.recording, r.score): i for i, r in enumerate(about.recordings)}
+    where: Directions
 
-    def row(self, recording: str, score: str) -> tuple[Path, int, int] | None:
-        """Folder, shard and row where a recording's vector lies."""
-        place = self.rows.get((recording, score))
-        return None if place is None else (self.folder, *divmod(place, self.shard))
-
-
-def _kept(checkpoint: Checkpoint, draft: Manifest, previous: tuple[Path, Manifest] | None) -> _Kept | None:
-    if previous is None:
-        return None
-    folder, about = previous
-    same = same_vectors(about, draft.plan) and checkpoint in about.checkpoints
-    return _Kept(folder / checkpoint.name, about) if same else None
-
-
-def _explore(folder: Path, family: Family, segments: Segments, plan: Plan) -> None:
-    """Directions from these recordings, whose own features stay for the shards."""
-    where, rows = explored(family, [e for some in segments for e in some], rank=plan.rank, keep=plan.keep)
-    arrays.save_sample(folder, _summed(rows, segments))
-    arrays.save_directions(folder, where)
+    def do(self, family: Family, segments: Segments) -> Shard:
+        rows = features(family, [example for some in segments for example in some], self.where)
+        return arrays.quantise(_summed(rows, segments), self.where.unit)
 
 
 def _summed(rows: torch.Tensor, segments: Segments) -> torch.Tensor:
@@ -246,37 +212,113 @@ def _summed(rows: torch.Tensor, segments: Segments) -> torch.Tensor:
     return sums.index_add_(0, torch.tensor([i for i, some in enumerate(segments) for _ in some]), rows)
 
 
-@one_thread()
-def _shard(
-    model: Path,
-    folder: Path,
-    number: int,
-    load: Load,
-    first: int,
-    step: int,
-    segments: Segments,
-    old: Sequence[tuple[Path, int, int] | None],
-) -> None:
-    """Features of some recordings: of an earlier store, of the sample, or taken now."""
-    where = arrays.read_directions(folder)
-    values = np.empty((len(segments), where.size), dtype=np.int8)
-    scale = np.empty(len(segments), dtype=np.float32)
-    for i, place in enumerate(old):
-        if place is not None:
-            shard = arrays.read_shard(place[0], place[1])
-            values[i], scale[i] = shard[0][place[2]], shard[1][place[2]]
-    rest = [i for i, place in enumerate(old) if place is None]
-    sample = arrays.read_sample(folder)
-    if sample is not None:
-        known = [i for i in rest if (first + i) % step == 0]
-        taken = torch.from_numpy(sample[[(first + i) // step for i in known]])
-        values[known], scale[known] = arrays.quantise(taken, where.unit)
-        rest = [i for i in rest if (first + i) % step]
-    if rest:
-        some = [segments[i] for i in rest]
-        rows = features(_loaded(load, model), [example for each in some for example in each], where)
-        values[rest], scale[rest] = arrays.quantise(_summed(rows, some), where.unit)
-    arrays.save_shard(folder, number, (values, scale))
+class _Earlier:
+    """What an earlier store holds."""
+
+    def __init__(self, folder: Path, about: Manifest) -> None:
+        self.folder, self.about = folder, about
+        self.rows = {(r.recording, r.score): i for i, r in enumerate(about.recordings)}
+
+    def at(self, checkpoint: Checkpoint, plan: Plan) -> Path | None:
+        """Where its vectors of a checkpoint lie; None unless they are those that a store by this plan holds."""
+        same = same_vectors(self.about, plan) and checkpoint in self.about.checkpoints
+        return self.folder / checkpoint.name if same else None
+
+
+class _State:
+    """One checkpoint of a store that is being made: what is there of it, and what it still takes."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        draft: Manifest,
+        segments: Segments,
+        bundle: Path,
+        out: Path,
+        load: Load,
+        earlier: _Earlier | None,
+    ) -> None:
+        self.name, self.folder = checkpoint.name, out / checkpoint.name
+        self.work = (bundle / "checkpoints" / checkpoint.name, load)
+        self.draft, self.plan, self.segments = draft, draft.plan, segments
+        self.shards = -(-len(segments) // self.plan.shard)
+        self.step = -(-len(segments) // self.plan.sample)  # directions are learned from every so many recordings
+        self.earlier = earlier
+        self.kept = earlier.at(checkpoint, self.plan) if earlier else None
+
+    def has_directions(self) -> bool:
+        """Whether they are written, or copied now from the earlier store."""
+        if not arrays.has_directions(self.folder) and self.kept is not None:
+            arrays.drop_sample(self.folder)  # it would be of other directions
+            arrays.save_directions(self.folder, arrays.read_directions(self.kept))
+        return arrays.has_directions(self.folder)
+
+    def explore(self) -> Job[tuple[Directions, torch.Tensor]]:
+        """The job that learns the directions."""
+        return _Explore(*self.work, self.plan), self.segments[:: self.step]
+
+    def save_directions(self, where: Directions, rows: torch.Tensor) -> None:
+        """Write directions, and the features of the recordings that they were learned from, for the shards."""
+        arrays.save_sample(self.folder, rows)
+        arrays.save_directions(self.folder, where)
+
+    def missing(self) -> list[int]:
+        """Shards that are not written."""
+        return [number for number in range(self.shards) if not arrays.has_shard(self.folder, number)]
+
+    def rest(self, number: int) -> list[int]:
+        """Recordings of a shard that neither the earlier store nor the sample holds."""
+        return [i for i in self._recordings(number) if self._old(i) is None and not self._sampled(i)]
+
+    def compare(self, recordings: Sequence[int]) -> Job[Shard]:
+        """The job that takes the features of some recordings."""
+        return self._comparison, [self.segments[i] for i in recordings]
+
+    def save_shard(self, number: int, rest: Sequence[int] = (), made: Shard | None = None) -> None:
+        """Write a shard: what was made of `rest`, and what was there of the others."""
+        own = self._recordings(number)
+        values = np.empty((len(own), self.where.size), dtype=np.int8)
+        scale = np.empty(len(own), dtype=np.float32)
+        if made is not None:
+            at = [i - own.start for i in rest]
+            values[at], scale[at] = made
+        known = [i for i in own if self._old(i) is None and self._sampled(i)]
+        if known and (sample := arrays.read_sample(self.folder)) is not None:
+            at = [i - own.start for i in known]
+            taken = torch.from_numpy(sample[[i // self.step for i in known]])
+            values[at], scale[at] = arrays.quantise(taken, self.where.unit)
+        for i in own:
+            if (old := self._old(i)) is not None:
+                shard = arrays.read_shard(*old[:2])
+                values[i - own.start], scale[i - own.start] = shard[0][old[2]], shard[1][old[2]]
+        arrays.save_shard(self.folder, number, (values, scale))
+
+    @cached_property
+    def where(self) -> Directions:
+        """The directions, as they are written."""
+        return arrays.read_directions(self.folder)
+
+    @cached_property
+    def _comparison(self) -> _Compare:
+        return _Compare(*self.work, self.where)
+
+    @cached_property
+    def _has_sample(self) -> bool:
+        return arrays.read_sample(self.folder) is not None
+
+    def _recordings(self, number: int) -> range:
+        return range(number * self.plan.shard, min(len(self.segments), (number + 1) * self.plan.shard))
+
+    def _sampled(self, i: int) -> bool:
+        return self._has_sample and i % self.step == 0
+
+    def _old(self, i: int) -> tuple[Path, int, int] | None:
+        """Folder, shard and row where the earlier store has the recording's vector."""
+        if self.earlier is None or self.kept is None:
+            return None
+        about = self.draft.recordings[i]
+        place = self.earlier.rows.get((about.recording, about.score))
+        return None if place is None else (self.kept, *divmod(place, self.earlier.about.plan.shard))
 
 
 def _restored(folder: Path, shards: int) -> Iterator[torch.Tensor]:

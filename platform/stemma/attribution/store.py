@@ -8,7 +8,6 @@ what turns products into scores.  Loading checks every byte against the manifest
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +19,11 @@ from torch import Tensor
 
 from stemma.attribution import arrays, manifest, scores
 from stemma.attribution.arrays import Float32, Shard
-from stemma.attribution.build import Load, Progress, build, finished, make_room, one_thread, turns_of
+from stemma.attribution.build import Progress, build, finished, make_room, turns_of
 from stemma.attribution.calibration import Predicted
 from stemma.attribution.features import Directions, features
 from stemma.attribution.manifest import MANIFEST, Manifest, Plan, usual_plan
+from stemma.attribution.workers import Load, Workers, here, one_thread
 from stemma.errors import InvalidError, NotFoundError, ProofError
 from stemma.models import family_of
 from stemma.models.content import content_key, source_of
@@ -100,14 +100,15 @@ class Store:
         progress: Progress = lambda _done, _total, _note="": None,
         plan: Plan | None = None,
         load: Load | None = None,
-        executor: Executor | None = None,
+        workers: Workers = here,
         previous: Path | None = None,
     ) -> Self:
         """Make the store of a bundle in `out`, from the recordings of its snapshot with their MIDI.
 
         `recordings` are read twice, one at a time: as `Contents` gives them, they need not fit into memory.
         A build that was cut off goes on where it stopped; one that is done is only checked.  See
-        `manifest.draft` for what is refused.  `previous` is the folder of an earlier store: what it
+        `manifest.draft` for what is refused.  Its parts are computed by `workers`, to the same bytes whoever they
+        are.  `previous` is the folder of an earlier store: what it
         holds at the same checkpoints is not computed again.  A finished store of another draft that lies in
         `out` is laid beside it by its version, and is `previous` where no other is given.
         """
@@ -128,7 +129,7 @@ class Store:
                 out=out,
                 load=load,
                 progress=progress,
-                executor=executor,
+                workers=workers,
                 previous=earlier,
             )
         return cls.load(out, bundle, load=load)

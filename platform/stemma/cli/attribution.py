@@ -49,45 +49,47 @@ def build(
             help="Release whose store is taken over as far as it fits; else this one's, or an earlier version's."
         ),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that work side by side; else as processors and memory allow.")
+    ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="On the cluster of Ray that this belongs to, or that RAY_ADDRESS names.")
+    ] = False,
 ) -> None:
     """Make the store of a release and publish it.  An interrupted build goes on where it stopped.
 
     What the release's store, or that of an earlier version of the model, holds at the same checkpoints is not
     computed again.  What is not said is as the documentation of attribution tells.
     """
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from contextlib import nullcontext
-
+    from stemma.attribution import on_ray, workers
     from stemma.attribution.manifest import MANIFEST, Plan, usual_plan
     from stemma.attribution.store import Contents, Store
     from stemma.storage import storage
     from stemma.training import release as releases
 
+    if ray and processes:
+        raise InvalidError("--processes are of this machine, --ray is for a cluster.", remedy="Give one of them.")
     console = Console()
-    with told("Attribution store", console) as progress:
+    at_work = on_ray.cluster() if ray else workers.processes(processes or workers.room())
+    with told("Attribution store", console) as progress, at_work as made_by:
         bundle = releases.fetch(release, settings().home / "releases" / release)
         said = {"form": form, "checkpoints": checkpoints, "tokens": tokens, "rank": rank, "keep": keep}
         usual = usual_plan(bundle).model_dump()
         plan = Plan.model_validate(usual | {name: value for name, value in said.items() if value is not None})
-        # Spawned, not forked: torch's threads do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else nullcontext() as executor:
-            out = settings().home / "stores" / release
-            kept = settings().home / "stores" / "kept" / (previous or release)
-            earlier = None
-            if previous or not (out / MANIFEST).exists():
-                earlier = Store.earlier(storage(), bundle, kept, plan=plan, named=previous)
-            store = Store.build(
-                bundle,
-                out,
-                Contents(bundle, storage()),
-                progress=progress,
-                plan=plan,
-                executor=executor,
-                previous=earlier,
-            )
+        out = settings().home / "stores" / release
+        kept = settings().home / "stores" / "kept" / (previous or release)
+        earlier = None
+        if previous or not (out / MANIFEST).exists():
+            earlier = Store.earlier(storage(), bundle, kept, plan=plan, named=previous)
+        store = Store.build(
+            bundle,
+            out,
+            Contents(bundle, storage()),
+            progress=progress,
+            plan=plan,
+            workers=made_by,
+            previous=earlier,
+        )
         store.publish(storage())
     console.print(
         f"Store {store.version} of {release}: {len(store.rows)} recordings and {len(store.decoys)} decoys "

@@ -71,7 +71,11 @@ def make(
     preset: Annotated[str, typer.Option(help="Preset of training.")] = "up",
     name: Annotated[str, typer.Option(help="Name of the model.")] = "house-symbolic",
 ) -> None:
-    """Train past the gate, release, and build the attribution store: what a training job does from end to end."""
+    """Train past the gate, release, and build the attribution store: what a training job does from end to end.
+
+    The store is built on all nodes of the cluster of Ray that the job has.
+    """
+    from stemma.attribution import on_ray
     from stemma.attribution.store import Contents, Store
     from stemma.capacity.energy import watt_hours
     from stemma.config import settings
@@ -84,7 +88,9 @@ def make(
     bundle = release.build(outcome.folder, home / "releases" / name, name=name)
     release.sign(bundle)
     identifier = release.publish(bundle)
-    Store.build(bundle, home / "stores" / identifier, Contents(bundle, store)).publish(store)
+    with on_ray.cluster() as workers:
+        made = Store.build(bundle, home / "stores" / identifier, Contents(bundle, store), workers=workers)
+    made.publish(store)
     typer.echo(f"{identifier} is in production.")
 
 

@@ -240,10 +240,12 @@ class Story:
     def attribution(self, progress: Callable[..., None]) -> str:
         """Build the store from which later outputs are traced back."""
         from stemma.attribution.store import Contents, Store
+        from stemma.attribution.workers import processes, room
 
         bundle = Path(self.state["bundle"])
         out = self.config.home / "stores" / self.state["release"]
-        store = Store.build(bundle, out, Contents(bundle, self.storage), progress=progress)
+        with processes(room()) as workers:
+            store = Store.build(bundle, out, Contents(bundle, self.storage), progress=progress, workers=workers)
         store.publish(self.storage)
         return f"{len(store.manifest.recordings)} recordings × {store.checkpoints} checkpoints"
 

@@ -62,4 +62,28 @@ spec:
           containers:
             {{- include "stemma.rayContainer" (dict "root" .root "name" "ray-head" "resources" $t.resources "gpu" $t.gpu "gpuResource" $t.gpuResource "ports" (list (dict "name" "gcs" "containerPort" 6379) (dict "name" "dashboard" "containerPort" 8265) (dict "name" "metrics" "containerPort" 8080)) "env" (printf "%s\n%s" (include "stemma.clientEnv" .root) (include "stemma.mlflowAccount" .root | trim))) | nindent 12 }}
           volumes: {{ include "stemma.rayVolumes" . | nindent 12 }}
+    {{- if $t.workers }}
+    {{- /* They sign nothing and ask nobody: no role's keys, no account of the portal or of MLflow. */}}
+    {{- $it := omit . "roles" }}
+    workerGroupSpecs:
+      - groupName: worker
+        replicas: {{ $t.workers }}
+        minReplicas: {{ $t.workers }}
+        maxReplicas: {{ $t.workers }}
+        rayStartParams:
+          num-gpus: {{ $t.gpu | quote }}
+          object-store-memory: "104857600"
+        template:
+          metadata:
+            labels: {{ include "stemma.podLabels" $it | nindent 14 }}
+          spec:
+            {{- include "stemma.pod" $it | nindent 12 }}
+            terminationGracePeriodSeconds: 60
+            {{- with include "stemma.priority" (list .root "batch" $t.priorityClassName) }}
+            priorityClassName: {{ . }}
+            {{- end }}
+            containers:
+              {{- include "stemma.rayContainer" (dict "root" .root "name" "ray-worker" "resources" $t.resources "gpu" $t.gpu "gpuResource" $t.gpuResource "ports" (list (dict "name" "metrics" "containerPort" 8080))) | nindent 14 }}
+            volumes: {{ include "stemma.rayVolumes" $it | nindent 14 }}
+    {{- end }}
 {{- end }}

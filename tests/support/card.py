@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-OURS, SISTERS = "this method", "with a sister run"
+OURS, SISTERS = "this method", "with sister runs"
 
 
 def card() -> dict[str, Any]:

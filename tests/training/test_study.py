@@ -61,7 +61,7 @@ def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in (study.folder / "trained").iterdir()} == kept
 
     table = card["lds"]["generated"]["works"]
-    assert set(table) >= {"this method", "with a sister run", "one checkpoint", "exact dual"}
+    assert set(table) >= {"this method", "with sister runs", "one checkpoint", "exact dual"}
     assert set(table) >= {"trigrams of tokens", "hidden states", "prompts"}
     assert all(-1 <= row["low"] <= row["high"] <= 1 for row in table.values())
     assert card["fact"]["lds"] == table["this method"]["lds"]

@@ -331,6 +331,13 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
+def learned(checkpoint: Path) -> float:
+    """How much was learned around a checkpoint: the sum of its run's rates since the one before; 0 where none tells."""
+    about = checkpoint / "stemma.json"
+    said = json.loads(about.read_text()).get("learned", 0.0) if about.exists() else 0.0
+    return float(said) if isinstance(said, int | float) else 0.0
+
+
 def release_of(bundle: Path) -> str:
     """Name of a bundle's release, such as `house-symbolic/1`."""
     return str(_about(bundle)["release"])

@@ -15,8 +15,8 @@
 **Who owns a recording plays no part in this.**  Whatever is netted, thresholded or shrunk within an
 owner pays an owner who becomes two, or two who become one; only a sum over recordings does not.
 
-Where several checkpoints are compared, the same steps with the scores of each alone say how far they
-differ: the interval of a share.
+Where several checkpoints are compared, the scores are their mean, and the same steps with the scores of each
+alone say how far they differ: the interval of a share.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ class Attribution:
 def attribute(store: Store, example: Example, *, z: float = Z) -> Attribution:
     """Who shaped an output, `example` being the output as the model sees it."""
     each = store.each(example)
-    found = each.sum(axis=0) / len(each)
+    found = store.mean(each)
     recordings = [store.manifest.recordings[i] for i in store.rows]
     explained = explain(
         [r.recording for r in recordings],

@@ -205,7 +205,7 @@ class Store:
     def weights(self) -> npt.NDArray[np.float64]:
         """How far each recording moved the model, the mean over checkpoints, around 1; see `scores.Turns`."""
         each = [np.load(self.folder / c.name / "weight.npy") for c in self.manifest.checkpoints]
-        return np.asarray(np.mean(each, axis=0), dtype=np.float64)
+        return self.mean(np.array(each))
 
     def publish(self, storage: Storage) -> None:
         """Put the store into object storage as `stores/<release>/<version>/…`, and make it the current one.
@@ -218,6 +218,22 @@ class Store:
         body = (self.folder / MANIFEST).read_bytes()
         storage.put(f"{prefix}{self.version}/{MANIFEST}", body, "application/json")
         storage.put(prefix + MANIFEST, body, "application/json")
+
+    @cached_property
+    def says(self) -> npt.NDArray[np.float64]:
+        """What each checkpoint's scores count for [checkpoints], 1 in the mean: how much was learned around it.
+
+        Near the end of a run rates are low, and recordings known by heart: less is learned there than is remembered.
+        Where a checkpoint does not tell, all count alike.
+        """
+        folders = [self.bundle / "checkpoints" / c.name for c in self.manifest.checkpoints]
+        learned = np.array([manifest.learned(folder) for folder in folders])
+        found: Vector = learned / learned.mean() if (learned > 0).all() else np.ones(len(learned))
+        return found
+
+    def mean(self, each: Matrix) -> Matrix:
+        """The mean over checkpoints of what each has found [checkpoints, …]."""
+        return np.asarray(np.average(each, axis=0, weights=self.says), dtype=np.float64)
 
     def scores(self, example: Example) -> npt.NDArray[np.float64]:
         """Score of every recording and decoy for one output: the mean over checkpoints.
@@ -232,18 +248,18 @@ class Store:
 
     def many(self, examples: Sequence[Example]) -> Matrix:
         """Scores [outputs, recordings] of many outputs, for which the store is read once."""
-        return np.asarray(self._each(examples)[0].mean(axis=0), dtype=np.float64)
+        return self.mean(self._each(examples)[0])
 
     def predicted(self, examples: Sequence[Example]) -> Predicted:
         """What training without each recording is to take from these outputs; decoys are among the recordings."""
         found, longer = self._each(examples)
-        return Predicted(found.mean(axis=0), self.weights, longer.mean(axis=0))
+        return Predicted(self.mean(found), self.weights, self.mean(longer))
 
     def _each(self, examples: Sequence[Example]) -> tuple[Matrix, Matrix]:
         """Scores [checkpoints, outputs, recordings], and what a longer run adds [checkpoints, outputs].
 
-        Every checkpoint has the same say in an output: how large its gradient was counts as the mean
-        over checkpoints, for it is largest where the model fits worst.
+        How large an output's gradient was counts as the mean over checkpoints, for it is largest where the model
+        fits worst.
         """
         if empty := [i for i, example in enumerate(examples) if not len(example.tokens)]:
             raise InvalidError(

@@ -45,7 +45,7 @@ METHODS = {
     "exact dual": PLAN.model_copy(update={"form": "dual", "keep": 10**7, "rank": 4096}),
 }
 """What it is compared with."""
-OURS, SISTERS = "this method", "with a sister run"
+OURS, SISTERS = "this method", "with sister runs"
 
 
 def evaluate(study: Study, *, processes: int = 2, progress: Progress = silent) -> Card:
@@ -268,12 +268,13 @@ def _removal(study: Study, scores: dict[str, Matrix], processes: int, progress: 
 
 
 def _stability(study: Study, scores: dict[str, Matrix]) -> float | None:
-    """Mean correlation over queries of scores by the base run alone and with a sister run beside it."""
+    """Mean correlation over queries of scores by the base run alone and by its sister runs alone."""
     if SISTERS not in scores:
         return None
     pairs = zip(scores[OURS][: study.generated], scores[SISTERS][: study.generated], strict=True)
-    # What the pair has in common by construction is taken out: the sister's own scores are 2·both − ours.
-    return float(np.mean([np.corrcoef(one, 2 * both - one)[0, 1] for one, both in pairs]))
+    # What the pair has in common by construction is taken out: all runs together are the mean of each.
+    runs = study.profile.sisters + 1
+    return float(np.mean([np.corrcoef(one, runs * every - one)[0, 1] for one, every in pairs]))
 
 
 def words(card: Card) -> str:

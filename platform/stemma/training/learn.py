@@ -143,7 +143,7 @@ def learn(
             report(Step(state.step, state.total, loss, factor, places, state.seconds))
             if state.total is not None and state.step in _marks(state.total, preset.checkpoints):
                 path = folder / "checkpoints" / f"step-{state.step:06d}"
-                _keep(course.model, path, state.step)
+                _keep(course.model, path, state.step, _learned(state.step, state.total, preset))
                 checkpoint(path, state.step)
             done = state.total is not None and state.step >= state.total
             told = stop()
@@ -189,11 +189,17 @@ def _batches(course: Course, state: _Saved) -> Iterator[list[int]]:
     state.place = 0
 
 
-def _keep(model: Family, path: Path, step: int) -> None:
+def _learned(step: int, total: int, preset: AnyPreset) -> float:
+    """Sum of the factors of the learning rates since the checkpoint before: how much was learned around this one."""
+    before = max((mark for mark in _marks(total, preset.checkpoints) if mark < step), default=0)
+    return round(sum(schedule(number, total, preset) for number in range(before, step)), 3)
+
+
+def _keep(model: Family, path: Path, step: int, learned: float) -> None:
     """Write a checkpoint, which appears only when it is whole."""
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    model.save(part, step=step)
+    model.save(part, step=step, learned=learned)
     shutil.rmtree(path, ignore_errors=True)
     part.replace(path)
 

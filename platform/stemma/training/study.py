@@ -87,7 +87,7 @@ QUICK = Preset(
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", QUICK, works=240),
+        Profile("quick", QUICK, works=240, sisters=4),
         Profile(
             "full",
             Preset("study", Shape(width=160, layers=4, heads=5, hidden=448), steps=800, threads=1),
@@ -208,7 +208,8 @@ class Study:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         (folder / "manifest.json").write_text(manifest.model_dump_json())
         (folder / "stemma.json").write_text(json.dumps(about))
-        for run in [self.folder / "base", *(sorted(self.folder.glob("sister-*")) if sisters else ())]:
+        beside = [self.folder / f"sister-{seed + 1}" for seed in range(self.profile.sisters)] if sisters else []
+        for run in [self.folder / "base", *beside]:
             inside = folder / "checkpoints" / (run.name if run.name != "base" else "")
             shutil.copytree(run / "checkpoints", inside, dirs_exist_ok=True)
         return folder

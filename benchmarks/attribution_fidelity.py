@@ -1,7 +1,7 @@
 """Claims `lds-ceiling`, `store-compression` and `calibration`, from the quick study of the house catalog.
 
-- `lds-ceiling`: LDS on generated queries, work level, against what the noise of training seeds allows; of one run and of
-  five, and the same on pieces that were never looked at while the method's settings were chosen.
+- `lds-ceiling`: LDS on generated queries, work level, against what the noise of training seeds allows; of one run and
+  of five, and the same on pieces that were never looked at while the method's settings were chosen.
 - `store-compression`: LDS of the compressed store against one that keeps every coordinate; its bytes against
   those of every coordinate in 32 bits.
 - `calibration`: slope of measured on predicted effects of owners, on retrainings not fitted to; peer 1.

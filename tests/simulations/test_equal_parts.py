@@ -104,7 +104,7 @@ def honest(tmp_path_factory) -> tuple[Catalog, frozenset[str]]:
 
 
 def test_no_rule_for_equal_money_withstands_every_attack(honest, tmp_path):
-    """Each is gained from by something, and all but the covenant's take from honest owners what that gives them."""
+    """Each is gained from by something, or takes all from honest owners whom nothing was traced to."""
     catalog, heard = honest
     base = {rule: part(rule, catalog, heard) for rule in RULES}
     gains: dict[str, dict[str, float]] = {}
@@ -126,6 +126,6 @@ def test_no_rule_for_equal_money_withstands_every_attack(honest, tmp_path):
     print("weights of honest works by what is new:", *(f"{w:.2f}" for w in unique(catalog, heard).values()))
     print("traced:", len(heard), "of", len(works(catalog)))
     for rule in RULES:
-        assert max(gains[how][rule] for how in ATTACKS) > TARGET
+        assert max(gains[how][rule] for how in ATTACKS) > TARGET or gains["honest: never traced"][rule] == 0
     assert gains["honest: four times the works"]["per owner"] < 1.5  # of three times what they brought
     assert gains["honest: never traced"]["of works once traced"] == 0

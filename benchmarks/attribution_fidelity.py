@@ -18,7 +18,9 @@ import torch
 from ground.corpus import study
 from ground.timing import claim
 from stemma.attribution.fidelity import difference
+from stemma.models.symbolic.family import Symbolic
 from stemma.training import fidelity
+from stemma.training.study import Study
 
 
 def main() -> None:
@@ -51,9 +53,9 @@ def main() -> None:
     claim("calibration", card["calibration"]["slope"], 1.0, card["calibration"]["slope"], "measured per predicted")
 
 
-def _compared(found: fidelity.Study) -> list[tuple[str, torch.Tensor]]:
+def _compared(found: Study) -> list[tuple[str, torch.Tensor]]:
     """Weights of the layers and tables whose gradients a store compares."""
-    network = fidelity.Symbolic.load(found.checkpoints[-1]).network
+    network = Symbolic.load(found.checkpoints[-1]).network
     tables = ("decoder.model.embed_tokens.weight", "places.weight")
     return [(n, w) for n, w in network.named_parameters() if n in tables or (".layers." in n and w.ndim == 2)]
 

@@ -11,7 +11,9 @@ from stemma.catalog.repertoire import choose
 from stemma.proof.canonical import sha256
 from stemma.rights.shares import Share
 from stemma.rights.snapshot import SnapshotRecording
-from stemma.training.study import PROFILES, Study
+from stemma.training.notes import Notes
+from stemma.training.profiles import PROFILES
+from stemma.training.study import Study
 
 FOLDER = Path(tempfile.gettempdir()) / "stemma-benchmarks" / "study"
 """Trainings are kept here: a second run of the benchmarks only reads them."""
@@ -61,4 +63,8 @@ def _engraved(limit: int) -> tuple[list[SnapshotRecording], dict[str, bytes]]:
 def study() -> Study:
     """The quick study of a part of the house catalog."""
     rows, scores = catalog(280)
-    return Study.open(FOLDER, PROFILES["quick"], rows, scores)
+
+    def read(recording: SnapshotRecording) -> bytes:
+        return scores[recording.recording]
+
+    return Study.open(FOLDER, Notes.open(PROFILES["quick"], rows, read), read)

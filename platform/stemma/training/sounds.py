@@ -118,6 +118,8 @@ class Sounds:
 
     def query(self, model: Family, style: str, seed: int) -> Example:
         """A piece as long as the model makes them."""
+        assert isinstance(model, Latent)  # noqa: S101 - as `load` gives it
+        _to_gpu(model)
         return model.generate(GenerationRequest(style=style, seed=seed)).example
 
     def held(self) -> list[Example]:
@@ -180,9 +182,13 @@ class _Encoded(Latent):
 def _model(bundle: Path) -> Latent:
     """The release's model, read once per process, which lives for many trainings; its denoiser may be any."""
     model = Latent.load(bundle)
+    _to_gpu(model)
+    return model
+
+
+def _to_gpu(model: Latent) -> None:
     if torch.cuda.is_available():
         model.pipeline.to("cuda")
-    return model
 
 
 def _segments(place: Path, recording: SnapshotRecording, model: Latent) -> Iterator[Segment]:

@@ -20,7 +20,10 @@ import torch
 from ground.corpus import study
 from ground.timing import claim
 from stemma.attribution.fidelity import difference, lds
+from stemma.models.symbolic.family import Symbolic
 from stemma.training import fidelity
+from stemma.training.material import OURS, SISTERS
+from stemma.training.study import Study
 
 
 def main() -> None:
@@ -31,19 +34,19 @@ def main() -> None:
     (found.folder / fidelity.CARD).write_text(json.dumps(card, indent=1))
     print(fidelity.words(card))
     rows = card["lds"]["generated"]["works"]
-    ours, exact = rows[fidelity.OURS], rows["every coordinate"]
+    ours, exact = rows[OURS], rows["every coordinate"]
     scores = fidelity.methods(found)
     made = slice(0, found.generated)
     works = found.halves()
     measured = found.measure(works, found.profile.seeds)[:, :, made]
-    paired = difference(scores[fidelity.OURS][made], scores["every coordinate"][made], np.array(works), measured)
+    paired = difference(scores[OURS][made], scores["every coordinate"][made], np.array(works), measured)
     size = card["plan"]["keep"]
-    whole = 4 * sum(w.numel() for n, w in _compared(found))
+    whole = 4 * _compared(found)
     print(f"LDS {ours['lds']:.3f} [{ours['low']:.3f}, {ours['high']:.3f}], ceiling {ours['ceiling']:.3f}")
     print(f"compressed less exact: {paired.mean:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}] at 1/{whole / size:.0f}")
     print(f"slope [{card['calibration']['low']:.2f}, {card['calibration']['high']:.2f}]")
     for name, table in (("", rows), (", other pieces", _other_pieces())):
-        for method, runs in ((fidelity.OURS, "one run"), (fidelity.SISTERS, "five runs")):
+        for method, runs in ((OURS, "one run"), (SISTERS, "five runs")):
             row = table[method]
             print(f"{runs}{name}: LDS {row['lds']:.3f} [{row['low']:.3f}, {row['high']:.3f}] of {row['ceiling']:.3f}")
             claim("lds-ceiling", row["lds"], row["ceiling"], row["lds"] / row["ceiling"], f"LDS, {runs}{name}")
@@ -66,11 +69,12 @@ def _other_pieces() -> dict[str, fidelity.Card]:
     return {name: asdict(lds(s[made], np.array(works), measured)) for name, s in scores.items()}
 
 
-def _compared(found: fidelity.Study) -> list[tuple[str, torch.Tensor]]:
-    """Weights of the layers and tables whose gradients a store compares."""
-    network = fidelity.Symbolic.load(found.checkpoints[-1]).network
-    tables = ("decoder.model.embed_tokens.weight", "places.weight")
-    return [(n, w) for n, w in network.named_parameters() if n in tables or (".layers." in n and w.ndim == 2)]
+def _compared(found: Study) -> int:
+    """Weights whose gradients a store compares; the table of words is the projection on them, too, and counts twice."""
+    network = Symbolic.load(found.checkpoints[-1]).network
+    words = network.decoder.model.embed_tokens.weight
+    inner = [w for n, w in network.named_parameters() if ".layers." in n and w.ndim == 2]
+    return sum(w.numel() for w in [words, words, network.places.weight, *inner])
 
 
 if __name__ == "__main__":

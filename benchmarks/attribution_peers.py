@@ -35,7 +35,7 @@ from stemma.models.protocol import Example
 from stemma.models.symbolic.family import Symbolic
 from stemma.models.symbolic.network import Batch, as_segment
 from stemma.rights.snapshot import SnapshotRecording
-from stemma.training import fidelity
+from stemma.training import notes
 from stemma.training.study import Study
 
 
@@ -143,7 +143,7 @@ def main() -> None:
     """Measure and print both claims."""
     torch.set_num_threads(1)
     found = study()
-    examples, queries = [some[0] for some in found.examples()], found.queries[: found.generated]
+    examples, queries = [some[0] for some in found.material.examples()], found.queries[: found.generated]
     scores, spent = {}, {}
     for name, peer in {"kronfluence": kronfluence, "dattri": logra}.items():
         started = time.process_time()
@@ -155,7 +155,7 @@ def main() -> None:
     Read.ready = {recording.recording: model.examples(recording, midi) for recording, midi in given}
     reading = time.process_time() - started
     for count in (1, 5):
-        plan = fidelity.PLAN.model_copy(update={"checkpoints": count})
+        plan = notes.PLAN.model_copy(update={"checkpoints": count})
         with tempfile.TemporaryDirectory() as place:
             started = time.process_time()
             store = Store.build(bundle, Path(place) / "store", given, plan=plan, load=Read.load)

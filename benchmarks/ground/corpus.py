@@ -11,7 +11,9 @@ from stemma.catalog.repertoire import choose
 from stemma.proof.canonical import sha256
 from stemma.rights.shares import Share
 from stemma.rights.snapshot import SnapshotRecording
-from stemma.training.study import PROFILES, Study
+from stemma.training.notes import Notes
+from stemma.training.profiles import PROFILES
+from stemma.training.study import Study
 
 FOLDER = Path(tempfile.gettempdir()) / "stemma-benchmarks" / "study"
 """Trainings are kept here: a second run of the benchmarks only reads them."""
@@ -65,4 +67,8 @@ def study(*, after: bool = False) -> Study:
         known = {row.recording for row in rows}
         rows, scores = catalog(560)
         rows = [row for row in rows if row.recording not in known]
-    return Study.open(FOLDER, PROFILES["quick"], rows, {row.recording: scores[row.recording] for row in rows})
+
+    def read(recording: SnapshotRecording) -> bytes:
+        return scores[recording.recording]
+
+    return Study.open(FOLDER, Notes.open(PROFILES["quick"], rows, read), read)

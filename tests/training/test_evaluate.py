@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from stemma.cli import build
 from stemma.config import settings
 from stemma.errors import InvalidError, NotFoundError
-from stemma.training import release, study
+from stemma.training import profiles, release, study
 from stemma.training.tracking import client
 from training.test_study import TINY
 
@@ -30,7 +30,7 @@ def stemma(trained, settings_changed, monkeypatch, tmp_path):
             store.put(f"releases/{name}/{path.relative_to(trained.bundle)}", path.read_bytes())
     shutil.copytree(trained.outcome.folder, tmp_path / "runs" / trained.outcome.folder.name)
     settings_changed(home=str(tmp_path), keys_dir=str(trained.ground.keys.folder))
-    monkeypatch.setitem(study.PROFILES, TINY.name, TINY)
+    monkeypatch.setitem(profiles.PROFILES, TINY.name, TINY)
 
     def run(*words: str):
         done = CliRunner().invoke(build({"attribution"}), ["attribution", *words], env={"COLUMNS": "200"})

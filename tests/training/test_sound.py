@@ -16,19 +16,25 @@ from typer.testing import CliRunner
 
 from attribution.test_latent import FRAMES, HOP, sound, tiny
 from serving.releases import publish
+from stemma.attribution.manifest import Plan
+from stemma.attribution.shares import attribute
+from stemma.attribution.store import Contents, Store
 from stemma.cli import build
 from stemma.config import load, settings
 from stemma.errors import InvalidError, NotFoundError, StemmaError, UnavailableError
 from stemma.models import load as load_model
+from stemma.models.latent.family import Latent
 from stemma.models.latent.pipeline import find_pipeline
 from stemma.models.protocol import GenerationRequest
 from stemma.music import audio
 from stemma.music.echoes import Echoes
 from stemma.royalties.facts import PPB
 from stemma.storage import Storage
-from stemma.training import presets, release, run
+from stemma.training import presets, profiles, release, run, study
 from stemma.training.gate import GateRefusal
 from stemma.training.learn import WORK
+from stemma.training.presets import LatentPreset
+from stemma.training.profiles import Profile
 from stemma.training.tracking import client
 from stemma_serving import pending
 from stemma_serving.attributor import Desk
@@ -37,6 +43,15 @@ from training.ground import Ground
 
 pytestmark = pytest.mark.services
 TINY = replace(presets.LATENT["tiny"], steps=40, checkpoints=2, threads=1)
+STUDY = Profile(
+    "impatient",
+    LatentPreset("study", batch=8, steps=6, adam=3e-3, warmup=2, checkpoints=2, threads=1),
+    subsets=3,
+    owner_subsets=3,
+    generated=2,
+    held=1,
+    removals=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +106,7 @@ def way(ground, pipeline, keyring, tmp_path_factory):
         said["store"] = command("attribution", "build", "house-latent/1")
         yield Way(home, said, made, bundle)
     settings.cache_clear()
-    for prefix in ("releases/", "stores/", "generations/"):
+    for prefix in ("releases/", "stores/", "generations/", "fidelity/"):
         for key in list(ground.store.keys(prefix)):
             ground.store.delete(key)
 
@@ -123,7 +138,6 @@ def test_the_denoiser_is_fresh_and_the_rest_is_the_pipelines(way, pipeline):
 
 
 def load_model_of(pipeline: Path):
-    from stemma.models.latent.family import Latent
     from stemma.models.latent.pipeline import read_pipeline
 
     return Latent(read_pipeline(pipeline))
@@ -167,8 +181,32 @@ def test_what_it_makes_is_attributed_and_made_again(way, ground, tmp_path, monke
     assert sum(fact["shares"].values()) == PPB
     assert fact["lds"] is None
     assert "the same, to the last part per billion" in re.sub(r"\s+", " ", command("attribution", "recompute", name))
-    with pytest.raises(InvalidError, match="makes sound"):
-        command("attribution", "evaluate", "house-latent/1")
+
+
+def test_its_fidelity_is_measured_and_reaches_releases_stores_and_facts(way, ground, keyring, monkeypatch, tmp_path):
+    """By training again without, from the release's autoencoder and text encoder; asked again it only reads."""
+    monkeypatch.setitem(profiles.LATENT_PROFILES, STUDY.name, STUDY)
+    asked = ("attribution", "evaluate", "house-latent/1", "--profile", STUDY.name, "--processes", "1")
+    said = re.sub(r"\s+", " ", command(*asked))
+    card = ground.store.get_json("fidelity/house-latent/1/fidelity.json")
+    assert f"LDS {card['fact']['lds']:.2f}" in said
+    assert "minus the squared error of a latent" in said
+    assert (card["family"], card["functional"], card["study"]["recordings"]) == ("latent", "d-trak", 11)
+    assert set(card["lds"]["generated"]["works"]) >= {"this method", "by loss", "latents", "hidden states", "prompts"}
+
+    monkeypatch.setattr(study, "_train_all", None)
+    monkeypatch.setattr(Latent, "encoded", None)  # nothing is trained or encoded twice
+    command(*asked)
+    assert ground.store.get_json("fidelity/house-latent/1/fidelity.json") == card
+    monkeypatch.undo()
+
+    later = release.build(way.run, tmp_path / "releases")
+    release.sign(later, keyring)
+    assert json.loads((later / "fidelity.json").read_text()) == card
+    store = Store.build(later, tmp_path / "store", Contents(later, ground.store), plan=Plan(checkpoints=1, tokens=64))
+    assert store.manifest.curve.model_dump(mode="json") == card["fact"]["curve"]
+    piece = load_model(way.bundle).generate(GenerationRequest(style="chorale", seed=3)).example
+    assert attribute(store, piece).fact_fields()["lds"] == card["fact"]["lds"]
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(way, ground, pipeline, tmp_path):

@@ -11,8 +11,11 @@ from stemma.attribution.calibration import Curve, Predicted, fit, slope
 from stemma.attribution.fidelity import diagnose, difference
 from stemma.models.symbolic.network import Shape
 from stemma.training import fidelity
+from stemma.training.material import cosine
+from stemma.training.notes import Notes
 from stemma.training.presets import Preset
-from stemma.training.study import Profile, Study
+from stemma.training.profiles import Profile
+from stemma.training.study import Study
 from support.card import card
 from training.ground import recordings
 
@@ -41,10 +44,19 @@ TINY = Profile(
 )
 
 
+def opened(folder, profile=TINY):
+    """The study of the dozen works."""
+    rows, scores = recordings()
+
+    def read(recording):
+        return scores[recording.recording]
+
+    return Study.open(folder, Notes.open(profile, rows, read), read)
+
+
 def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
     torch.set_num_threads(1)
-    rows, scores = recordings()
-    study = Study.open(tmp_path, TINY, rows, scores)
+    study = opened(tmp_path)
     assert [c.name for c in study.checkpoints] == ["step-000003", "step-000006"]
     assert len(study.queries) == study.generated + 1
 
@@ -56,7 +68,7 @@ def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
     np.testing.assert_array_equal(study.measure(study.halves()[:2], 1), first)
 
     monkeypatch.setattr("stemma.training.study.ProcessPoolExecutor", None)
-    again = fidelity.evaluate(Study.open(tmp_path, TINY, rows, scores))
+    again = fidelity.evaluate(opened(tmp_path))
     assert again == card
     assert {path: path.stat().st_mtime_ns for path in (study.folder / "trained").iterdir()} == kept
 
@@ -75,8 +87,8 @@ def test_a_card_from_trainings_that_are_made_once(tmp_path, monkeypatch):
 def test_prompts_are_compared_in_their_own_words(tmp_path):
     """Pieces are nearest in words to recordings of their own style."""
     torch.set_num_threads(1)
-    study = Study.open(tmp_path, replace(TINY, sisters=0), *recordings())
-    likeness = fidelity._cosine(fidelity._prompts(study)).effects
+    study = opened(tmp_path, replace(TINY, sisters=0))
+    likeness = cosine(*study.material._prompts(study.queries))
     assert likeness.shape == (len(study.queries), len(study.recordings))
     assert np.abs(likeness).max() <= 1 + 1e-9
     styles = np.array([r.style for r in study.recordings])
@@ -93,19 +105,15 @@ def world(rng):
     return scores, subsets, measured + 0.1 * rng.normal(size=measured.shape) - 3
 
 
-def said(scores):
-    return Predicted(scores, np.ones(scores.shape[1]), np.zeros(len(scores)))
-
-
 def test_a_curve_fitted_to_some_retrainings_is_right_about_others():
     scores, subsets, measured = world(np.random.default_rng(0))
-    curve = fit(said(scores), subsets[:40], measured[:40])
+    curve = fit(Predicted.of_scores(scores), subsets[:40], measured[:40])
     assert all(s >= 0 for s in curve.slopes)
     assert (np.diff(curve(np.linspace(-3, 3, 50))) >= 0).all()
     assert float(curve(0.0)) == 0
-    assert slope(curve, said(scores), subsets[40:], measured[40:]) == pytest.approx(1, abs=0.1)
+    assert slope(curve, Predicted.of_scores(scores), subsets[40:], measured[40:]) == pytest.approx(1, abs=0.1)
     doubled = Curve(knots=curve.knots, slopes=tuple(2 * s for s in curve.slopes))
-    assert slope(doubled, said(scores), subsets[40:], measured[40:]) == pytest.approx(0.5, abs=0.05)
+    assert slope(doubled, Predicted.of_scores(scores), subsets[40:], measured[40:]) == pytest.approx(0.5, abs=0.05)
 
 
 def test_differences_are_paired():

@@ -50,6 +50,11 @@ class Predicted:
     longer: npt.NDArray[np.float64]
     """[queries] what any recording adds by making the run longer."""
 
+    @classmethod
+    def of_scores(cls, scores: Matrix) -> Predicted:
+        """Scores that count alike, and nothing beside."""
+        return cls(scores, np.ones(scores.shape[1]), np.zeros(len(scores)))
+
     @property
     def effects(self) -> Matrix:
         """[queries, recordings] what each output is to lose without a recording, in no unit yet."""

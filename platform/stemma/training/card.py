@@ -220,8 +220,7 @@ _LATENT = _Words(
     ],
     evaluation=_latent_evaluation,
     limits=lambda _: [
-        "It knows the styles above, and of a recording no words but its style's. It makes sound and no score. How well",
-        "attribution foretells what training without a work does was not measured for models that make sound.",
+        "It knows the styles above, and of a recording no words but its style's. It makes sound and no score.",
     ],
 )
 

@@ -8,44 +8,25 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from stemma.attribution import calibration
 from stemma.attribution.fidelity import diagnose, difference, lds
-from stemma.attribution.manifest import Plan
 from stemma.attribution.store import Store
-from stemma.models.protocol import Example
-from stemma.models.symbolic.captions import captions
-from stemma.models.symbolic.family import Symbolic
-from stemma.models.symbolic.prompt import embed
-from stemma.models.symbolic.tokens import read
-from stemma.music import instruments
 from stemma.training.gate import Progress, silent
+from stemma.training.material import OTHER, OURS, SISTERS, Matrix, Way, by
 from stemma.training.study import Rows, Study
 
-Matrix = npt.NDArray[np.float64]
 Card = dict[str, Any]
 CARD, WORDS = "fidelity.json", "fidelity.md"
-CAPTIONS = 8
-"""Descriptions in words of each query, for the similarity of prompts."""
 REMOVED = 0.1
 """Part of the recordings left out when the model is trained without what shaped a query."""
-PLAN = Plan(tokens=96, whole=False)
-"""The plan that is judged; of a recording the study's model learns from one segment only."""
-METHODS = {
-    "one checkpoint": PLAN.model_copy(update={"checkpoints": 1}),
-    "every coordinate": PLAN.model_copy(update={"keep": 10**7, "rank": 4096}),
-    "exact dual": PLAN.model_copy(update={"form": "dual", "keep": 10**7, "rank": 4096}),
-}
-"""What it is compared with."""
-OURS, SISTERS = "this method", "with sister runs"
 
 
 def evaluate(study: Study, *, processes: int = 2, progress: Progress = silent) -> Card:
@@ -84,16 +65,18 @@ def evaluate(study: Study, *, processes: int = 2, progress: Progress = silent) -
     main = table["generated"]["works"][OURS]
     return {
         "format": "stemma.fidelity/2",
+        "family": study.material.family,
         "profile": profile.name,
         "study": {
-            "parameters": sum(p.numel() for p in Symbolic.load(study.checkpoints[-1]).network.parameters()),
+            "parameters": sum(p.numel() for p in study.material.load(study.checkpoints[-1]).module.parameters()),
             "recordings": len(study.recordings),
             "owners": int(study.owners.max()) + 1,
-            "segments": len(study.data.segments),
+            "segments": len(study.material.rows),
             "trainings": profile.subsets * profile.seeds + profile.owner_subsets * profile.owner_seeds,
             "queries": {"generated": study.generated, "held out": len(study.queries) - study.generated},
         },
-        "plan": PLAN.model_dump(),
+        "plan": study.material.ways[OURS].plan.model_dump(),
+        "functional": study.material.ways[OURS].asking.get("functional"),
         "fact": {
             "lds": main["lds"],
             "lds_low": main["low"],
@@ -119,86 +102,22 @@ def predicted(study: Study, progress: Progress = silent) -> dict[str, calibratio
     """What each method, and plain similarities, say of the study's queries."""
     names = [r.recording for r in study.recordings]
 
-    def by_store(bundle: Path, plan: Plan, name: str) -> calibration.Predicted:
+    def by_store(way: Way, name: str) -> calibration.Predicted:
         store = Store.build(
-            bundle,
+            study.bundle(sisters=way.sisters, asking=way.asking),
             study.folder / "stores" / name.replace(" ", "-"),
             study.given(),
-            plan=plan,
+            plan=way.plan,
+            load=study.material.load,
             progress=lambda done, total, _="", /: progress(done, total, f"store: {name}"),
         )
         order = {r.recording: i for i, r in enumerate(store.manifest.recordings)}
         return store.predicted(study.queries).of(slice(None), [order[n] for n in names])
 
-    found = {OURS: by_store(study.bundle(), PLAN, OURS)}
-    if study.profile.sisters:
-        found[SISTERS] = by_store(study.bundle(sisters=True), PLAN, SISTERS)
-    found |= {name: by_store(study.bundle(), plan, name) for name, plan in METHODS.items()}
-    examples = [some[0] for some in study.examples()]
-    found["trigrams of tokens"] = _cosine(_trigrams(study.queries, examples))
-    hidden = _hidden(Symbolic.load(study.checkpoints[-1]))
-    found["hidden states"] = _cosine((np.stack(hidden(study.queries)), np.stack(hidden(examples))))
-    found["prompts"] = _cosine(_prompts(study))
-    return found
-
-
-def _cosine(sides: tuple[Matrix, Matrix]) -> calibration.Predicted:
-    left, right = (m / np.linalg.norm(m, axis=1, keepdims=True).clip(1e-30) for m in sides)
-    return calibration.Predicted(np.asarray(left @ right.T), np.ones(len(right)), np.zeros(len(left)))
-
-
-def _trigrams(queries: Sequence[Example], examples: Sequence[Example]) -> tuple[Matrix, Matrix]:
-    counts = [
-        Counter(zip(e.tokens, e.tokens[1:], e.tokens[2:], strict=False)) for some in (queries, examples) for e in some
-    ]
-    place = {gram: i for i, gram in enumerate(dict.fromkeys(g for c in counts for g in c))}
-    matrix = np.zeros((len(counts), len(place)))
-    for row, count in enumerate(counts):
-        for gram, number in count.items():
-            matrix[row, place[gram]] = number
-    matrix *= np.log(len(matrix) / (matrix > 0).sum(axis=0).clip(1))
-    return matrix[: len(queries)], matrix[len(queries) :]
-
-
-def _prompts(study: Study) -> tuple[Matrix, Matrix]:
-    """Mean embedding of the words for each query, and of those that each recording was trained with.
-
-    A query's are made as a recording's are, from what its beginning says: style, key, tempo, meter and
-    instruments.  So they are as close to the prompts of training as a prompt can be.
-    """
-    told: list[str] = []
-    for number, query in enumerate(study.queries):
-        layout = read(query.tokens, study.data.vocabulary).layout()
-        told += captions(
-            style=layout.style,
-            key=layout.key,
-            tempo=layout.score.tempo,
-            meter=layout.score.meters[0],
-            instruments=[instruments.name(part.program) for part in layout.score.parts],
-            count=CAPTIONS,
-            seed=f"query {number}",
-        )
-    queries = embed(told).reshape(len(study.queries), CAPTIONS, -1).astype(np.float64)
-    return queries.mean(axis=1), study.data.prompts.astype(np.float64).mean(axis=1)
-
-
-def _hidden(model: Symbolic) -> Callable[[Sequence[Example]], list[Matrix]]:
-    """Mean of the last hidden states of each example."""
-
-    def states(examples: Sequence[Example]) -> list[Matrix]:
-        found: list[Matrix] = []
-        handle = model.network.decoder.model.register_forward_hook(
-            lambda _, __, output: found.append(output.last_hidden_state[0].double().mean(dim=0).numpy())
-        )
-        try:
-            with torch.no_grad():
-                for example in examples:
-                    model.losses([Example(example.tokens[: model.limit], example.condition)])
-        finally:
-            handle.remove()
-        return found
-
-    return states
+    ways = study.material.ways
+    found = {name: by_store(way, name) for name, way in ways.items() if study.profile.sisters or not way.sisters}
+    likeness = study.material.similarities(study.material.load(study.checkpoints[-1]), study.queries)
+    return {**found, **{name: calibration.Predicted.of_scores(scores) for name, scores in likeness.items()}}
 
 
 def _calibration(said: calibration.Predicted, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Card:
@@ -245,7 +164,7 @@ def _removal(study: Study, scores: dict[str, Matrix], processes: int, progress: 
     size = max(1, round(REMOVED * len(study.recordings)))
     chosen = np.linspace(0, study.generated - 1, count).astype(int).tolist()
     rng = np.random.default_rng(3)
-    asked = {OURS: scores[OURS], "trigrams of tokens": scores["trigrams of tokens"]}
+    asked = {name: scores[name] for name in (OURS, study.material.rival)}
 
     def without(rows: npt.NDArray[np.int64]) -> Rows:
         return ~np.isin(np.arange(len(study.recordings)), rows)
@@ -277,21 +196,44 @@ def _stability(study: Study, scores: dict[str, Matrix]) -> float | None:
     return float(np.mean([np.corrcoef(one, runs * every - one)[0, 1] for one, every in pairs]))
 
 
+FUNCTIONALS = {"d-trak": "the squared length of the denoiser's output", "loss": "the denoiser's squared error"}
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How a family's card is told."""
+
+    model: str
+    effect: str
+    unit: str
+
+
+_WORDS = {
+    "symbolic": _Words("a small model of the same kind", "how likely pieces became", "nats a token"),
+    "latent": _Words(
+        "a fresh denoiser of the same shape",
+        "how well pieces were told from noise (minus the squared error of a latent, which stands for likelihood)",
+        "of the squared error of a latent",
+    ),
+}
+
+
 def words(card: Card) -> str:
     """The card in words, as Markdown."""
     study, fact = card["study"], card["fact"]
+    said = _WORDS[card.get("family", "symbolic")]
     basis = (
-        f"Measured by training a small model of the same kind ({study['parameters']:,} parameters) again "
-        f"{study['trainings']} times without random halves of {study['recordings']} recordings or their "
-        f"{study['owners']} owners, and comparing how likely pieces became with what attribution had said "
-        "beforehand. It speaks for the method on this music, not for every single share."
+        f"Measured by training {said.model} ({study['parameters']:,} parameters) again {study['trainings']} times "
+        f"without random halves of {study['recordings']} recordings or their {study['owners']} owners, and comparing "
+        f"{said.effect} with what attribution had said beforehand. It speaks for the method on this music, not for "
+        "every single share."
     )
     score = (
         f"**LDS {fact['lds']:.2f}** (95 % interval {fact['lds_low']:.2f} to {fact['lds_high']:.2f}) on pieces the "
         "model made itself: the rank correlation of predicted and measured effect, 0 for guessing, 1 for a perfect "
         "prediction."
     )
-    lines = ["# How far attribution can be trusted", "", basis, "", score, ""]
+    lines = ["# How far attribution can be trusted", "", basis, "", score, "", *_functional(card)]
     for kind, levels in card["lds"].items():
         for level, rows in levels.items():
             ours, less = rows[OURS], card["differences"][kind][level]
@@ -321,7 +263,7 @@ def words(card: Card) -> str:
         "",
         *(
             f"Without the tenth of the recordings named first by {name}, pieces became less likely than without a "
-            f"random tenth by {r['nats']:+.4f} ± {r['error']:.4f} nats a token ({r['worse']} of {r['queries']} pieces)."
+            f"random tenth by {r['nats']:+.4f} ± {r['error']:.4f} {said.unit} ({r['worse']} of {r['queries']} pieces)."
             for name, r in removal.items()
         ),
         "",
@@ -340,6 +282,23 @@ def words(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _functional(card: Card) -> list[str]:
+    """Of a model that makes sound: what attribution differentiates, and whether the other would have done better."""
+    own = card.get("functional")
+    if own is None:
+        return []
+    name = by(OTHER[own])
+    lds, less = card["lds"]["generated"]["works"][name]["lds"], card["differences"]["generated"]["works"][name]
+    verdict = (
+        "which is worse" if less["low"] > 0 else "which is better" if less["high"] < 0 else "which is not told from it"
+    )
+    told = (
+        f"Attribution differentiates {FUNCTIONALS[own]} (`{own}`), as the release's `stemma.json` says. "
+        f"Differentiating {FUNCTIONALS[OTHER[own]]} (`{OTHER[own]}`) reaches {lds:.2f}, {verdict}."
+    )
+    return [told, ""]
 
 
 def _better(less: Card | None) -> str:

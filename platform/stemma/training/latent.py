@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +24,7 @@ from stemma.storage import Storage
 from stemma.training.dataset import held_out
 from stemma.training.gate import Clearance, GateRefusal, Progress
 from stemma.training.learn import WORK
+from stemma.training.material import spread
 from stemma.training.presets import LatentPreset
 
 JUDGED = 64
@@ -88,10 +88,11 @@ class LatentCourse:
         segments: Sequence[Segment],
         kept: frozenset[str],
         *,
-        pipeline: str,
-        sounds: Sounds,
-        bundle: Path,
+        pipeline: str = "",
+        sounds: Sounds = (),
+        bundle: Path = Path(),
     ) -> None:
+        """`segments` of recordings in `kept` are for validation; what follows is told or used at the end of a run."""
         self.model, self.preset, self._pipeline = model, preset, pipeline
         self._sounds, self._bundle = sounds, bundle
         self.segments = [s for s in segments if s.recording.recording not in kept]
@@ -117,23 +118,13 @@ class LatentCourse:
         What lies there already is not made again.  `name` is what the pipeline is called in what is told of it.  Raises
         `GateRefusal` with every recording whose sound cannot be learned from.
         """
-        torch.set_num_threads(min(preset.threads, os.cpu_count() or 1))
         recordings = clearance.manifest.recordings
         model = Latent.create(pipeline, {r.style for r in recordings}, seed=preset.seed)
         if torch.cuda.is_available():
             model.pipeline.to("cuda")
-        segments: list[Segment] = []
-        bad: list[Offence] = []
-        for done, recording in enumerate(recordings):
-            progress(done, len(recordings), "listening to recordings")
-            path = run / WORK / f"{recording.audio_sha256}.npy"
-            if not path.exists():
-                found = _latents(model, recording, store)
-                if isinstance(found, Offence):
-                    bad.append(found)
-                    continue
-                _keep(path, found)
-            segments += _segments(path, recording, model)
+        segments, bad = encode(
+            model, recordings, lambda r: store.get(content_key(r, "sound")), run / WORK, progress=progress
+        )
         if bad:
             raise GateRefusal(clearance.manifest.id, bad)
         contents = ((r.recording, store.get(content_key(r, "sound"))) for r in recordings)
@@ -178,15 +169,15 @@ class LatentCourse:
 
     def validate(self) -> float:
         """Squared error of a latent of works that were held out."""
-        return self._errors(_spread(self.validation))[0]
+        return self._errors(spread(self.validation, JUDGED))[0]
 
     def judge(self, progress: Progress) -> LatentFigures:
         """The figures of the finished model.
 
         What its pieces are held against here and later is laid beside where the model will be.
         """
-        error, silent = self._errors(_spread(self.validation))
-        trained, _ = self._errors(_spread(self.segments))
+        error, silent = self._errors(spread(self.validation, JUDGED))
+        trained, _ = self._errors(spread(self.segments, JUDGED))
         wanted = [(style, seed) for style in self.model.styles for seed in range(self.preset.samples)]
         progress(0, None, "the recordings, to hold pieces against")
         self._bundle.mkdir(parents=True, exist_ok=True)
@@ -236,29 +227,65 @@ def pipeline_digest(folder: Path) -> str:
     return digest({p.relative_to(folder).as_posix(): file_sha256(p) for p in files})
 
 
-def _latents(model: Latent, recording: SnapshotRecording, store: Storage) -> Frames | Offence:
+def encode(
+    model: Latent,
+    recordings: Sequence[SnapshotRecording],
+    sounds: Callable[[SnapshotRecording], bytes],
+    folder: Path,
+    *,
+    progress: Progress,
+) -> tuple[list[Segment], list[Offence]]:
+    """The segments of recordings, whose latents lie in the folder, and what keeps others from being learned from.
+
+    What lies there already is not made again.
+    """
+    segments: list[Segment] = []
+    bad: list[Offence] = []
+    for done, recording in enumerate(recordings):
+        progress(done, len(recordings), "listening to recordings")
+        path = folder / f"{recording.audio_sha256}.npy"
+        if not path.exists():
+            found = _latents(model, recording, sounds)
+            if isinstance(found, Offence):
+                bad.append(found)
+                continue
+            _keep(path, found)
+        segments += cut(path, recording, model)
+    return segments, bad
+
+
+def cut(path: Path, recording: SnapshotRecording, model: Latent) -> Iterator[Segment]:
+    """As `Latent.examples` cuts the latents of a recording, which lie in this file."""
+    total, condition = len(np.load(path, mmap_mode="r")), model.condition(recording)
+    for start in range(0, total, model.frames):
+        yield Segment(path, start, min(total, start + model.frames), recording, condition)
+
+
+def _latents(
+    model: Latent, recording: SnapshotRecording, sounds: Callable[[SnapshotRecording], bytes]
+) -> Frames | Offence:
     """All frames of a recording, or why the model cannot learn from it."""
 
     def offence(rule: str, reason: str, remedy: str) -> Offence:
         return Offence(recording=recording.recording, title=recording.title, rule=rule, reason=reason, remedy=remedy)
 
-    key = content_key(recording, "sound")
     try:
-        content = store.get(key)
+        content = sounds(recording)
     except NotFoundError:
+        key = content_key(recording, "sound")
         return offence("missing-content", f"Its audio {key} is gone.", "Import the recording again.")
     if sha256(content) != recording.audio_sha256:
         return offence("content-hash", "The bytes of its audio changed since the gate.", "Import the recording again.")
     wanted = int(model.pipeline.vae.config.sampling_rate)
     try:
-        rate = audio.decode(content)[1]
+        samples, rate = audio.decode(content)
         if rate < wanted:
             return offence(
                 "sample-rate",
                 f"Its audio has {rate:,} samples a second, and the model hears {wanted:,}: its treble is missing.",
                 f"Bring it with {wanted:,} or more, or make a snapshot without it.",
             )
-        examples = model.examples(recording, content)
+        examples = model.encoded(recording, samples, rate)
     except InvalidError as error:
         return offence("unreadable-audio", error.message, error.remedy)
     if not examples:
@@ -272,15 +299,3 @@ def _keep(path: Path, frames: Frames) -> None:
     with part.open("wb") as file:
         np.save(file, frames)
     part.replace(path)
-
-
-def _segments(path: Path, recording: SnapshotRecording, model: Latent) -> Iterator[Segment]:
-    """As `Latent.examples` cuts them."""
-    total, condition = len(np.load(path, mmap_mode="r")), model.condition(recording)
-    for start in range(0, total, model.frames):
-        yield Segment(path, start, min(total, start + model.frames), recording, condition)
-
-
-def _spread(segments: Sequence[Segment]) -> list[Segment]:
-    count = min(JUDGED, len(segments))
-    return [segments[i * len(segments) // count] for i in range(count)]

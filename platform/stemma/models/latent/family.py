@@ -99,11 +99,16 @@ class Latent:
         The denoiser has the pipeline's shape and none of its weights, for what these learned is not in the snapshot;
         the same seed gives the same ones.
         """
-        pipeline = read_pipeline(folder)
+        model = cls(read_pipeline(folder), sorted(set(styles)))
+        model.forget(seed)
+        return model
+
+    def forget(self, seed: int) -> None:
+        """Take a denoiser of the same shape that has learned nothing; the same seed gives the same weights."""
+        denoiser, device = self.pipeline.transformer, self.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            pipeline.transformer = type(pipeline.transformer).from_config(pipeline.transformer.config)
-        return cls(pipeline, sorted(set(styles)))
+            self.pipeline.transformer = type(denoiser).from_config(denoiser.config).to(device)
 
     def save(self, folder: Path, **facts: Any) -> None:
         """Write the pipeline; `facts` join what `stemma.json` says."""
@@ -192,8 +197,11 @@ class Latent:
 
     def examples(self, recording: SnapshotRecording, sound: bytes) -> list[Example]:
         """The sound of a recording in segments as long as the model's, each with the words for it."""
+        return self.encoded(recording, *audio.decode(sound))
+
+    def encoded(self, recording: SnapshotRecording, samples: audio.Samples, rate: int) -> list[Example]:
+        """`examples` of a sound that was decoded already."""
         vae, config = self.pipeline.vae, self.pipeline.vae.config
-        samples, rate = audio.decode(sound)
         wave = _channels((samples / 32768).astype(np.float32), config.audio_channels)
         wave = _resampled(wave, rate, config.sampling_rate)
         size, hop = self.frames * vae.hop_length, vae.hop_length

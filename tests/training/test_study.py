@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from stemma.attribution.calibration import Curve, Predicted, fit, slope
+from stemma.attribution.calibration import Curve, Predicted, fit, predict, slope
 from stemma.attribution.fidelity import diagnose, difference
 from stemma.models.symbolic.network import Shape
 from stemma.training import fidelity
@@ -111,9 +111,12 @@ def test_a_curve_fitted_to_some_retrainings_is_right_about_others():
     assert all(s >= 0 for s in curve.slopes)
     assert (np.diff(curve(np.linspace(-3, 3, 50))) >= 0).all()
     assert float(curve(0.0)) == 0
-    assert slope(curve, Predicted.of_scores(scores), subsets[40:], measured[40:]) == pytest.approx(1, abs=0.1)
+    said = Predicted.of_scores(scores)
+    assert slope(predict(curve, said, subsets[40:]), measured[40:]) == pytest.approx(1, abs=0.1)
     doubled = Curve(knots=curve.knots, slopes=tuple(2 * s for s in curve.slopes))
-    assert slope(doubled, Predicted.of_scores(scores), subsets[40:], measured[40:]) == pytest.approx(0.5, abs=0.05)
+    assert slope(predict(doubled, Predicted.of_scores(scores), subsets[40:]), measured[40:]) == pytest.approx(
+        0.5, abs=0.05
+    )
 
 
 def test_differences_are_paired():

@@ -84,11 +84,16 @@ def fit(said: Predicted, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Cu
     return Curve(knots=knots, slopes=tuple(map(float, slopes)))
 
 
-def slope(curve: Curve, said: Predicted, subsets: npt.NDArray[np.bool_], measured: Matrix) -> float:
-    """Slope of measured on predicted effects for retrainings the curve was not fitted to; 1 is right."""
-    predicted = _predictions(_parts(said, curve.knots), subsets) @ np.array(curve.slopes)
-    square = float((predicted**2).sum())
-    return float((predicted * (measured - measured.mean(axis=0))).sum() / square) if square else 0.0
+def predict(curve: Curve, said: Predicted, subsets: npt.NDArray[np.bool_]) -> Matrix:
+    """What each retraining is to do to each query [subsets, queries], in nats, beside what they all do in the mean."""
+    return np.asarray(_predictions(_parts(said, curve.knots), subsets) @ np.array(curve.slopes), dtype=np.float64)
+
+
+def slope(predicted: Matrix, measured: Matrix) -> float:
+    """Slope of measured on predicted effects [subsets, queries] of the same retrainings; 1 is right."""
+    x, y = (m - m.mean(axis=0) for m in (predicted, measured))
+    square = float((x**2).sum())
+    return float((x * y).sum() / square) if square else 0.0
 
 
 def _parts(said: Predicted, knots: Sequence[float]) -> Matrix:

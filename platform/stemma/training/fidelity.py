@@ -121,28 +121,27 @@ def predicted(study: Study, progress: Progress = silent) -> dict[str, calibratio
 
 
 def _calibration(said: calibration.Predicted, subsets: npt.NDArray[np.bool_], measured: Matrix) -> Card:
-    """The curve from every other retraining, and its slope on those between; then the curve of all.
+    """Slope of effects that a curve fitted to the other half of the retrainings predicts; then the curve of all.
 
     Retrainings without halves of the owners, whose effects are larger than those of works; but the curve
     is of single recordings, as shares are: it must not matter to them whose a recording is.
     """
     actual = measured.mean(axis=0)
-    fit, held = slice(0, None, 2), slice(1, None, 2)
-    curve = calibration.fit(said, subsets[fit], actual[fit])
+    predicted = np.zeros(actual.shape)
+    halves = slice(0, None, 2), slice(1, None, 2)
+    for fit, held in (halves, halves[::-1]):
+        predicted[held] = calibration.predict(calibration.fit(said, subsets[fit], actual[fit]), said, subsets[held])
+        actual[held] -= actual[held].mean(axis=0)
     rng, drawn = np.random.default_rng(0), []
     for _ in range(200):
-        rows, queries = (
-            rng.integers(len(subsets[held]), size=len(subsets[held])),
-            rng.integers(len(said.scores), size=len(said.scores)),
-        )
-        at = np.ix_(rows, queries)
-        drawn.append(calibration.slope(curve, said.of(queries), subsets[held][rows], actual[held][at]))
+        at = np.ix_(*(rng.integers(size, size=size) for size in actual.shape))
+        drawn.append(calibration.slope(predicted[at], actual[at]))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return {
-        "slope": calibration.slope(curve, said, subsets[held], actual[held]),
+        "slope": calibration.slope(predicted, actual),
         "low": float(low),
         "high": float(high),
-        "curve": calibration.fit(said, subsets, actual).model_dump(),
+        "curve": calibration.fit(said, subsets, measured.mean(axis=0)).model_dump(),
     }
 
 

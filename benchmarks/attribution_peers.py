@@ -8,7 +8,7 @@ paper.  LDS is of the study's work level retrainings; times are of factors, feat
 matrix, one thread each; what reading the recordings' MIDI takes, which only a store does, is told beside.
 
 Needs the peers beside what Stemma needs, and the study's trainings, which it makes where they are missing:
-`pip install --no-deps kronfluence==1.0.1 einconv==0.1.0 einops==0.8.2 opt_einsum==3.4.0 dattri==0.3.0`.  Not
+`pip install --no-deps kronfluence==1.0.1 einconv==0.1.0 einops==0.8.2 opt_einsum==3.4.0 dattri==0.3.0 accelerate`.  Not
 with their dependencies: the torchvision that they bring does not fit the CPU build of PyTorch, and
 transformers then does not load.
 """

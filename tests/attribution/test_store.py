@@ -138,6 +138,24 @@ def test_many_outputs_at_once_score_as_alone(world):
         np.testing.assert_allclose(store.many(queries), [store.scores(q) for q in queries], rtol=1e-4, atol=1e-5)
 
 
+def test_a_checkpoint_counts_for_what_was_learned_around_it(world, tmp_path):
+    """As the run wrote it down; where one does not tell, all count alike."""
+    query = near_copy(world.tunes["r05"])
+    told, silent = tmp_path / "told", tmp_path / "silent"
+    for bundle_, learned in ((told, (30.0, 10.0, 5.0)), (silent, (30.0, 10.0, None))):
+        shutil.copytree(world.bundle, bundle_)
+        for checkpoint, much in zip(world.store.manifest.checkpoints, learned, strict=True):
+            if much is not None:
+                about = json.dumps({"learned": much})
+                (bundle_ / "checkpoints" / checkpoint.name / "stemma.json").write_text(about)
+    with pytest.raises(NotFoundError, match=r"lacks stemma\.json"):
+        Store.build(silent, tmp_path / "store", world.recordings, load=Toy.load, plan=PLAN)
+    store = Store.build(told, tmp_path / "store", world.recordings, load=Toy.load, plan=PLAN)
+    np.testing.assert_allclose(store.each(query), world.store.each(query), rtol=1e-6)
+    np.testing.assert_allclose(store.scores(query), store.each(query).T @ [30 / 45, 10 / 45, 5 / 45])
+    np.testing.assert_allclose(world.store.scores(query), world.store.each(query).mean(axis=0))
+
+
 def test_an_output_without_notes_is_refused(world):
     with pytest.raises(InvalidError) as error:
         attribute(world.store, Example(tokens=()))

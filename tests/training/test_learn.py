@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -45,6 +46,9 @@ def test_a_minute_of_learning_beats_the_ngram_model_and_leaves_checkpoints(found
     assert steps[-1].loss < steps[0].loss / 1.5
     folders = sorted(f.name for f in (tmp_path / "checkpoints").iterdir())
     assert len(folders) == 5
+    learned = [json.loads((tmp_path / "checkpoints" / f / "stemma.json").read_text())["learned"] for f in folders]
+    assert sum(learned) == pytest.approx(sum(schedule(step, TINY.steps, TINY) for step in range(TINY.steps)), abs=0.01)
+    assert learned[-1] == min(learned), "rates fall to nothing"
     last = load(tmp_path / "checkpoints" / folders[-1])
     request = GenerationRequest(style="fiddle", bars=2, seed=1)
     assert last.generate(request).midi == model.generate(request).midi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from support.session import Session
 # A busy machine is slow, and no property is untrue for it.
 hypothesis.register_profile("stemma", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis.load_profile("stemma")
+
+# Ray reads these when it is first imported: it stays on loopback, and what is started here knows its own by a token.
+os.environ |= {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
 
 # Before anything reads the settings: Django's are fixed by the first import.
 SESSION = Session()

@@ -1,7 +1,6 @@
 """A store that is built on a cluster of Ray is the one that is built in one process."""
 
 import os
-import secrets
 import subprocess
 import sys
 import sysconfig
@@ -41,9 +40,6 @@ def cluster():
         patch.setenv("DRIVER", str(os.getpid()))
         patch.setenv("PYTHONPATH", str(TESTS))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # else loopback is replaced
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_worker_niceness", "0")  # else a busy machine attends to them last of all
         command = [sys.executable, "-c", CLUSTER, folder]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as node:

@@ -440,9 +440,8 @@ def test_the_command_line_tells_who_shaped_a_piece_and_computes_it_again(
     given = ("--inputs", str(handed), "--release", str(bundle))
     assert "the same, to the last part per billion" in stemma("recompute", made["id"], *given)
     stemma("recompute", made["id"], *given[:2], code=1)  # they belong together
-    handed.write_text(
-        Inputs(fact={**fact, "shares": {"commons": 10**9}}, example=example, store=files).model_dump_json()
-    )
+    other = {"shares": {"nobody": 10**9}, "intervals": {"nobody": [10**9, 10**9]}}
+    handed.write_text(Inputs(fact=fact | other, example=example, store=files).model_dump_json())
     stemma("recompute", made["id"], *given, code=1)  # it is not what was stated
 
 

@@ -63,14 +63,13 @@ class Turns:
         """
         taken, size = extents[:, 0], extents[:, 1 if whole else 0]
         _, style = np.unique(np.array(styles), return_inverse=True)
-        known = {s: i for i, s in enumerate(styles) if trained[i]}
-        each = np.ones(len(style))
+        shown: dict[str, float] = {}  # by style, how often a pass shows what was trained on
         if balanced:
             some = np.flatnonzero(trained).tolist()
-            shown = turns([styles[i] for i in some], size[some].astype(np.int64))
-            by_style = dict(zip((styles[i] for i in some), shown.tolist(), strict=True))
-            each = np.array([by_style.get(s, 1.0) for s in styles])
-        halved = np.array([balanced and s in known for s in styles]) & (each < REPEAT)
+            own = [styles[i] for i in some]
+            shown = dict(zip(own, turns(own, size[some].astype(np.int64)).tolist(), strict=True))
+        each = np.array([shown.get(s, 1.0) for s in styles])
+        halved = np.array([s in shown for s in styles]) & (each < REPEAT)
         return cls(taken, size * each, style, np.where(halved, 0.5, 0.0), trained)
 
     def net(self, products: Matrix64, lengths: Vector) -> tuple[Matrix64, Vector]:

@@ -283,13 +283,14 @@ class Store:
         """The checkpoints, loaded when first asked and kept; their shards stay on disk."""
         plan = self.manifest.plan
         shards = range(-(-len(self.manifest.recordings) // plan.shard))
-        states = []
+        states: list[_State] = []
+        turns: scores.Turns | None = None  # of the recordings, and so of every checkpoint
         for checkpoint in self.manifest.checkpoints:
             folder = self.folder / checkpoint.name
             family = self._load(self.bundle / "checkpoints" / checkpoint.name)
             read = [arrays.read_shard(folder, i) for i in shards]
             after = np.load(folder / ("dual.npy" if plan.form == "dual" else "length.npy"))
-            turns = turns_of(self.folder, self.manifest, family)
+            turns = turns or turns_of(self.folder, self.manifest, family)
             states.append(_State(family, arrays.read_directions(folder), read, plan, after, turns))
         return states
 

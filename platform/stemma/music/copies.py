@@ -35,7 +35,7 @@ Mask = npt.NDArray[np.bool_]
 class Copies:
     """Takes sounds one by one; in memory are their names, and where each begins.
 
-    Their words, 32 a second, lie on disk meanwhile, in files without names.
+    Their words, eight a second, lie on disk meanwhile, in files without names.
     """
 
     def __init__(self, *, folder: Path | None = None) -> None:
